@@ -1,0 +1,130 @@
+/**
+ * The catalogue of errors. One class a decider: what a caller does next depends on the class and on `temporary`,
+ * never on a message. How a failure is worded for a POP3 client is decided in pop3/reply-for-error.ts alone.
+ */
+
+/** Every error popbridge throws on purpose. `code` is stable and logged; `temporary` says whether trying again may help. */
+export abstract class BridgeError extends Error {
+  abstract readonly code: string;
+  abstract readonly temporary: boolean;
+}
+
+/** One fault of a configuration file: which file, which key path ("listen[0].address"), what is wrong and what is allowed. */
+export interface ConfigFault {
+  readonly file: string;
+  readonly key: string;
+  readonly problem: string;
+}
+
+/** The operator's configuration can't be used. Holds every fault of every file (exit code 78). */
+export class ConfigError extends BridgeError {
+  readonly code = 'CONFIG_INVALID';
+  readonly temporary = false;
+  readonly faults: readonly ConfigFault[];
+
+  constructor(faults: readonly ConfigFault[], options?: ErrorOptions) {
+    super(faults.map(describeFault).join('\n'), options);
+    this.name = 'ConfigError';
+    this.faults = faults;
+  }
+}
+
+/** One line for one fault: `FILE: key.path: what is wrong; what is allowed`. */
+export function describeFault(fault: ConfigFault): string {
+  return [fault.file, fault.key, fault.problem].filter((part) => part !== '').join(': ');
+}
+
+export type CredentialsCode = 'AUTH_REFUSED' | 'AUTH_REFUSED_BEFORE' | 'AUTH_UNKNOWN_USER';
+
+/** The user name or the password is wrong. A client may ask its user for a new one. */
+export class CredentialsError extends BridgeError {
+  readonly code: CredentialsCode;
+  readonly temporary = false;
+
+  constructor(code: CredentialsCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'CredentialsError';
+    this.code = code;
+  }
+}
+
+export type BusyCode = 'MAILDROP_IN_USE' | 'LOGIN_DELAY' | 'SESSION_LIMIT' | 'LOGIN_BACKOFF' | 'SHUTTING_DOWN';
+
+/** Not now: another session, a limit or a delay stands in the way. */
+export class BusyError extends BridgeError {
+  readonly code: BusyCode;
+  readonly temporary = true;
+
+  constructor(code: BusyCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'BusyError';
+    this.code = code;
+  }
+}
+
+/** What went wrong upstream; the table that decides it is imap/upstream-failure.ts. */
+export type UpstreamFailureKind =
+  | 'unreachable'
+  | 'timeout'
+  | 'tls'
+  | 'refused'
+  | 'throttled'
+  | 'forbidden'
+  | 'missing'
+  | 'protocol'
+  | 'incomplete'
+  | 'message-gone'
+  | 'message-unreadable';
+
+const PERMANENT_KINDS: ReadonlySet<UpstreamFailureKind> = new Set(['tls', 'forbidden', 'missing', 'message-gone']);
+
+/** The upstream server failed us. `retryAfterMs` is the pause it asked for, if it named one. */
+export class UpstreamError extends BridgeError {
+  readonly kind: UpstreamFailureKind;
+  readonly retryAfterMs: number | undefined;
+
+  constructor(kind: UpstreamFailureKind, message: string, options?: ErrorOptions & { readonly retryAfterMs?: number | undefined }) {
+    super(message, options);
+    this.name = 'UpstreamError';
+    this.kind = kind;
+    this.retryAfterMs = options?.retryAfterMs;
+  }
+
+  get code(): string {
+    return `UPSTREAM_${this.kind.toUpperCase().replaceAll('-', '_')}`;
+  }
+
+  get temporary(): boolean {
+    return !PERMANENT_KINDS.has(this.kind);
+  }
+}
+
+export type StoreCode = 'STORE_FAILED' | 'STORE_LOCKED' | 'STORE_TOO_NEW' | 'STORE_CORRUPT';
+
+/** The state on disk can't be read or written. */
+export class StoreError extends BridgeError {
+  readonly code: StoreCode;
+  readonly temporary = true;
+
+  constructor(code: StoreCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'StoreError';
+    this.code = code;
+  }
+}
+
+/** A promise the code makes to itself was broken: our fault, that session ends. */
+export class InvariantError extends BridgeError {
+  readonly code = 'BUG_INVARIANT';
+  readonly temporary = true;
+
+  constructor(message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = 'InvariantError';
+  }
+}
+
+/** The error as a BridgeError: itself, or an InvariantError that holds what should never have got here. */
+export function toBridgeError(error: unknown): BridgeError {
+  return error instanceof BridgeError ? error : new InvariantError('unexpected failure', { cause: error });
+}
