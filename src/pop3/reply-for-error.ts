@@ -1,0 +1,44 @@
+/**
+ * The only place that words a failure for a client. Fixed texts: nothing an upstream said ever reaches a client
+ * (CONTRACT section 5.8, RFC 3206, RFC 2449 section 8.1).
+ */
+import { BusyError, CredentialsError, UpstreamError, type BridgeError, type BusyCode, type UpstreamFailureKind } from '../errors.ts';
+import { err, type Reply, type ResponseCode } from './reply.ts';
+
+const BUSY: { readonly [Code in BusyCode]: readonly [ResponseCode, string] } = {
+  MAILDROP_IN_USE: ['IN-USE', 'maildrop is in use by another session'],
+  LOGIN_DELAY: ['LOGIN-DELAY', 'last login was too recent, try later'],
+  SESSION_LIMIT: ['SYS/TEMP', 'too many sessions, try later'],
+  LOGIN_BACKOFF: ['SYS/TEMP', 'too many refused logins, try later'],
+  STATE_IN_USE: ['SYS/TEMP', 'not ready, try later'],
+};
+
+const UPSTREAM: { readonly [Kind in UpstreamFailureKind]: readonly [ResponseCode | undefined, string] } = {
+  unreachable: ['SYS/TEMP', 'mail server cannot be reached'],
+  timeout: ['SYS/TEMP', 'mail server did not answer in time'],
+  tls: ['SYS/PERM', 'mail server certificate or TLS is not acceptable, see the log'],
+  refused: ['SYS/TEMP', 'mail server refused the request'],
+  throttled: ['SYS/TEMP', 'mail server is throttling, try later'],
+  forbidden: ['SYS/PERM', 'mail server does not permit this, ask its administrator'],
+  missing: ['SYS/PERM', 'mailbox does not exist on the mail server'],
+  protocol: ['SYS/TEMP', 'mail server gave an answer that makes no sense'],
+  incomplete: ['SYS/TEMP', 'mail server gave an incomplete listing, try again'],
+  'message-gone': [undefined, 'message is no longer on the server'],
+  'message-unreadable': ['SYS/TEMP', 'message cannot be read now'],
+};
+
+/** The reply for a failure that came before any octet of a positive reply. */
+export function replyForError(error: BridgeError): Reply {
+  if (error instanceof CredentialsError) return err('user name or password refused', 'AUTH');
+  if (error instanceof BusyError) return coded(BUSY[error.code]);
+  if (error instanceof UpstreamError) {
+    const [code, text] = UPSTREAM[error.kind];
+    const seconds = error.retryAfterMs === undefined ? '' : ` (in ${Math.ceil(error.retryAfterMs / 1000)} s)`;
+    return coded([code, text + seconds]);
+  }
+  return err('internal error, try again', 'SYS/TEMP');
+}
+
+function coded([code, text]: readonly [ResponseCode | undefined, string]): Reply {
+  return err(text, code);
+}
