@@ -1,0 +1,35 @@
+/** The folder that takes what is deleted, resolved on the server only when something is to be deleted. */
+import { UpstreamError } from '../errors.ts';
+import { chooseFolder, isSameMailbox, namedFolder, type ChosenFolder, type ListedFolder } from '../imap/special-use.ts';
+import type { DeletePolicy } from './upstream.ts';
+
+export interface FolderCommands {
+  readonly path: string;
+  /** All folders, and the prefix of the personal namespace. */
+  folders(signal: AbortSignal): Promise<{ readonly folders: readonly ListedFolder[]; readonly prefix: string }>;
+  /** Creates and subscribes; gives the path as the server has it. */
+  createFolder(path: string, signal: AbortSignal): Promise<string>;
+}
+
+/** Undefined when the action moves nothing. Throws `missing` where the folder must exist and doesn't. */
+export async function destinationFolder(commands: FolderCommands, policy: DeletePolicy, signal: AbortSignal): Promise<string | undefined> {
+  if (policy.action === 'expunge' || policy.action === 'flag') return undefined;
+  const chosen = await expectedDestination(commands, policy, signal);
+  if (isSameMailbox(chosen.path, commands.path)) {
+    throw new UpstreamError('missing', `deleted messages would go to ${chosen.path}, the very mailbox they are deleted from`);
+  }
+  return chosen.mustBeCreated ? commands.createFolder(chosen.path, signal) : chosen.path;
+}
+
+/** Where deleted messages would go; nothing is created. */
+export async function expectedDestination(commands: FolderCommands, policy: DeletePolicy, signal: AbortSignal): Promise<ChosenFolder> {
+  const { folders, prefix } = await commands.folders(signal);
+  return choose(folders, policy, prefix);
+}
+
+function choose(folders: readonly ListedFolder[], policy: DeletePolicy, prefix: string): ChosenFolder {
+  if (policy.action === 'trash' || policy.action === 'archive') return chooseFolder(folders, policy.action, policy.folder, prefix);
+  const chosen = namedFolder(folders, policy.folder ?? '');
+  if (chosen.mustBeCreated) throw new UpstreamError('missing', `delete.folder ${policy.folder} does not exist on the server`);
+  return chosen;
+}

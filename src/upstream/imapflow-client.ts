@@ -1,0 +1,122 @@
+/**
+ * The one file that imports imapflow: makes clients with the only options that are safe for us, and keeps what imapflow
+ * tells nobody but its logger (why a call that merely answered `false` was refused).
+ */
+import { ImapFlow } from 'imapflow';
+import { throttleHint } from './imapflow-failure.ts';
+import { SocketTransport, type TlsTrust } from './socket-transport.ts';
+import type { UpstreamLogin } from './upstream.ts';
+
+export type UpstreamSecurity = 'tls' | 'starttls' | 'none';
+
+export interface UpstreamEndpoint {
+  readonly host: string;
+  readonly port: number;
+  readonly security: UpstreamSecurity;
+  readonly trust: TlsTrust;
+  /** Send IMAP ID (RFC 2971) where the server has it. */
+  readonly sendsId: boolean;
+  readonly commandTimeoutMs: number;
+  /** Name and version told with ID. */
+  readonly clientInfo: { readonly name: string; readonly version: string };
+}
+
+/** A quiet but living connection gets a NOOP this often; a dead one is noticed. Below the 4 minutes of common NAT tables. */
+const KEEP_ALIVE_MS = 150_000;
+
+const MIB = 1024 * 1024;
+const MAX_LINE_OCTETS = 16 * MIB;
+const MAX_LITERAL_OCTETS = 64 * MIB;
+
+/** A client not yet connected. */
+export class ImapflowClient {
+  readonly flow: ImapFlow;
+  readonly transport: SocketTransport;
+  #lastRefusal: unknown;
+  #throttledForMs: number | undefined;
+
+  constructor(endpoint: UpstreamEndpoint, login: UpstreamLogin) {
+    this.transport = new SocketTransport(endpoint.trust);
+    this.flow = new ImapFlow({
+      host: endpoint.host,
+      port: endpoint.port,
+      secure: endpoint.security === 'tls',
+      doSTARTTLS: endpoint.security === 'starttls',
+      transport: this.transport,
+      auth: { user: login.user, pass: login.password },
+      clientInfo: { ...endpoint.clientInfo },
+      logger: this.#logger(),
+      disableAutoIdle: true,
+      disableAutoEnable: true,
+      disableBinary: true,
+      disableCompression: true,
+      disableIMAP4rev2: true,
+      connectionTimeout: endpoint.commandTimeoutMs,
+      greetingTimeout: endpoint.commandTimeoutMs,
+      socketTimeout: Math.max(KEEP_ALIVE_MS, 2 * endpoint.commandTimeoutMs),
+      maxLineLength: MAX_LINE_OCTETS,
+      maxLiteralSize: MAX_LITERAL_OCTETS,
+      maxResponseSize: MAX_LITERAL_OCTETS + MAX_LINE_OCTETS,
+      maxLockHoldTime: false,
+    });
+    // An 'error' event without a listener would end the process; the failing call reports it.
+    this.flow.on('error', (error) => this.#note(error));
+    if (!endpoint.sendsId) hideId(this.flow);
+  }
+
+  /** True while commands can be sent. */
+  get isUsable(): boolean {
+    return this.flow.usable && !this.flow.isClosed;
+  }
+
+  /** The server greeted with PREAUTH: imapflow takes the text of no other greeting but OK. */
+  get wasPreauthenticated(): boolean {
+    return this.flow.greeting === undefined;
+  }
+
+  /** Why the last call was refused, as imapflow logged it; forgotten once read. */
+  takeRefusal(): unknown {
+    const refusal = this.#lastRefusal;
+    this.#lastRefusal = undefined;
+    return refusal;
+  }
+
+  /** The pause a throttling server asked for, in milliseconds; imapflow would silently wait for it. */
+  get throttledForMs(): number | undefined {
+    return this.#throttledForMs;
+  }
+
+  destroy(): void {
+    this.flow.close();
+    this.transport.destroy();
+  }
+
+  #note(error: unknown): void {
+    this.#lastRefusal = error;
+    this.#throttledForMs = throttleHint(error) ?? this.#throttledForMs;
+  }
+
+  #logger(): { readonly isLevelEnabled: (level: string) => boolean } & Record<
+    'debug' | 'info' | 'warn' | 'error',
+    (entry: unknown) => void
+  > {
+    const ignore = (): void => {};
+    const note = (entry: unknown): void => {
+      if (typeof entry !== 'object' || entry === null) return;
+      this.#note('err' in entry ? entry.err : entry);
+    };
+    return { debug: ignore, info: ignore, warn: note, error: note, isLevelEnabled: (level) => level === 'warn' || level === 'error' };
+  }
+}
+
+/** imapflow sends ID whenever the server lists it; a server that chokes on it must seem not to. */
+function hideId(flow: ImapFlow): void {
+  let capabilities = flow.capabilities;
+  Object.defineProperty(flow, 'capabilities', {
+    get: () => capabilities,
+    set(next: typeof capabilities) {
+      next.delete('ID');
+      capabilities = next;
+    },
+  });
+}

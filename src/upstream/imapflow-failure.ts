@@ -1,0 +1,92 @@
+/** imapflow's errors as ours. Its `authenticationFailed` is not to be trusted: it is true for an overloaded server too. */
+import { CredentialsError, UpstreamError, type BridgeError } from '../errors.ts';
+import { classifyConnectionFailure, classifyLoginRefusal, classifyRefusal, type ServerRefusal } from '../imap/upstream-failure.ts';
+
+/** What imapflow puts on its errors; nothing of it is certain. */
+interface ImapflowErrorFields {
+  readonly code?: unknown;
+  readonly responseStatus?: unknown;
+  readonly responseText?: unknown;
+  readonly serverResponseCode?: unknown;
+  readonly response?: unknown;
+  readonly reason?: unknown;
+  readonly mailboxMissing?: unknown;
+  readonly tlsFailed?: unknown;
+  readonly authenticationFailed?: unknown;
+  readonly throttleReset?: unknown;
+}
+
+/** Longest piece of upstream text kept for the log. */
+const MAX_TEXT = 300;
+
+/** A failure of connecting or logging in. */
+export function loginFailure(error: unknown): BridgeError {
+  const fields = fieldsOf(error);
+  const refusal = refusalOf(fields);
+  if (fields.tlsFailed === true) return tlsFailure(error, fields);
+  if (refusal === undefined) {
+    // imapflow found no way to log in at all: LOGINDISABLED, or no mechanism in common.
+    if (fields.authenticationFailed === true) return new UpstreamError('forbidden', describe(error, refusal), { cause: error });
+    return connectionFailure(error, fields);
+  }
+  const { kind, retryAfterMs } = classifyLoginRefusal(refusal);
+  if (kind === 'credentials') return new CredentialsError('AUTH_REFUSED', describe(error, refusal), { cause: error });
+  return new UpstreamError(kind, describe(error, refusal), { cause: error, retryAfterMs });
+}
+
+/** STARTTLS was not to be had, or the handshake failed: only a bad certificate is something an administrator must mend. */
+function tlsFailure(error: unknown, fields: ImapflowErrorFields): UpstreamError {
+  if (error instanceof UpstreamError) return error;
+  const kind = classifyConnectionFailure(asText(fields.code) || undefined);
+  return new UpstreamError(kind === 'tls' ? 'tls' : 'refused', describe(error, undefined), { cause: error });
+}
+
+/** A failure of a command after login. */
+export function commandFailure(error: unknown): UpstreamError {
+  if (error instanceof UpstreamError) return error;
+  const fields = fieldsOf(error);
+  const refusal = refusalOf(fields);
+  if (fields.mailboxMissing === true) return new UpstreamError('missing', describe(error, refusal), { cause: error });
+  if (refusal === undefined) return connectionFailure(error, fields);
+  const { kind, retryAfterMs } = classifyRefusal(refusal);
+  return new UpstreamError(kind, describe(error, refusal), { cause: error, retryAfterMs });
+}
+
+/** Milliseconds imapflow wants to wait for a throttling server, if that is what it complains of. */
+export function throttleHint(error: unknown): number | undefined {
+  const { code, throttleReset } = fieldsOf(error);
+  if (code !== 'ETHROTTLE') return undefined;
+  return typeof throttleReset === 'number' ? throttleReset : 0;
+}
+
+function connectionFailure(error: unknown, fields: ImapflowErrorFields): UpstreamError {
+  if (error instanceof UpstreamError) return error;
+  const kind = classifyConnectionFailure(asText(fields.code) || undefined);
+  return new UpstreamError(kind, describe(error, undefined), { cause: error });
+}
+
+function refusalOf(fields: ImapflowErrorFields): ServerRefusal | undefined {
+  const status = asText(fields.responseStatus);
+  const bye = asText(fields.reason);
+  const text = asText(fields.responseText) || asText(fields.response) || bye;
+  if (status === '' && text === '') return undefined;
+  return { status: status || (bye === '' ? 'NO' : 'BYE'), code: asText(fields.serverResponseCode) || codeIn(text), text };
+}
+
+/** The response code at the head of a text such as "[UNAVAILABLE] try later" or "NO [UNAVAILABLE] …". */
+function codeIn(text: string): string | undefined {
+  return /^(?:\S+ (?:NO|BAD|BYE) )?\[([A-Z-]+)/i.exec(text)?.[1];
+}
+
+function describe(error: unknown, refusal: ServerRefusal | undefined): string {
+  const text = refusal?.text ?? (error instanceof Error ? error.message : String(error));
+  return text.replace(/[^\x20-\x7e]+/g, ' ').slice(0, MAX_TEXT);
+}
+
+function asText(value: unknown): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function fieldsOf(error: unknown): ImapflowErrorFields {
+  return typeof error === 'object' && error !== null ? error : {};
+}

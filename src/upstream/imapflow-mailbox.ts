@@ -1,0 +1,220 @@
+/**
+ * One selected mailbox over imapflow. imapflow answers many a refusal with `false` or with fewer rows instead of an error
+ * (TRAPS 3.1): here every answer is checked, and rows are counted against what the mailbox holds.
+ */
+import { UpstreamError } from '../errors.ts';
+import { uidBatches } from '../imap/uid-set.ts';
+import { isUid, type Uid, type UidValidity } from '../maildrop/numbers.ts';
+import { fetchHeader, fetchWhole } from './imapflow-fetch.ts';
+import { commandFailure } from './imapflow-failure.ts';
+import { destinationFolder, expectedDestination, type FolderCommands } from './destination.ts';
+import type { OperationRunner } from './imapflow-upstream.ts';
+import { removeMessages, type RemovalCommands } from './removal.ts';
+import type { DeletePolicy, FetchRequest, Listing, ListingRows, Removal, RemovalResult, UpstreamMailbox } from './upstream.ts';
+import type { ChosenFolder, ListedFolder } from '../imap/special-use.ts';
+
+/** Rows asked for in one command: some providers give at most 1,000 (TRAPS 3.11). */
+const ROWS_PER_FETCH = 1_000;
+
+export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, FolderCommands {
+  readonly path: string;
+  readonly uidValidity: UidValidity;
+  readonly isReadOnly: boolean;
+  readonly #runner: OperationRunner;
+
+  constructor(
+    runner: OperationRunner,
+    selected: { readonly path: string; readonly uidValidity: UidValidity; readonly isReadOnly: boolean },
+  ) {
+    this.#runner = runner;
+    this.path = selected.path;
+    this.uidValidity = selected.uidValidity;
+    this.isReadOnly = selected.isReadOnly;
+  }
+
+  get canMove(): boolean {
+    return this.#flow.capabilities.has('MOVE');
+  }
+
+  get canExpungeByUid(): boolean {
+    return this.#flow.capabilities.has('UIDPLUS');
+  }
+
+  /** A listing that does not add up is asked for once more: some servers now and then leave rows out. */
+  async list(isKnown: (uid: Uid) => boolean, signal: AbortSignal): Promise<Listing> {
+    return (await this.#tryList(isKnown, signal)) ?? (await this.#tryList(isKnown, signal)) ?? Promise.reject(incomplete(this.path));
+  }
+
+  async *fetch(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
+    try {
+      if (request.part === 'header') yield* fetchHeader(this.#runner, request, signal);
+      else yield* fetchWhole(this.#runner, request, signal);
+    } catch (error) {
+      throw error instanceof UpstreamError && error.kind === 'message-unreadable'
+        ? await this.#whyUnreadable(request.uid, error, signal)
+        : error;
+    }
+  }
+
+  async addSeen(uids: readonly Uid[], signal: AbortSignal): Promise<void> {
+    for (const { set } of uidBatches(uids)) {
+      const stored = await this.#runner.run(signal, () => this.#flow.messageFlagsAdd(set, ['\\Seen'], { uid: true, silent: true }));
+      if (!stored) throw this.refusal('\\Seen was not stored');
+    }
+  }
+
+  remove(removal: Removal, signal: AbortSignal): Promise<RemovalResult> {
+    return removeMessages(this, removal, signal);
+  }
+
+  destination(policy: DeletePolicy, signal: AbortSignal): Promise<string | undefined> {
+    return destinationFolder(this, policy, signal);
+  }
+
+  expectedDestination(policy: DeletePolicy, signal: AbortSignal): Promise<ChosenFolder> {
+    return expectedDestination(this, policy, signal);
+  }
+
+  // RemovalCommands: each answers whether the server agreed, and throws when it can't be known.
+
+  async existing(uids: readonly Uid[], onlyUndeleted: boolean, signal: AbortSignal): Promise<Uid[]> {
+    const found: Uid[] = [];
+    for (const { set } of uidBatches(uids)) {
+      found.push(...(await this.#search(onlyUndeleted ? { uid: set, deleted: false } : { uid: set }, signal)));
+    }
+    return found;
+  }
+
+  move(set: string, target: string, signal: AbortSignal): Promise<boolean> {
+    if (!this.canMove) throw new UpstreamError('protocol', 'MOVE is not offered');
+    return this.#agreed(signal, () => this.#flow.messageMove(set, target, { uid: true }));
+  }
+
+  copy(set: string, target: string, signal: AbortSignal): Promise<boolean> {
+    return this.#agreed(signal, () => this.#flow.messageCopy(set, target, { uid: true }));
+  }
+
+  /** STORE \Deleted and UID EXPUNGE. Never without UIDPLUS: imapflow would send a bare EXPUNGE. */
+  flagAndExpunge(set: string, signal: AbortSignal): Promise<boolean> {
+    if (!this.canExpungeByUid) throw new UpstreamError('protocol', 'UIDPLUS is not offered');
+    return this.#agreed(signal, () => this.#flow.messageDelete(set, { uid: true }));
+  }
+
+  flagDeleted(set: string, signal: AbortSignal): Promise<boolean> {
+    return this.#agreed(signal, () => this.#flow.messageFlagsAdd(set, ['\\Deleted'], { uid: true, silent: true }));
+  }
+
+  unflagDeleted(set: string, signal: AbortSignal): Promise<boolean> {
+    return this.#agreed(signal, () => this.#flow.messageFlagsRemove(set, ['\\Deleted'], { uid: true, silent: true }));
+  }
+
+  refusal(what: string): UpstreamError {
+    const reason = this.#runner.client.takeRefusal();
+    if (reason === undefined) return new UpstreamError('refused', what);
+    const failure = commandFailure(reason);
+    return new UpstreamError(failure.kind, `${what}: ${failure.message}`, { cause: reason, retryAfterMs: failure.retryAfterMs });
+  }
+
+  // FolderCommands
+
+  async folders(signal: AbortSignal): Promise<{ readonly folders: ListedFolder[]; readonly prefix: string }> {
+    const listed = await this.#runner.run(signal, () => this.#flow.list());
+    const folders = listed.map((folder): ListedFolder => ({
+      path: folder.path,
+      isSelectable: !folder.flags.has('\\Noselect') && !folder.flags.has('\\NonExistent'),
+      role: folder.specialUseSource === 'extension' ? roleOf(folder.specialUse) : undefined,
+      namedRole: roleOf(folder.specialUse),
+    }));
+    return { folders, prefix: this.#flow.namespace?.prefix ?? '' };
+  }
+
+  async createFolder(path: string, signal: AbortSignal): Promise<string> {
+    const created = await this.#runner.run(signal, () => this.#flow.mailboxCreate(path));
+    await this.#runner.run(signal, () => this.#flow.mailboxSubscribe(created.path));
+    return created.path;
+  }
+
+  get #flow(): OperationRunner['client']['flow'] {
+    return this.#runner.client.flow;
+  }
+
+  async #agreed(signal: AbortSignal, command: () => Promise<unknown>): Promise<boolean> {
+    const answer = await this.#runner.run(signal, command);
+    // imapflow answers `false` to a lost connection too; then nobody knows what the server did.
+    if (!this.#runner.client.isUsable) throw new UpstreamError('unreachable', 'the connection was lost while the server was at work');
+    return answer !== false && answer !== undefined;
+  }
+
+  /** A whole listing, or undefined when its parts don't agree. */
+  async #tryList(isKnown: (uid: Uid) => boolean, signal: AbortSignal): Promise<Listing | undefined> {
+    if (this.#exists() === 0) return { uidValidity: this.uidValidity, uids: [], deleted: new Set(), added: noRows() };
+    const uids = await this.#search({ all: true }, signal);
+    if (uids.length !== this.#exists()) return undefined;
+    const deleted = new Set(await this.#search({ deleted: true }, signal));
+    const unknown = uids.filter((uid) => !isKnown(uid));
+    const added = await this.#rows(unknown, signal);
+    return added.uids.length === unknown.length ? { uidValidity: this.uidValidity, uids, deleted, added } : undefined;
+  }
+
+  #exists(): number {
+    const selected = this.#flow.mailbox;
+    if (selected === false || selected.path !== this.path || Number(selected.uidValidity) !== this.uidValidity) {
+      throw new UpstreamError('unreachable', `${this.path} is no longer selected`);
+    }
+    return selected.exists;
+  }
+
+  async #rows(uids: readonly Uid[], signal: AbortSignal): Promise<ListingRows> {
+    const rows = noRows();
+    for (const batch of uidBatches(uids, ROWS_PER_FETCH)) {
+      const wanted = new Set<number>(batch.uids);
+      const octetsOf = new Map<Uid, readonly [octets: number, arrival: number]>();
+      await this.#runner.runLong(signal, async () => {
+        for await (const row of this.#flow.fetch(batch.set, { uid: true, size: true, internalDate: true }, { uid: true })) {
+          if (!isUid(row.uid) || !wanted.has(row.uid)) continue;
+          octetsOf.set(row.uid, [row.size ?? 0, seconds(row.internalDate)]);
+        }
+      });
+      for (const uid of batch.uids) {
+        const row = octetsOf.get(uid);
+        if (row === undefined) continue;
+        rows.uids.push(uid);
+        rows.octets.push(row[0]);
+        rows.arrivals.push(row[1]);
+      }
+    }
+    return rows;
+  }
+
+  /** UIDs found, ascending and each once, all of them valid. */
+  async #search(query: Parameters<OperationRunner['client']['flow']['search']>[0], signal: AbortSignal): Promise<Uid[]> {
+    const found = await this.#runner.runLong(signal, () => this.#flow.search(query, { uid: true }));
+    if (!Array.isArray(found)) throw this.refusal('UID SEARCH was refused');
+    const uids = found.filter(isUid);
+    if (uids.length !== found.length) throw new UpstreamError('protocol', 'UID SEARCH gave something that is no UID');
+    return uids;
+  }
+
+  /** No octets came: is the message gone, or can the server not read it? */
+  async #whyUnreadable(uid: Uid, error: UpstreamError, signal: AbortSignal): Promise<UpstreamError> {
+    const [still] = await this.existing([uid], false, signal);
+    return still === undefined ? new UpstreamError('message-gone', `message with UID ${uid} is gone`, { cause: error }) : error;
+  }
+}
+
+function noRows(): ListingRows {
+  return { uids: [], octets: [], arrivals: [] };
+}
+
+function incomplete(path: string): UpstreamError {
+  return new UpstreamError('incomplete', `the server's listing of ${path} does not add up, twice`);
+}
+
+function seconds(date: Date | string | undefined): number {
+  return date instanceof Date ? Math.floor(date.getTime() / 1000) : 0;
+}
+
+function roleOf(specialUse: string | undefined): ListedFolder['role'] {
+  if (specialUse === '\\Trash') return 'trash';
+  return specialUse === '\\Archive' ? 'archive' : undefined;
+}

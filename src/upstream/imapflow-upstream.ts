@@ -1,0 +1,126 @@
+/** Logs in to an IMAP server through imapflow and opens mailboxes there. */
+import type { Clock } from '../clock.ts';
+import { UpstreamError } from '../errors.ts';
+import { isUidValidity } from '../maildrop/numbers.ts';
+import { withDeadline } from './deadline.ts';
+import { ImapflowClient, type UpstreamEndpoint } from './imapflow-client.ts';
+import { commandFailure, loginFailure } from './imapflow-failure.ts';
+import { ImapflowMailbox } from './imapflow-mailbox.ts';
+import type { Upstream, UpstreamAbilities, UpstreamLogin, UpstreamMailbox, UpstreamSession } from './upstream.ts';
+
+export class ImapflowUpstream implements Upstream {
+  readonly #endpoint: UpstreamEndpoint;
+  readonly #clock: Clock;
+
+  constructor(endpoint: UpstreamEndpoint, clock: Clock) {
+    this.#endpoint = endpoint;
+    this.#clock = clock;
+  }
+
+  /** Connects, secures and authenticates, in all within the command timeout. */
+  async login(login: UpstreamLogin, signal: AbortSignal): Promise<UpstreamSession> {
+    const client = new ImapflowClient(this.#endpoint, login);
+    const deadline = { clock: this.#clock, ms: this.#endpoint.commandTimeoutMs, signal, onExpire: () => client.destroy() };
+    try {
+      await withDeadline(deadline, () => client.flow.connect());
+    } catch (error) {
+      client.destroy();
+      throw loginFailure(error);
+    }
+    if (client.wasPreauthenticated) {
+      // We would be served somebody's mail, and nobody proved whose.
+      client.destroy();
+      throw new UpstreamError('refused', 'the server greeted with PREAUTH, so the password was never checked');
+    }
+    return new ImapflowSession(client, this.#endpoint.commandTimeoutMs, this.#clock);
+  }
+}
+
+/** Runs one upstream operation under the deadline; shared by a session and its mailboxes. */
+export interface OperationRunner {
+  readonly client: ImapflowClient;
+  /** The operation must end within the command timeout. */
+  run<T>(signal: AbortSignal, operation: () => Promise<T>): Promise<T>;
+  /** Octets received count as progress: for operations that bring much. */
+  runLong<T>(signal: AbortSignal, operation: () => Promise<T>): Promise<T>;
+}
+
+class ImapflowSession implements UpstreamSession, OperationRunner {
+  readonly client: ImapflowClient;
+  readonly #timeoutMs: number;
+  readonly #clock: Clock;
+  #operations = 1;
+  #last: Promise<unknown> = Promise.resolve();
+
+  constructor(client: ImapflowClient, timeoutMs: number, clock: Clock) {
+    this.client = client;
+    this.#timeoutMs = timeoutMs;
+    this.#clock = clock;
+  }
+
+  get abilities(): UpstreamAbilities {
+    const capabilities = [...this.client.flow.capabilities.keys()];
+    return { capabilities, move: capabilities.includes('MOVE'), uidPlus: capabilities.includes('UIDPLUS') };
+  }
+
+  get isUsable(): boolean {
+    return this.client.isUsable;
+  }
+
+  get operations(): number {
+    return this.#operations;
+  }
+
+  async select(path: string, signal: AbortSignal): Promise<UpstreamMailbox> {
+    // The lock is held as long as the mailbox is open: only then does imapflow keep a quiet connection alive.
+    await this.run(signal, () => this.client.flow.getMailboxLock(path));
+    const selected = this.client.flow.mailbox;
+    if (selected === false) throw new UpstreamError('protocol', `${path} was opened, yet is not selected`);
+    const uidValidity = Number(selected.uidValidity);
+    if (!isUidValidity(uidValidity)) throw new UpstreamError('protocol', `${path} has no valid UIDVALIDITY`);
+    return new ImapflowMailbox(this, { path: selected.path, uidValidity, isReadOnly: selected.readOnly === true });
+  }
+
+  run<T>(signal: AbortSignal, operation: () => Promise<T>): Promise<T> {
+    return this.#guard(signal, operation, undefined);
+  }
+
+  runLong<T>(signal: AbortSignal, operation: () => Promise<T>): Promise<T> {
+    return this.#guard(signal, operation, () => this.client.transport.octetsReceived);
+  }
+
+  async logout(): Promise<void> {
+    try {
+      if (this.isUsable) await this.run(new AbortController().signal, () => this.client.flow.logout());
+    } catch {
+      // The server may close before its answer; either way the connection is gone.
+    }
+    this.client.destroy();
+  }
+
+  destroy(): void {
+    this.client.destroy();
+  }
+
+  /** One operation at a time, as imapflow works: a deadline must not run while the operation only waits for its turn. */
+  #guard<T>(signal: AbortSignal, operation: () => Promise<T>, progress: (() => number) | undefined): Promise<T> {
+    const turn = this.#last.then(() => this.#runNow(signal, operation, progress));
+    this.#last = turn.catch(() => {});
+    return turn;
+  }
+
+  async #runNow<T>(signal: AbortSignal, operation: () => Promise<T>, progress: (() => number) | undefined): Promise<T> {
+    if (!this.isUsable) throw new UpstreamError('unreachable', 'the connection to the upstream was lost');
+    this.#operations += 1;
+    this.client.takeRefusal();
+    const { client } = this;
+    const deadline = { clock: this.#clock, ms: this.#timeoutMs, signal, onExpire: () => client.destroy(), ...(progress && { progress }) };
+    try {
+      return await withDeadline(deadline, operation);
+    } catch (error) {
+      const retryAfterMs = client.throttledForMs;
+      if (retryAfterMs !== undefined) throw new UpstreamError('throttled', 'the upstream throttles', { cause: error, retryAfterMs });
+      throw commandFailure(error);
+    }
+  }
+}

@@ -1,0 +1,111 @@
+/**
+ * Removes messages, and only those: by UID, never by a bare EXPUNGE (RFC 3501 section 6.4.3 would take other clients'
+ * \Deleted mail along). The server's word is not enough: what is still there afterwards is looked up.
+ */
+import { UpstreamError, type UpstreamFailureKind } from '../errors.ts';
+import { uidBatches } from '../imap/uid-set.ts';
+import type { Uid } from '../maildrop/numbers.ts';
+import type { DeletePolicy, Removal, RemovalResult } from './upstream.ts';
+
+/** Commands on the selected mailbox; `false` means that the server refused, a throw that the outcome is unknown. */
+export interface RemovalCommands {
+  readonly canMove: boolean;
+  readonly canExpungeByUid: boolean;
+  existing(uids: readonly Uid[], onlyUndeleted: boolean, signal: AbortSignal): Promise<Uid[]>;
+  move(set: string, target: string, signal: AbortSignal): Promise<boolean>;
+  copy(set: string, target: string, signal: AbortSignal): Promise<boolean>;
+  flagAndExpunge(set: string, signal: AbortSignal): Promise<boolean>;
+  flagDeleted(set: string, signal: AbortSignal): Promise<boolean>;
+  unflagDeleted(set: string, signal: AbortSignal): Promise<boolean>;
+  destination(policy: DeletePolicy, signal: AbortSignal): Promise<string | undefined>;
+  /** Why the last command was refused. */
+  refusal(what: string): UpstreamError;
+}
+
+export type RemovalMethod = 'move' | 'copy-and-expunge' | 'expunge' | 'flag';
+
+/** How this server can carry out that policy (CONTRACT section 5.10); `flag` is what is left where it can do nothing better. */
+export function removalMethod(
+  policy: DeletePolicy,
+  server: { readonly canMove: boolean; readonly canExpungeByUid: boolean },
+): RemovalMethod {
+  if (policy.action === 'flag') return 'flag';
+  if (policy.action === 'expunge') return server.canExpungeByUid ? 'expunge' : 'flag';
+  if (server.canMove) return 'move';
+  return server.canExpungeByUid ? 'copy-and-expunge' : 'flag';
+}
+
+export async function removeMessages(commands: RemovalCommands, removal: Removal, signal: AbortSignal): Promise<RemovalResult> {
+  const method = removalMethod(removal.policy, commands);
+  const problem = await carryOut(commands, removal, method, signal);
+  const remaining = await commands.existing(removal.uids, method === 'flag', signal);
+  return { remaining, problem, onlyFlagged: method === 'flag' && removal.policy.action !== 'flag' };
+}
+
+/** Gives the first refusal, and stops there. A throw means that the outcome is unknown. */
+async function carryOut(
+  commands: RemovalCommands,
+  removal: Removal,
+  method: RemovalMethod,
+  signal: AbortSignal,
+): Promise<UpstreamError | undefined> {
+  const { uids, policy } = removal;
+  switch (method) {
+    case 'flag':
+      return each(commands, uids, '\\Deleted was not stored', (set) => commands.flagDeleted(set, signal));
+    case 'expunge':
+      return expunge(commands, uids, signal);
+    case 'move': {
+      const target = await destination(commands, policy, signal);
+      if (target instanceof UpstreamError) return target;
+      return each(commands, uids, `MOVE to ${target} was refused`, (set) => commands.move(set, target, signal));
+    }
+    case 'copy-and-expunge':
+      return copyAndExpunge(commands, removal, signal);
+  }
+}
+
+/** COPY can't be repeated without making duplicates: its stages go to the journal. */
+async function copyAndExpunge(commands: RemovalCommands, removal: Removal, signal: AbortSignal): Promise<UpstreamError | undefined> {
+  if (removal.stage !== 'copied') {
+    const target = await destination(commands, removal.policy, signal);
+    if (target instanceof UpstreamError) return target;
+    await removal.onStage('copying');
+    const refused = await each(commands, removal.uids, `COPY to ${target} was refused`, (set) => commands.copy(set, target, signal));
+    if (refused !== undefined) return refused;
+    await removal.onStage('copied');
+  }
+  return expunge(commands, removal.uids, signal);
+}
+
+/** What could not be expunged must not stay flagged: it would be hidden here and lie in wait for somebody's EXPUNGE. */
+async function expunge(commands: RemovalCommands, uids: readonly Uid[], signal: AbortSignal): Promise<UpstreamError | undefined> {
+  const refused = await each(commands, uids, 'UID EXPUNGE was refused', (set) => commands.flagAndExpunge(set, signal));
+  if (refused === undefined) return undefined;
+  for (const { set } of uidBatches(await commands.existing(uids, false, signal))) await commands.unflagDeleted(set, signal);
+  return refused;
+}
+
+const ANSWERS: ReadonlySet<UpstreamFailureKind> = new Set(['missing', 'forbidden', 'refused']);
+
+/** The target folder, or why the server has none: an answer, so it is known that nothing was removed. */
+async function destination(commands: RemovalCommands, policy: DeletePolicy, signal: AbortSignal): Promise<string | UpstreamError> {
+  try {
+    return (await commands.destination(policy, signal)) ?? '';
+  } catch (error) {
+    if (error instanceof UpstreamError && ANSWERS.has(error.kind)) return error;
+    throw error;
+  }
+}
+
+async function each(
+  commands: RemovalCommands,
+  uids: readonly Uid[],
+  what: string,
+  command: (set: string) => Promise<boolean>,
+): Promise<UpstreamError | undefined> {
+  for (const { set } of uidBatches(uids)) {
+    if (!(await command(set))) return commands.refusal(what);
+  }
+  return undefined;
+}

@@ -1,0 +1,112 @@
+/**
+ * The port to an IMAP server: all that a POP3 session needs of it. Every call takes a signal that cancels it, keeps its own
+ * deadline, and rejects with UpstreamError, login also with CredentialsError. After a rejection the session may be unusable;
+ * `isUsable` tells.
+ */
+import type { ChosenFolder } from '../imap/special-use.ts';
+import type { Uid, UidValidity } from '../maildrop/numbers.ts';
+
+/** Name and password as the IMAP server knows them. */
+export interface UpstreamLogin {
+  readonly user: string;
+  readonly password: string;
+}
+
+export interface Upstream {
+  login(login: UpstreamLogin, signal: AbortSignal): Promise<UpstreamSession>;
+}
+
+/** What the server can do that decides how messages are removed (RFC 6851, RFC 4315). */
+export interface UpstreamAbilities {
+  readonly move: boolean;
+  readonly uidPlus: boolean;
+  /** Every capability, as announced after login. */
+  readonly capabilities: readonly string[];
+}
+
+export interface UpstreamSession {
+  readonly abilities: UpstreamAbilities;
+  readonly isUsable: boolean;
+  /** IMAP operations so far, for the log. */
+  readonly operations: number;
+  select(path: string, signal: AbortSignal): Promise<UpstreamMailbox>;
+  /** Says goodbye in the background; never rejects. */
+  logout(): Promise<void>;
+  /** Drops the connection at once. */
+  destroy(): void;
+}
+
+/** Rows for messages not known before, in parallel arrays, ascending by UID. */
+export interface ListingRows {
+  readonly uids: Uid[];
+  /** RFC822.SIZE as the server tells it; a hint, never a frame. */
+  readonly octets: number[];
+  /** INTERNALDATE in seconds since 1970, 0 where the server gives none. */
+  readonly arrivals: number[];
+}
+
+/** A whole mailbox: never a part of it (CONTRACT section 5.3). */
+export interface Listing {
+  readonly uidValidity: UidValidity;
+  /** Every message, ascending by UID. */
+  readonly uids: readonly Uid[];
+  /** Those flagged \Deleted. */
+  readonly deleted: ReadonlySet<Uid>;
+  readonly added: ListingRows;
+}
+
+/** `header` is BODY[HEADER]; `beginning` is read in small steps, for a caller that stops early. */
+export type MessagePart = 'whole' | 'beginning' | 'header';
+
+export interface FetchRequest {
+  readonly uid: Uid;
+  /** RFC822.SIZE, to choose how to ask; never to cut. */
+  readonly octets: number;
+  readonly part: MessagePart;
+}
+
+export type DeleteAction = 'trash' | 'expunge' | 'archive' | 'move' | 'flag';
+
+/** What "delete" means upstream, as configured. */
+export interface DeletePolicy {
+  readonly action: DeleteAction;
+  readonly folder: string | undefined;
+}
+
+/** How far a removal has come; only COPY can't be repeated, so only it has stages. */
+export type RemovalStage = 'planned' | 'copying' | 'copied';
+
+export interface Removal {
+  readonly uids: readonly Uid[];
+  readonly policy: DeletePolicy;
+  readonly stage: RemovalStage;
+  /** Must be on disk before it resolves. */
+  readonly onStage: (stage: RemovalStage) => Promise<void>;
+}
+
+export interface RemovalResult {
+  /** Still in the mailbox and not flagged \Deleted: not removed. */
+  readonly remaining: readonly Uid[];
+  /** Why, when the server refused something. */
+  readonly problem: Error | undefined;
+  /** The server can neither move nor expunge by UID: they were only flagged \Deleted. */
+  readonly onlyFlagged: boolean;
+}
+
+export interface UpstreamMailbox {
+  readonly path: string;
+  readonly uidValidity: UidValidity;
+  readonly isReadOnly: boolean;
+  /** Lists the mailbox; rows are asked only for UIDs that `isKnown` doesn't know. */
+  list(isKnown: (uid: Uid) => boolean, signal: AbortSignal): Promise<Listing>;
+  /**
+   * The octets of a message, as the server has them. Throws `message-gone` or `message-unreadable` before the first chunk
+   * where that can be told; any failure later means that what was given is not the whole message.
+   */
+  fetch(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void>;
+  addSeen(uids: readonly Uid[], signal: AbortSignal): Promise<void>;
+  /** Removes messages; an UpstreamError means that the outcome is unknown. */
+  remove(removal: Removal, signal: AbortSignal): Promise<RemovalResult>;
+  /** The folder that would take deleted messages under trash, archive or move; nothing is created. */
+  expectedDestination(policy: DeletePolicy, signal: AbortSignal): Promise<ChosenFolder>;
+}
