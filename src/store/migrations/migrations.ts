@@ -1,0 +1,33 @@
+/** The schema, step by step: what stands here was released and is never edited, only added to. */
+export const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE maildrop (
+     id INTEGER PRIMARY KEY,
+     upstream TEXT NOT NULL, user TEXT NOT NULL, view TEXT NOT NULL,
+     UNIQUE (upstream, user, view)
+   ) STRICT;
+   CREATE TABLE mailbox (
+     id INTEGER PRIMARY KEY,
+     maildrop INTEGER NOT NULL REFERENCES maildrop (id) ON DELETE CASCADE,
+     path TEXT NOT NULL,
+     uid_validity INTEGER NOT NULL,
+     UNIQUE (maildrop, path)
+   ) STRICT;
+   CREATE TABLE segment (
+     mailbox INTEGER NOT NULL REFERENCES mailbox (id) ON DELETE CASCADE,
+     number INTEGER NOT NULL,
+     formula TEXT NOT NULL,
+     rows BLOB NOT NULL,
+     PRIMARY KEY (mailbox, number)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE journal (
+     id INTEGER PRIMARY KEY AUTOINCREMENT,
+     maildrop INTEGER NOT NULL REFERENCES maildrop (id) ON DELETE CASCADE,
+     path TEXT NOT NULL,
+     uid_validity INTEGER NOT NULL,
+     uids TEXT NOT NULL,
+     action TEXT NOT NULL,
+     folder TEXT,
+     stage TEXT NOT NULL
+   ) STRICT;
+   CREATE INDEX journal_of_maildrop ON journal (maildrop);`,
+];
