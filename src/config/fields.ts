@@ -1,0 +1,114 @@
+/** The kinds of values that keys take: from what is written to what the program uses, or a fault that says what is allowed. Pure. */
+import { z } from 'zod';
+import { DURATION_PATTERN, parseDuration } from './duration.ts';
+import { shown } from './fault-text.ts';
+import { ADDRESS_PATTERN, isNetwork, parseAddress, parseHost } from './network-address.ts';
+import { parseSize, SIZE_PATTERN } from './size.ts';
+
+const PLAIN_TEXT = /^[^\u0000-\u001f\u007f]*$/;
+const PLACEHOLDER = '\\{(?:user|local|domain)\\}';
+const LITERAL = `(?:[^{}\\u0000-\\u001f\\u007f]|${PLACEHOLDER})*`;
+const USERNAME_TEMPLATE = new RegExp(`^${LITERAL}${PLACEHOLDER}${LITERAL}$`);
+const SHA256_HEX = /^(?:(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2})?$/;
+const STORE_URL = /^(?:sqlite:[^\u0000-\u001f\u007f]*|memory:)$/;
+const DOMAIN = /^[^\s@/\u0000-\u001f\u007f]+$/;
+
+/** Node's timers count milliseconds in 31 bits, 24.8 days; a longer one would fire at once. */
+const LONGEST_TIMER = '24d';
+
+/** A duration in milliseconds, both bounds included. */
+export function duration(atLeast: string, atMost: string = LONGEST_TIMER) {
+  const lowest = parseDuration(atLeast) ?? 0;
+  const highest = parseDuration(atMost) ?? Number.MAX_SAFE_INTEGER;
+  const pattern = matching(DURATION_PATTERN, 'is no duration; write a whole number and a unit (ms, s, m, h, d), such as "45s"');
+  return pattern.transform((text, context) => {
+    const milliseconds = parseDuration(text) ?? Number.POSITIVE_INFINITY;
+    if (milliseconds < lowest) return refuse(context, `${shown(text)} is too short; at least "${atLeast}"`);
+    if (milliseconds > highest) return refuse(context, `${shown(text)} is too long; at most "${atMost}"`);
+    return milliseconds;
+  });
+}
+
+/** A size in octets. */
+export function size() {
+  return parsed(SIZE_PATTERN, parseSize, 'is no size; write a whole number and a unit (B, kB, MB, GB, KiB, MiB, GiB), such as "64MiB"');
+}
+
+/** A count of at least one. */
+export function count() {
+  return z.int().min(1);
+}
+
+/** The address of a listener. */
+export function listenAddress() {
+  const problem = 'is no address to listen on; write host:port or [::1]:port, with 0.0.0.0 or [::] for every address';
+  return parsed(ADDRESS_PATTERN, parseAddress, problem);
+}
+
+/** The name or address of a server, without port and scheme. */
+export function serverHost() {
+  const required = z.string({ error: (issue) => (issue.input === undefined ? 'missing; give the name of the IMAP server' : undefined) });
+  return required.min(1, 'is empty; give the name of the IMAP server').transform((text, context) => {
+    if (text.includes('://'))
+      return refuse(context, `${shown(text)} is a URL; give the name alone, and security and port in keys of their own`);
+    const host = parseHost(text);
+    if (host !== undefined) return host;
+    if (/^[^:]*:\d+$/.test(text)) return refuse(context, `${shown(text)} holds a port; give it in the key port`);
+    return refuse(context, `${shown(text)} is no host; give a name or an IP address`);
+  });
+}
+
+/** A TCP port to connect to. */
+export function serverPort() {
+  return z.int().min(1).max(65_535);
+}
+
+/** How a POP user name becomes the IMAP user name. */
+export function usernameTemplate() {
+  return matching(USERNAME_TEMPLATE, 'is no user name; it needs {user}, {local} or {domain} at least once, and no other braces');
+}
+
+/** A SHA-256 as 64 lower-case hex digits; '' where none is wanted. */
+export function sha256() {
+  const problem = 'is no SHA-256 fingerprint; give 64 hex digits, with colons or without';
+  return matching(SHA256_HEX, problem).transform((text) => text.replaceAll(':', '').toLowerCase());
+}
+
+/** The name of a mail folder. */
+export function folderName() {
+  return optionalText().min(1, 'is empty; give the name of a folder');
+}
+
+/** Text on one line; '' where none is wanted. */
+export function optionalText() {
+  return matching(PLAIN_TEXT, 'holds control characters; none are allowed');
+}
+
+/** An address or a network in CIDR notation. */
+export function network() {
+  const problem = 'is no address or network; write an IP address, or a network such as "192.168.1.0/24" or "fd00::/8"';
+  return z.string().refine(isNetwork, { error: (issue) => `${shown(issue.input)} ${problem}` });
+}
+
+/** A mail domain, in lower case. */
+export function domain() {
+  return matching(DOMAIN, 'is no domain; write the part after the @, such as "example.com"').transform((text) => text.toLowerCase());
+}
+
+/** Where the UID maps are kept. */
+export function storeUrl() {
+  return matching(STORE_URL, 'is no store; must be "sqlite:", "sqlite:PATH" or "memory:"');
+}
+
+function matching(pattern: RegExp, problem: string): z.ZodString {
+  return z.string().regex(pattern, { error: (issue) => `${shown(issue.input)} ${problem}` });
+}
+
+function parsed<Value>(pattern: RegExp, parse: (text: string) => Value | undefined, problem: string) {
+  return matching(pattern, problem).transform((text, context) => parse(text) ?? refuse(context, `${shown(text)} ${problem}`));
+}
+
+function refuse(context: z.core.$RefinementCtx, message: string): never {
+  context.addIssue({ code: 'custom', message });
+  return z.NEVER;
+}

@@ -1,0 +1,85 @@
+/**
+ * Keys and values that belong to a later version (CONTRACT section 4). They do not exist: whoever uses one is told so by name. The schema
+ * knows nothing of them; a row goes when its feature comes. Pure.
+ */
+import { isTable, valueAt, type KeyPath } from './key-path.ts';
+
+interface LaterKey {
+  /** `[]` stands for every entry of an array. */
+  readonly key: string;
+  /** Which values are meant; without it, all. */
+  readonly when?: (value: unknown) => boolean;
+  readonly problem: string;
+}
+
+const GLOB = /[*%?]/;
+
+/** Every key and value that is not built yet, with what to do instead. */
+export const LATER_KEYS: readonly LaterKey[] = [
+  { key: 'upstream.preset', problem: 'presets are not built yet; give host' },
+  { key: 'upstream.connections_per_account', problem: 'connection limits of an account are not built yet; leave it out' },
+  { key: 'upstream.linger', problem: 'keeping a connection after the session is not built yet; leave it out' },
+  { key: 'listen[].address', when: startsWith('socket:'), problem: 'sockets from systemd are not built yet; give host:port' },
+  { key: 'listen[].proxy_protocol', problem: 'the PROXY protocol is not built yet; leave it out' },
+  { key: 'listen[].trusted_proxies', problem: 'the PROXY protocol is not built yet; leave it out' },
+  { key: 'login.mode', when: is('accounts'), problem: 'local accounts are not built yet; must be "upstream"' },
+  { key: 'maildrop.folders', when: isSeveralFolders, problem: 'several folders and globs are not built yet; name one folder' },
+  { key: 'maildrop.show', when: is('unseen'), problem: '"unseen" is not built yet; must be "all"' },
+  { key: 'maildrop.since', problem: 'a limit by age is not built yet; leave it out' },
+  { key: 'maildrop.newest', problem: 'a limit by number is not built yet; leave it out' },
+  { key: 'maildrop.unique_id', when: isOtherText('popbridge'), problem: 'other unique-ids are not built yet; must be "popbridge"' },
+  { key: 'maildrop.sizes', when: is('exact'), problem: '"exact" is not built yet; must be "trust" or "learn"' },
+  { key: 'maildrop.lock', when: is('shared'), problem: '"shared" is not built yet; must be "exclusive"' },
+  { key: 'delete.action', when: is('hide'), problem: '"hide" is not built yet; must be "trash", "expunge", "archive", "move" or "flag"' },
+  { key: 'delete.after', problem: 'delayed deletion is not built yet; leave it out' },
+  { key: 'delete.when', problem: 'views are not built yet; leave it out' },
+  { key: 'delete.verify', problem: 'comparing messages before deletion is not built yet; leave it out' },
+  { key: 'account', problem: 'local accounts are not built yet; leave the table out' },
+  { key: 'oauth', problem: 'OAuth 2.0 is not built yet; leave the table out' },
+  { key: 'views', problem: 'views are not built yet; leave the tables out' },
+  { key: 'store.url', when: startsWith('postgres'), problem: 'PostgreSQL is not built yet; must be "sqlite:", "sqlite:PATH" or "memory:"' },
+  { key: 'secrets', problem: 'secrets at rest are not built yet; leave the table out' },
+  { key: 'limits.body_cache', problem: 'the cache of bodies is not built yet; leave it out' },
+  { key: 'limits.read_ahead', problem: 'reading ahead is not built yet; leave it out' },
+  { key: 'admin', problem: 'metrics and health are not built yet; leave the table out' },
+];
+
+/** Where a document uses what is not built yet. */
+export function findLaterKeys(document: unknown): { readonly path: KeyPath; readonly problem: string }[] {
+  return LATER_KEYS.flatMap(({ key, when, problem }) =>
+    pathsOf(document, key)
+      .filter((path) => when?.(valueAt(document, path)) ?? true)
+      .map((path) => ({ path, problem })),
+  );
+}
+
+/** Paths that stand in the document: one for each entry where the key has `[]`. */
+function pathsOf(document: unknown, key: string): KeyPath[] {
+  const [before = '', after] = key.split('[].');
+  const parts: KeyPath = before.split('.');
+  if (after === undefined) return has(document, parts) ? [parts] : [];
+  const entries = valueAt(document, parts);
+  if (!Array.isArray(entries)) return [];
+  return entries.map((_, index) => parts.concat(index, after)).filter((path) => has(document, path));
+}
+
+function has(document: unknown, path: KeyPath): boolean {
+  const parent = valueAt(document, path.slice(0, -1));
+  return isTable(parent) && Object.hasOwn(parent, path.at(-1) ?? '');
+}
+
+function is(expected: string): (value: unknown) => boolean {
+  return (value) => value === expected;
+}
+
+function startsWith(prefix: string): (value: unknown) => boolean {
+  return (value) => typeof value === 'string' && value.startsWith(prefix);
+}
+
+function isOtherText(built: string): (value: unknown) => boolean {
+  return (value) => typeof value === 'string' && value !== built;
+}
+
+function isSeveralFolders(value: unknown): boolean {
+  return Array.isArray(value) && (value.length > 1 || value.some((folder) => typeof folder === 'string' && GLOB.test(folder)));
+}

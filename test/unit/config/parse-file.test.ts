@@ -1,0 +1,347 @@
+import { describe, expect, test } from 'vitest';
+import { LATER_KEYS } from '../../../src/config/not-built-yet.ts';
+import { faultsOf, parseText, upstreamOf } from './parse.ts';
+
+const MINIMAL = '[upstream]\nhost = "imap.example.com"\n';
+const PIN = 'AB:'.repeat(31) + 'CD';
+
+test('host alone is a configuration; everything else has its default', () => {
+  expect(parseText(MINIMAL)).toEqual({
+    faults: [],
+    references: [],
+    upstream: {
+      upstream: {
+        id: 'mail',
+        file: 'mail.toml',
+        name: 'mail',
+        host: 'imap.example.com',
+        port: 993,
+        security: 'tls',
+        username: '{user}',
+        caFile: undefined,
+        certificateSha256: undefined,
+        clientId: true,
+        commandTimeoutMs: 45_000,
+      },
+      listen: [
+        {
+          name: '127.0.0.1:1110',
+          host: '127.0.0.1',
+          port: 1110,
+          security: 'none',
+          certificateFile: undefined,
+          keyFile: undefined,
+          legacy: false,
+          allowCleartextLogin: false,
+          allow: [],
+        },
+      ],
+      login: { domains: [], default: false, delayMs: 0 },
+      maildrop: { folder: 'INBOX', sizes: 'learn' },
+      retrieve: { markSeen: 'on-retrieve' },
+      delete: { action: 'trash', folder: undefined },
+    },
+    process: {
+      store: { url: 'sqlite:' },
+      limits: {
+        sessions: 2000,
+        sessionsPerAddress: 100,
+        sessionsPerUser: 10,
+        loginFailures: 5,
+        loginTimeoutMs: 60_000,
+        writeTimeoutMs: 120_000,
+        idleTimeoutMs: 600_000,
+        messageOctets: 0,
+      },
+      log: { level: 'info', format: 'auto' },
+    },
+  });
+});
+
+test('values are taken over in the form that the program uses', () => {
+  const config = upstreamOf(`
+    [upstream]
+    id = "home"
+    host = "IMAP.Example.com"
+    security = "starttls"
+    username = "{local}+{domain}"
+    ca_file = "ca.pem"
+    certificate_sha256 = "${PIN}"
+    client_id = false
+    command_timeout = "500ms"
+    [[listen]]
+    address = "[::1]:0"
+    allow = ["::1", "10.0.0.0/8"]
+    [[listen]]
+    address = "[::1]:0"
+    security = "tls"
+    certificate_file = "/own/cert.pem"
+    key_file = "own.key"
+    [tls]
+    certificate_file = "tls/cert.pem"
+    key_file = "tls/key.pem"
+    [login]
+    domains = ["Example.COM"]
+    delay = "1m"
+    [maildrop]
+    folders = ["inbox"]
+    sizes = "trust"
+    [delete]
+    action = "move"
+    folder = "Old mail"`);
+  expect(config.upstream).toMatchObject({
+    id: 'home',
+    host: 'imap.example.com',
+    port: 143,
+    caFile: '/etc/popbridge/ca.pem',
+    certificateSha256: 'ab'.repeat(31) + 'cd',
+    commandTimeoutMs: 500,
+  });
+  expect(config.listen).toMatchObject([
+    {
+      name: '[::1]:0',
+      host: '::1',
+      security: 'starttls',
+      certificateFile: '/etc/popbridge/tls/cert.pem',
+      keyFile: '/etc/popbridge/tls/key.pem',
+    },
+    { name: '[::1]:0#2', host: '::1', security: 'tls', certificateFile: '/own/cert.pem', keyFile: '/etc/popbridge/own.key' },
+  ]);
+  expect(config.login).toEqual({ domains: ['example.com'], default: false, delayMs: 60_000 });
+  expect(config.maildrop).toEqual({ folder: 'INBOX', sizes: 'trust' });
+  expect(config.delete).toEqual({ action: 'move', folder: 'Old mail' });
+});
+
+test('files that are named are listed with their keys, keys as secrets', () => {
+  const { references } = parseText(
+    `${MINIMAL}ca_file = "ca.pem"\n[[listen]]\n[[listen]]\naddress = "[::1]:1"\ncertificate_file = "c"\nkey_file = "/k"`,
+  );
+  expect(references).toEqual([
+    { file: 'mail.toml', key: 'upstream.ca_file', path: '/etc/popbridge/ca.pem', isSecret: false },
+    { file: 'mail.toml', key: 'listen[1].certificate_file', path: '/etc/popbridge/c', isSecret: false },
+    { file: 'mail.toml', key: 'listen[1].key_file', path: '/k', isSecret: true },
+  ]);
+});
+
+test('a path of sqlite: starts from the folder of the file', () => {
+  expect(parseText(`${MINIMAL}[store]\nurl = "sqlite:map.db"`).process.store.url).toBe('sqlite:/etc/popbridge/map.db');
+  expect(parseText(`${MINIMAL}[store]\nurl = "sqlite:/var/map.db"`).process.store.url).toBe('sqlite:/var/map.db');
+  expect(parseText(`${MINIMAL}[store]\nurl = "memory:"`).process.store.url).toBe('memory:');
+});
+
+describe('one fault', () => {
+  const upstream = (line: string): string => `${MINIMAL}${line}`;
+  const cases: [string, string][] = [
+    ['', 'upstream: missing; give at least [upstream] with host'],
+    ['upstream = 3', 'upstream: is a number; must be a table'],
+    ['[upstream]', 'upstream.host: missing; give the name of the IMAP server'],
+    ['[upstream]\nhost = ""', 'upstream.host: is empty; give the name of the IMAP server'],
+    ['[upstream]\nhost = 3', 'upstream.host: is a number; must be a string'],
+    [
+      '[upstream]\nhost = "imaps://a.example"',
+      'upstream.host: "imaps://a.example" is a URL; give the name alone, and security and port in keys of their own',
+    ],
+    ['[upstream]\nhost = "a.example:993"', 'upstream.host: "a.example:993" holds a port; give it in the key port'],
+    ['[upstream]\nhost = "a b"', 'upstream.host: "a b" is no host; give a name or an IP address'],
+    [upstream('hots = "a"'), 'upstream.hots: unknown key; did you mean "host"?'],
+    ['[upstrem]\n' + MINIMAL, 'upstrem: unknown key; did you mean "upstream"?'],
+    [`${MINIMAL}[retrieve]\ncolour = 1`, 'retrieve.colour: unknown key; known here: mark_seen'],
+    [`${MINIMAL}[retrieve]\n"a\\nb.c" = 1`, 'retrieve."a\\nb.c": unknown key; known here: mark_seen'],
+    [upstream('port = 0'), 'upstream.port: 0 is too small; at least 1'],
+    [upstream('port = 65536'), 'upstream.port: 65536 is too big; at most 65535'],
+    [upstream('port = 1.5'), 'upstream.port: is the number 1.5; must be a whole number'],
+    [upstream('port = "993"'), 'upstream.port: is a string; must be a number'],
+    [upstream('port = 2026-01-01'), 'upstream.port: is a date; must be a number'],
+    [upstream('client_id = "yes"'), 'upstream.client_id: is a string; must be true or false'],
+    [upstream('security = "ssl"'), 'upstream.security: "ssl" is not allowed; must be one of "tls", "starttls", "none"'],
+    [
+      upstream('security = "none"'),
+      'upstream.security: "none" would send passwords in clear to imap.example.com; must be "tls" or "starttls", or set allow_cleartext = true',
+    ],
+    [
+      '[upstream]\nhost = "::1"\nsecurity = "none"\nca_file = "ca.pem"',
+      'upstream.ca_file: has no use with security = "none"; leave it out, or use "tls" or "starttls"',
+    ],
+    [
+      upstream('username = "alice"'),
+      'upstream.username: "alice" is no user name; it needs {user}, {local} or {domain} at least once, and no other braces',
+    ],
+    [
+      upstream('username = "{user}{x}"'),
+      'upstream.username: "{user}{x}" is no user name; it needs {user}, {local} or {domain} at least once, and no other braces',
+    ],
+    [
+      upstream('certificate_sha256 = "abc"'),
+      'upstream.certificate_sha256: "abc" is no SHA-256 fingerprint; give 64 hex digits, with colons or without',
+    ],
+    [
+      upstream('command_timeout = "45"'),
+      'upstream.command_timeout: "45" is no duration; write a whole number and a unit (ms, s, m, h, d), such as "45s"',
+    ],
+    [upstream('command_timeout = "0s"'), 'upstream.command_timeout: "0s" is too short; at least "1ms"'],
+    [upstream('command_timeout = "30d"'), 'upstream.command_timeout: "30d" is too long; at most "24d"'],
+    [upstream('id = "a\\u0000b"'), 'upstream.id: "a\\u0000b" holds control characters; none are allowed'],
+    [`listen = {}\n${MINIMAL}`, 'listen: is a table; must be an array'],
+    [
+      `${MINIMAL}[[listen]]\naddress = "1110"`,
+      'listen[0].address: "1110" is no address to listen on; write host:port or [::1]:port, with 0.0.0.0 or [::] for every address',
+    ],
+    [`${MINIMAL}[[listen]]\n[[listen]]`, 'listen[1].address: 127.0.0.1:1110 is listened on twice; leave one out'],
+    [
+      `${MINIMAL}[[listen]]\nallow = ["10.0.0.0/8", "lan"]`,
+      'listen[0].allow[1]: "lan" is no address or network; write an IP address, or a network such as "192.168.1.0/24" or "fd00::/8"',
+    ],
+    [
+      `${MINIMAL}[[listen]]\nsecurity = "tls"`,
+      'listen[0].security: "tls" needs a certificate; give certificate_file and key_file, here or in [tls]',
+    ],
+    [`${MINIMAL}[[listen]]\nsecurity = "tls"\ncertificate_file = "c"`, 'listen[0].certificate_file: is set without key_file; give both'],
+    [`${MINIMAL}[[listen]]\nkey_file = "k"`, 'listen[0].key_file: is set without certificate_file; give both'],
+    [`${MINIMAL}[tls]\ncertificate_file = "c"`, 'tls.certificate_file: is set without key_file; give both'],
+    [
+      `${MINIMAL}[[listen]]\nsecurity = "none"\ncertificate_file = "c"\nkey_file = "k"`,
+      'listen[0].certificate_file: has no use with security = "none"; leave it out, or use "starttls" or "tls"',
+    ],
+    [
+      `${MINIMAL}[[listen]]\nlegacy = true`,
+      'listen[0].legacy: is about TLS, and this address has none; set security to "starttls" or "tls", with a certificate',
+    ],
+    [
+      `${MINIMAL}[[listen]]\naddress = "0.0.0.0:995"\nlegacy = true\ncertificate_file = "c"\nkey_file = "k"`,
+      'listen[0].legacy: old TLS is allowed on loopback only, not on 0.0.0.0; set legacy_network = true if it must be',
+    ],
+    [`${MINIMAL}[login]\ndomains = ["a@b"]`, 'login.domains[0]: "a@b" is no domain; write the part after the @, such as "example.com"'],
+    [`${MINIMAL}[login]\ndomains = ["a.example", "A.example"]`, 'login.domains[1]: "a.example" is named twice; leave one out'],
+    [`${MINIMAL}[maildrop]\nfolders = []`, 'maildrop.folders: is empty; name one folder'],
+    [`${MINIMAL}[maildrop]\nfolders = [""]`, 'maildrop.folders[0]: is empty; give the name of a folder'],
+    [`${MINIMAL}[maildrop]\nfolders = ["a\\tb"]`, 'maildrop.folders[0]: "a\\tb" holds control characters; none are allowed'],
+    [`${MINIMAL}[maildrop]\nfolders = ""`, 'maildrop.folders: is a string; must be an array'],
+    [
+      `${MINIMAL}[log]\nlevel = "inof"`,
+      'log.level: "inof" is not allowed; must be one of "debug", "info", "warn", "error"; did you mean "info"?',
+    ],
+    [`${MINIMAL}[maildrop]\nfolders = "INBOX"`, 'maildrop.folders: is a string; must be an array'],
+    [`${MINIMAL}[maildrop]\nshow = "new"`, 'maildrop.show: "new" is not allowed; must be "all"'],
+    [
+      `${MINIMAL}[retrieve]\nmark_seen = "quit"`,
+      'retrieve.mark_seen: "quit" is not allowed; must be one of "on-retrieve", "on-quit", "never"',
+    ],
+    [`${MINIMAL}[delete]\naction = "move"`, 'delete.folder: is missing; action = "move" needs the folder to move to'],
+    [`${MINIMAL}[delete]\naction = "flag"\nfolder = "Trash"`, 'delete.folder: has no use with action = "flag"; leave it out'],
+    [`${MINIMAL}[delete]\nfolder = "Inbox"`, 'delete.folder: "Inbox" is the folder that clients see; deleted messages need another one'],
+    [
+      `${MINIMAL}[maildrop]\nfolders = ["a"]\n[delete]\naction = "move"\nfolder = "a"`,
+      'delete.folder: "a" is the folder that clients see; deleted messages need another one',
+    ],
+    [`${MINIMAL}[limits]\nsessions = 0`, 'limits.sessions: 0 is too small; at least 1'],
+    [`${MINIMAL}[limits]\nidle_timeout = "9m"`, 'limits.idle_timeout: "9m" is too short; at least "10m"'],
+    [
+      `${MINIMAL}[limits]\nmessage = "5"`,
+      'limits.message: "5" is no size; write a whole number and a unit (B, kB, MB, GB, KiB, MiB, GiB), such as "64MiB"',
+    ],
+    [`${MINIMAL}[store]\nurl = "mysql:x"`, 'store.url: "mysql:x" is no store; must be "sqlite:", "sqlite:PATH" or "memory:"'],
+    [`${MINIMAL}[log]\nlevel = "warning"`, 'log.level: "warning" is not allowed; must be one of "debug", "info", "warn", "error"'],
+  ];
+
+  test.each(cases)('%j', (toml, fault) => expect(faultsOf(toml)).toEqual([fault]));
+});
+
+test('what looks odd and is allowed', () => {
+  const texts = [
+    `${MINIMAL}security = "none"\nallow_cleartext = true`,
+    '[upstream]\nhost = "localhost"\nsecurity = "none"',
+    `${MINIMAL}[[listen]]\naddress = "0.0.0.0:995"\nlegacy = true\nlegacy_network = true\nsecurity = "tls"\n[tls]\ncertificate_file = "c"\nkey_file = "k"`,
+    `${MINIMAL}[[listen]]\nsecurity = "none"\n[tls]\ncertificate_file = "c"\nkey_file = "k"`,
+    `${MINIMAL}[delete]\naction = "archive"\nfolder = "inbox.old"`,
+    `${MINIMAL}[maildrop]\nfolders = ["a"]\n[delete]\nfolder = "A"`,
+    `${MINIMAL}[login]\nmode = "upstream"\n[maildrop]\nshow = "all"\nunique_id = "popbridge"\nlock = "exclusive"`,
+  ];
+  for (const toml of texts) expect(faultsOf(toml)).toEqual([]);
+});
+
+test('six faults come out at once, each on its own line', () => {
+  const faults = faultsOf(`
+    [upstream]
+    hots = "imap.example.com"
+    port = 0
+    [[listen]]
+    security = "tls"
+    [delete]
+    action = "move"
+    [limits]
+    idle_timeout = "1m"`);
+  const keys = faults.map((fault) => fault.slice(0, fault.indexOf(':')));
+  expect(keys).toEqual(['upstream.host', 'upstream.port', 'upstream.hots', 'limits.idle_timeout', 'listen[0].security', 'delete.folder']);
+  for (const fault of faults) expect(fault).not.toMatch(/\n/);
+});
+
+test('no check of several keys speaks about a key that is itself faulty', () => {
+  expect(faultsOf('[upstream]\nhost = "a b"\nsecurity = "none"')).toHaveLength(1);
+  expect(faultsOf(`${MINIMAL}[delete]\naction = "mvoe"\nfolder = "INBOX"`)).toHaveLength(1);
+  expect(faultsOf(`${MINIMAL}[[listen]]\nsecurity = "tls"\n[tls]\ncertificate_file = 3`)).toHaveLength(1);
+});
+
+describe('what is not built yet is refused by name', () => {
+  const cases: [string, string][] = [
+    ['[upstream]\nhost = "a"\npreset = "gmail"', 'upstream.preset: presets are not built yet; give host'],
+    [`${MINIMAL}connections_per_account = 1`, 'upstream.connections_per_account'],
+    [`${MINIMAL}linger = "5m"`, 'upstream.linger'],
+    [`${MINIMAL}[[listen]]\naddress = "socket:pop3"`, 'listen[0].address'],
+    [`${MINIMAL}[[listen]]\n[[listen]]\naddress = "[::1]:1"\nproxy_protocol = false`, 'listen[1].proxy_protocol'],
+    [`${MINIMAL}[[listen]]\ntrusted_proxies = []`, 'listen[0].trusted_proxies'],
+    [`${MINIMAL}[login]\nmode = "accounts"`, 'login.mode'],
+    [`${MINIMAL}[maildrop]\nfolders = ["INBOX", "Lists"]`, 'maildrop.folders'],
+    [`${MINIMAL}[maildrop]\nfolders = ["Lists/*"]`, 'maildrop.folders'],
+    [`${MINIMAL}[maildrop]\nfolders = ["%"]`, 'maildrop.folders'],
+    [`${MINIMAL}[maildrop]\nfolders = ["a?"]`, 'maildrop.folders'],
+    [`${MINIMAL}[maildrop]\nshow = "unseen"`, 'maildrop.show'],
+    [`${MINIMAL}[maildrop]\nsince = ""`, 'maildrop.since'],
+    [`${MINIMAL}[maildrop]\nnewest = 0`, 'maildrop.newest'],
+    [`${MINIMAL}[maildrop]\nunique_id = "dovecot"`, 'maildrop.unique_id'],
+    [`${MINIMAL}[maildrop]\nunique_id = "{uid}"`, 'maildrop.unique_id'],
+    [`${MINIMAL}[maildrop]\nsizes = "exact"`, 'maildrop.sizes'],
+    [`${MINIMAL}[maildrop]\nlock = "shared"`, 'maildrop.lock'],
+    [`${MINIMAL}[delete]\naction = "hide"`, 'delete.action'],
+    [`${MINIMAL}[delete]\nafter = "14d"`, 'delete.after'],
+    [`${MINIMAL}[delete]\nwhen = "any-view"`, 'delete.when'],
+    [`${MINIMAL}[delete]\nverify = true`, 'delete.verify'],
+    [`${MINIMAL}[[account]]\nuser = "alice"`, 'account'],
+    [`${MINIMAL}[oauth]\nflow = "code"`, 'oauth'],
+    [`${MINIMAL}[views.laptop]\nshow = "unseen"`, 'views'],
+    [`${MINIMAL}[store]\nurl = "postgres://db/mail"`, 'store.url'],
+    [`${MINIMAL}[secrets]\nkey_file = "k"`, 'secrets'],
+    [`${MINIMAL}[limits]\nbody_cache = "64MiB"`, 'limits.body_cache'],
+    [`${MINIMAL}[limits]\nread_ahead = "4MiB"`, 'limits.read_ahead'],
+    [`${MINIMAL}[admin]\naddress = ""`, 'admin'],
+  ];
+
+  test.each(cases)('%j', (toml, start) => {
+    const [fault, ...others] = faultsOf(toml);
+    expect(others).toEqual([]);
+    expect(`${fault}: `.startsWith(start.includes(': ') ? start : `${start}: `)).toBe(true);
+    expect(fault).toMatch(/(is|are) not built yet; /);
+  });
+
+  test('every row of the table has a case here', () => {
+    const tried = new Set(cases.map(([, start]) => start.replace(/:.*/, '').replace(/\[\d+\]/, '[]')));
+    expect(LATER_KEYS.map(({ key }) => key).filter((key) => !tried.has(key))).toEqual([]);
+  });
+});
+
+describe('tables in the wrong file', () => {
+  test('those of the process belong in popbridge.toml', () => {
+    const problem = 'is about the whole process; put it into popbridge.toml beside this file';
+    expect(faultsOf(`${MINIMAL}[limits]\nsessions = 1\n[log]\n[store]`, 'upstream')).toEqual([
+      `limits: ${problem}`,
+      `log: ${problem}`,
+      `store: ${problem}`,
+    ]);
+  });
+
+  test('popbridge.toml holds nothing else', () => {
+    expect(faultsOf('[log]\nlevel = "debug"', 'process')).toEqual([]);
+    const [fault, ...others] = faultsOf(MINIMAL, 'process');
+    expect(others).toEqual([]);
+    expect(fault).toBe('upstream: is about one upstream; popbridge.toml holds only store, limits, log, put it into a file of its own');
+  });
+});
