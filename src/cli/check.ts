@@ -1,0 +1,87 @@
+/** `popbridge check`: validates configuration; with --online logs in and reports on the upstream. */
+import type { Argv, CommandModule } from 'yargs';
+import { systemClock } from '../clock.ts';
+import { defaultConfigPath, loadConfig } from '../config/load.ts';
+import type { BridgeConfig, FileConfig } from '../config/schema.ts';
+import { chooseUpstream, imapUser } from '../daemon/account.ts';
+import { bindingsOf, serviceOf } from '../daemon/bindings.ts';
+import { createLog, LiveSecrets } from '../daemon/logging.ts';
+import type { UpstreamService } from '../daemon/login.ts';
+import { inspectUpstream, type UpstreamReport } from '../daemon/inspect-upstream.ts';
+import type { CliEnvironment, GlobalOptions } from './environment.ts';
+import { UsageError } from './exit-code.ts';
+import { ask, askHidden, readAll } from './prompt.ts';
+
+interface CheckOptions extends GlobalOptions {
+  readonly online: boolean;
+  readonly user: string | undefined;
+  readonly 'password-stdin': boolean;
+  readonly json: boolean;
+}
+
+export function checkCommand(environment: CliEnvironment): CommandModule<GlobalOptions, CheckOptions> {
+  return {
+    command: 'check',
+    describe: 'Validate the configuration; --online also logs in and reports on the upstream',
+    builder: (yargs: Argv<GlobalOptions>) =>
+      yargs
+        .option('online', { type: 'boolean', default: false, describe: 'Log in to the upstream and report what it can do' })
+        .option('user', { type: 'string', describe: 'POP3 user name to log in with (asked for on a terminal)' })
+        .option('password-stdin', { type: 'boolean', default: false, describe: 'Read the password from standard input' })
+        .option('json', { type: 'boolean', default: false, describe: 'Print JSON' }),
+    handler: (options) => check(environment, options),
+  };
+}
+
+async function check(environment: CliEnvironment, options: CheckOptions): Promise<void> {
+  const paths = options.config.length > 0 ? options.config : [defaultConfigPath({ uid: environment.uid, env: environment.variables })];
+  const config = loadConfig({ paths });
+  const log = createLog({ level: 'error', pretty: true, write: (line) => environment.warn(line.trimEnd()) }, new LiveSecrets());
+  bindingsOf(config, { clock: systemClock, log, version: environment.version });
+  const report = options.online ? await online(environment, config, options) : undefined;
+  environment.write(options.json ? `${JSON.stringify({ ok: true, files: summaries(config), online: report })}\n` : text(config, report));
+}
+
+async function online(environment: CliEnvironment, config: BridgeConfig, options: CheckOptions): Promise<UpstreamReport> {
+  const user = options.user ?? (environment.isTerminal ? await ask(environment.stdin, 'user name: ', environment.write) : undefined);
+  if (user === undefined) throw new UsageError('--online needs --user where there is no terminal to ask on');
+  const service = serviceFor(config, user, environment.version);
+  const password = await passwordFor(environment, options);
+  return inspectUpstream(service, { user: imapUser(service, user), password }, systemClock);
+}
+
+async function passwordFor(environment: CliEnvironment, options: CheckOptions): Promise<string> {
+  if (options['password-stdin'] || !environment.stdin.isTTY) return (await readAll(environment.stdin)).replace(/\r?\n$/, '');
+  return askHidden(environment.stdin, 'password: ', environment.write);
+}
+
+function serviceFor(config: BridgeConfig, user: string, version: string): UpstreamService {
+  return chooseUpstream(
+    config.upstreams.map((file) => serviceOf(file, { clock: systemClock, version })),
+    user,
+  );
+}
+
+function summaries(config: BridgeConfig): Readonly<Record<string, unknown>>[] {
+  return config.upstreams.map((file) => ({
+    file: file.upstream.file,
+    upstream: file.upstream.id,
+    host: file.upstream.host,
+    port: file.upstream.port,
+    security: file.upstream.security,
+    listen: file.listen.map((listen) => `${listen.host}:${listen.port} (${listen.security})`),
+    delete: file.delete.action,
+  }));
+}
+
+function text(config: BridgeConfig, report: UpstreamReport | undefined): string {
+  const files = config.upstreams.map(describeFile);
+  const lines = report === undefined ? [] : report.lines.map((line) => `  ${line}`);
+  return [...files, ...lines].map((line) => `${line}\n`).join('');
+}
+
+function describeFile(file: FileConfig): string {
+  const { upstream } = file;
+  const listen = file.listen.map((one) => `${one.host}:${one.port} (${one.security})`).join(', ');
+  return `${upstream.file}: ok: ${listen} -> ${upstream.host}:${upstream.port} (${upstream.security}), delete = ${file.delete.action}`;
+}

@@ -1,0 +1,21 @@
+/** What a command gets from the process: streams, environment, signals. Passed in, so that commands never touch `process`. */
+export interface CliEnvironment {
+  readonly version: string;
+  readonly pid: number;
+  readonly uid: number;
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly stdin: NodeJS.ReadStream;
+  readonly isTerminal: boolean;
+  /** Writes to standard output. */
+  readonly write: (text: string) => void;
+  /** Writes one line `popbridge: …` to standard error. */
+  readonly warn: (line: string) => void;
+  /** Calls back on SIGTERM and SIGINT, and on SIGHUP. */
+  readonly onSignals: (handlers: { readonly stop: () => void; readonly reload: () => void }) => void;
+}
+
+/** Options that every command has. */
+export interface GlobalOptions {
+  readonly config: readonly string[];
+  readonly 'log-level': string | undefined;
+}

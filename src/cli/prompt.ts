@@ -1,0 +1,37 @@
+/** Asks on the terminal; a password is read without being shown. */
+import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
+
+type Write = (text: string) => void;
+
+export async function ask(stdin: NodeJS.ReadStream, question: string, write: Write): Promise<string> {
+  write(question);
+  return readLine(stdin);
+}
+
+/** The terminal echoes nothing while it is read; the line end that the user typed is shown in its place. */
+export async function askHidden(stdin: NodeJS.ReadStream, question: string, write: Write): Promise<string> {
+  write(question);
+  const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
+  const line = await readLine(stdin, silent);
+  write('\n');
+  return line;
+}
+
+export async function readAll(stdin: NodeJS.ReadStream): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of stdin) chunks.push(Buffer.from(chunk));
+  return Buffer.concat(chunks).toString('utf8');
+}
+
+async function readLine(stdin: NodeJS.ReadStream, output?: Writable): Promise<string> {
+  const lines = createInterface(output === undefined ? { input: stdin } : { input: stdin, output, terminal: true });
+  try {
+    return await new Promise((resolve, reject) => {
+      lines.once('line', resolve);
+      lines.once('close', () => reject(new Error('nothing was entered')));
+    });
+  } finally {
+    lines.close();
+  }
+}

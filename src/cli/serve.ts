@@ -1,0 +1,80 @@
+/** `popbridge serve`: the daemon, until a signal ends it. */
+import { chmodSync, mkdirSync } from 'node:fs';
+import type { Argv, CommandModule } from 'yargs';
+import { pause, systemClock } from '../clock.ts';
+import { configFromUpstreamUrl, defaultConfigPath, defaultStateDirectory, loadConfig } from '../config/load.ts';
+import type { BridgeConfig } from '../config/schema.ts';
+import { Daemon } from '../daemon/daemon.ts';
+import { createLog, LiveSecrets, type Log } from '../daemon/logging.ts';
+import { notifyService } from '../daemon/notify.ts';
+import type { CliEnvironment, GlobalOptions } from './environment.ts';
+import { UsageError } from './exit-code.ts';
+
+/** A service manager that does not answer holds up the end no longer than this. */
+const NOTIFY_GRACE_MS = 1_000;
+
+interface ServeOptions extends GlobalOptions {
+  readonly upstream: string | undefined;
+  readonly listen: readonly string[];
+  readonly state: string | undefined;
+}
+
+export function serveCommand(environment: CliEnvironment): CommandModule<GlobalOptions, ServeOptions> {
+  return {
+    command: 'serve',
+    describe: 'Run the daemon: POP3 for clients, IMAP to the upstream',
+    builder: (yargs: Argv<GlobalOptions>) =>
+      yargs
+        .option('upstream', {
+          type: 'string',
+          describe: 'No file needed: imaps://HOST[:PORT], imap:// (STARTTLS) or imap+insecure:// (loopback)',
+        })
+        .option('listen', { type: 'string', array: true, default: [], describe: 'Address to listen on instead of the configured ones' })
+        .option('state', { type: 'string', describe: 'State directory' }),
+    handler: (options) => serve(environment, options),
+  };
+}
+
+async function serve(environment: CliEnvironment, options: ServeOptions): Promise<void> {
+  if (options.upstream !== undefined && options.config.length > 0) throw new UsageError('give --upstream or --config, not both');
+  const load = configLoader(environment, options);
+  const config = load();
+  const secrets = new LiveSecrets();
+  const log = logFor(environment, config, options, secrets);
+  const stateDirectory = options.state ?? defaultStateDirectory({ uid: environment.uid, env: environment.variables });
+  mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
+  chmodSync(stateDirectory, 0o700);
+  const { version, pid } = environment;
+  const daemon = await Daemon.start({ loadConfig: load, stateDirectory, version, pid, clock: systemClock, log, secrets });
+  await untilStopped(environment, daemon, log);
+}
+
+function configLoader(environment: CliEnvironment, options: ServeOptions): () => BridgeConfig {
+  const { upstream, listen } = options;
+  if (upstream !== undefined) return () => configFromUpstreamUrl(upstream, listen);
+  const paths = options.config.length > 0 ? options.config : [defaultConfigPath({ uid: environment.uid, env: environment.variables })];
+  return () => loadConfig({ paths, listen });
+}
+
+function logFor(environment: CliEnvironment, config: BridgeConfig, options: ServeOptions, secrets: LiveSecrets): Log {
+  const { level, format } = config.process.log;
+  const pretty = format === 'pretty' || (format === 'auto' && environment.isTerminal);
+  return createLog({ level: options['log-level'] ?? level, pretty, write: environment.write }, secrets);
+}
+
+async function untilStopped(environment: CliEnvironment, daemon: Daemon, log: Log): Promise<void> {
+  const tell = (state: Parameters<typeof notifyService>[1], status: string): Promise<void> =>
+    notifyService(environment.variables, state, status, (reason) => log.warn('notify-failed', { reason }));
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const reload = async (): Promise<void> => {
+    await daemon.reload();
+    await tell('READY=1', 'serving');
+  };
+  environment.onSignals({ stop: () => resolve(), reload: () => void reload() });
+  // Never waited for: a service manager that does not answer must not hold up mail.
+  void tell('READY=1', 'serving');
+  await promise;
+  const told = tell('STOPPING=1', 'stopping');
+  await daemon.stop();
+  await Promise.race([told, pause(systemClock, NOTIFY_GRACE_MS)]);
+}

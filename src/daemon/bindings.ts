@@ -1,0 +1,116 @@
+/** From the configuration to what each listening address needs: several files may share one, each with users of its own. */
+import { readFileSync, statSync } from 'node:fs';
+import type { Clock } from '../clock.ts';
+import type { BridgeConfig, FileConfig, ListenConfig } from '../config/schema.ts';
+import { ConfigError } from '../errors.ts';
+import { ImapflowUpstream } from '../upstream/imapflow-upstream.ts';
+import { Certificate } from './certificates.ts';
+import type { ListenAddress } from './listener.ts';
+import type { Log } from './logging.ts';
+import type { UpstreamService } from './login.ts';
+
+export interface Binding {
+  readonly address: ListenAddress;
+  readonly security: ListenConfig['security'];
+  readonly isLegacy: boolean;
+  readonly allow: readonly string[];
+  readonly allowsCleartextLogin: boolean;
+  readonly certificate: Certificate | undefined;
+  readonly services: readonly UpstreamService[];
+  /** The largest LOGIN-DELAY of its upstreams, in whole seconds. */
+  readonly loginDelaySeconds: number | undefined;
+}
+
+export interface BindingParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly version: string;
+}
+
+/** Bindings by address. Reads certificates; throws ConfigError with every one that can't be used. */
+export function bindingsOf(config: BridgeConfig, parts: BindingParts): Map<string, Binding> {
+  const faults: ConfigError['faults'][number][] = [];
+  const shared = new Map<string, { readonly listen: ListenConfig; readonly file: FileConfig; readonly services: UpstreamService[] }>();
+  for (const file of config.upstreams) {
+    const service = serviceOf(file, parts);
+    for (const [index, listen] of file.listen.entries()) {
+      // Port 0 asks for any free port: two such addresses are never the same one.
+      const name = listen.port === 0 ? `${addressName(listen)} (${file.upstream.id} ${index})` : addressName(listen);
+      const before = shared.get(name);
+      if (before === undefined) shared.set(name, { listen, file, services: [service] });
+      else before.services.push(service);
+    }
+  }
+  const bindings = new Map<string, Binding>();
+  for (const [name, { listen, file, services }] of shared) {
+    try {
+      bindings.set(name, binding(listen, services, parts));
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      faults.push({ file: file.upstream.file, key: 'listen.certificate_file', problem: `certificate or key can't be used: ${reason}` });
+    }
+  }
+  if (faults.length > 0) throw new ConfigError(faults);
+  return bindings;
+}
+
+function binding(listen: ListenConfig, services: readonly UpstreamService[], parts: BindingParts): Binding {
+  const delay = Math.max(...services.map((service) => service.loginDelayMs));
+  return {
+    address: { host: listen.host, port: listen.port },
+    security: listen.security,
+    isLegacy: listen.legacy,
+    allow: listen.allow,
+    allowsCleartextLogin: listen.allowCleartextLogin,
+    certificate: certificateOf(listen, parts),
+    services,
+    loginDelaySeconds: delay > 0 ? Math.ceil(delay / 1000) : undefined,
+  };
+}
+
+function certificateOf(listen: ListenConfig, parts: BindingParts): Certificate | undefined {
+  const { certificateFile, keyFile } = listen;
+  if (listen.security === 'none' || certificateFile === undefined || keyFile === undefined) return undefined;
+  return new Certificate(
+    { certificateFile, keyFile, legacy: listen.legacy },
+    {
+      readFile: (path) => readFileSync(path),
+      writtenAt: (path) => statSync(path).mtimeMs,
+      monotonic: () => parts.clock.monotonic(),
+    },
+    (error) => parts.log.error('certificate-failed', { certificateFile, error, kept: 'the certificate before' }),
+  );
+}
+
+/** The upstream of one file, ready to be logged in to. */
+export function serviceOf(file: FileConfig, parts: Pick<BindingParts, 'clock' | 'version'>): UpstreamService {
+  const { upstream } = file;
+  const endpoint = {
+    host: upstream.host,
+    port: upstream.port,
+    security: upstream.security,
+    trust: {
+      ca: upstream.caFile === undefined ? undefined : readFileSync(upstream.caFile, 'utf8'),
+      certificateSha256: upstream.certificateSha256,
+    },
+    sendsId: upstream.clientId,
+    commandTimeoutMs: upstream.commandTimeoutMs,
+    clientInfo: { name: 'popbridge', version: parts.version },
+  };
+  return {
+    id: upstream.id,
+    upstream: new ImapflowUpstream(endpoint, parts.clock),
+    username: upstream.username,
+    domains: file.login.domains,
+    takesTheRest: file.login.default,
+    folder: file.maildrop.folder,
+    learnsSizes: file.maildrop.sizes === 'learn',
+    markSeen: file.retrieve.markSeen,
+    policy: file.delete,
+    loginDelayMs: file.login.delayMs,
+  };
+}
+
+function addressName(listen: ListenConfig): string {
+  return listen.host.includes(':') ? `[${listen.host}]:${listen.port}` : `${listen.host}:${listen.port}`;
+}

@@ -1,0 +1,205 @@
+/**
+ * The socket of one POP3 client: lines in, octets out, TLS on top when asked for. Reading stops while unread octets pile up,
+ * writing waits for a slow reader, and one that never reads is cut off.
+ */
+import type { Socket } from 'node:net';
+import { TLSSocket, type SecureContext } from 'node:tls';
+import type { Cancel, Clock } from '../clock.ts';
+import { LineSplitter, type SplitLine } from '../pop3/line-splitter.ts';
+
+/** Octets from the client that may wait unread; enough for any honest pipeline. */
+const MAX_PENDING_OCTETS = 64 * 1024;
+/** Octets gathered for one write. */
+const WRITE_OCTETS = 64 * 1024;
+/** A TLS handshake has to end within this time. */
+const HANDSHAKE_MS = 15_000;
+const KEEP_ALIVE_MS = 60_000;
+/** After our last octet the client has this long to close its side. */
+const LINGER_MS = 5_000;
+
+/** The client is gone, or too slow. Nobody is left to be told. */
+export class ClientGone extends Error {
+  constructor(reason: string) {
+    super(reason);
+    this.name = 'ClientGone';
+  }
+}
+
+export interface ClientSocketEvents {
+  /** There may be a line to take, or the end to see. */
+  readonly onReadable: () => void;
+  readonly onClose: () => void;
+}
+
+export class ClientSocket {
+  readonly #clock: Clock;
+  readonly #writeTimeoutMs: number;
+  readonly #events: ClientSocketEvents;
+  #socket: Socket;
+  #splitter = new LineSplitter();
+  #gathered: Uint8Array[] = [];
+  #gatheredOctets = 0;
+  #hasEnded = false;
+  #isClosed = false;
+  #cancelLinger: Cancel = () => {};
+
+  constructor(socket: Socket, clock: Clock, writeTimeoutMs: number, events: ClientSocketEvents) {
+    this.#socket = socket;
+    this.#clock = clock;
+    this.#writeTimeoutMs = writeTimeoutMs;
+    this.#events = events;
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, KEEP_ALIVE_MS);
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed || this.#socket.destroyed;
+  }
+
+  /** No more octets will come. */
+  get hasEnded(): boolean {
+    return this.#hasEnded;
+  }
+
+  /** Begins to read. */
+  start(): void {
+    this.#listen();
+  }
+
+  nextLine(): SplitLine | undefined {
+    const line = this.#splitter.next();
+    if (this.#socket.isPaused() && this.#splitter.pendingOctets < MAX_PENDING_OCTETS) this.#socket.resume();
+    return line;
+  }
+
+  /**
+   * Starts TLS as the server. What the client sent in clear and was not yet read is dropped (RFC 2595 section 4); gives how
+   * many octets that were. Rejects when the handshake fails or takes too long.
+   */
+  async secure(context: SecureContext): Promise<number> {
+    const plain = this.#socket;
+    plain.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
+    plain.pause();
+    const dropped = this.#splitter.discard();
+    this.#splitter = new LineSplitter();
+    const secured = new TLSSocket(plain, {
+      isServer: true,
+      secureContext: context,
+      ALPNProtocols: ['pop3'],
+    });
+    this.#socket = secured;
+    await this.#handshake(secured);
+    this.#listen();
+    return dropped;
+  }
+
+  /** Gathers octets for the next write; waits for the client where it reads slowly. Rejects with ClientGone. */
+  async write(octets: Uint8Array | string): Promise<void> {
+    const piece = typeof octets === 'string' ? Buffer.from(octets, 'latin1') : octets;
+    if (piece.length === 0) return;
+    this.#gathered.push(piece);
+    this.#gatheredOctets += piece.length;
+    if (this.#gatheredOctets >= WRITE_OCTETS) await this.flush();
+  }
+
+  /** Sends what was gathered; resolves when the operating system has taken all of it. */
+  async flush(): Promise<void> {
+    const pieces = this.#gathered;
+    this.#gathered = [];
+    this.#gatheredOctets = 0;
+    if (pieces.length === 0) return;
+    if (this.isClosed) throw new ClientGone('the connection is closed');
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const stop = this.#watchProgress(reject);
+    const gone = (): void => reject(new ClientGone('the client closed the connection'));
+    this.#socket.once('close', gone);
+    this.#socket.cork();
+    pieces.forEach((piece, index) => {
+      this.#socket.write(piece, index === pieces.length - 1 ? (error) => (error ? gone() : resolve()) : undefined);
+    });
+    this.#socket.uncork();
+    try {
+      await promise;
+    } finally {
+      stop();
+      this.#socket.removeListener('close', gone);
+    }
+  }
+
+  /** Closes after what was written is out. */
+  end(): void {
+    if (this.#isClosed) return;
+    this.#gathered = [];
+    this.#socket.end();
+    // A client that keeps its side open does not keep ours. Destroyed at once, the last reply could be lost to it.
+    this.#cancelLinger = this.#clock.after(LINGER_MS, () => this.destroy());
+    this.#socket.resume();
+  }
+
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  #listen(): void {
+    this.#socket.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose);
+    this.#socket.resume();
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#splitter.push(chunk);
+    if (this.#splitter.pendingOctets >= MAX_PENDING_OCTETS) this.#socket.pause();
+    this.#events.onReadable();
+  };
+
+  readonly #onEnd = (): void => {
+    this.#hasEnded = true;
+    this.#events.onReadable();
+  };
+
+  readonly #onError = (): void => {
+    this.#socket.destroy();
+  };
+
+  readonly #onClose = (): void => {
+    this.#isClosed = true;
+    this.#cancelLinger();
+    this.#events.onClose();
+  };
+
+  async #handshake(secured: TLSSocket): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const cancel = this.#clock.after(HANDSHAKE_MS, () => reject(new ClientGone('TLS handshake timed out')));
+    secured.once('secure', () => resolve());
+    secured.once('error', reject);
+    secured.once('close', () => reject(new ClientGone('the client left during the TLS handshake')));
+    try {
+      await promise;
+    } catch (error) {
+      secured.on('error', () => {});
+      secured.destroy();
+      this.#isClosed = true;
+      this.#events.onClose();
+      throw error;
+    } finally {
+      cancel();
+    }
+  }
+
+  /** Rejects when no octet leaves for the length of the write timeout. */
+  #watchProgress(reject: (error: ClientGone) => void): Cancel {
+    let cancel: Cancel = () => {};
+    const arm = (before: number): void => {
+      cancel = this.#clock.after(this.#writeTimeoutMs, () => {
+        const after = this.#socket.bytesWritten - this.#socket.writableLength;
+        if (after > before) {
+          arm(after);
+          return;
+        }
+        reject(new ClientGone('the client does not read'));
+        this.destroy();
+      });
+    };
+    arm(this.#socket.bytesWritten - this.#socket.writableLength);
+    return () => cancel();
+  }
+}

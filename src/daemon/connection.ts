@@ -1,0 +1,338 @@
+/**
+ * One POP3 connection: feeds what arrives into `step` and carries out the effects. One slow effect at a time; pipelined lines
+ * wait meanwhile. The rules of the protocol are in pop3/session.ts, not here.
+ */
+import type { SecureContext } from 'node:tls';
+import type { Socket } from 'node:net';
+import { InvariantError, toBridgeError, type BridgeError } from '../errors.ts';
+import type { Cancel, Clock } from '../clock.ts';
+import { encodeStatus, TERMINATOR, type Reply } from '../pop3/reply.ts';
+import type { Credentials } from '../pop3/sasl.ts';
+import { isAwaitingLine, step } from '../pop3/session.ts';
+import {
+  initialState,
+  type Effect,
+  type OpenedMaildrop,
+  type SessionInput,
+  type SessionPolicy,
+  type SessionState,
+} from '../pop3/session-state.ts';
+import { ClientGone, ClientSocket } from './client-socket.ts';
+import type { LockHolder } from './maildrop-lock.ts';
+import type { MaildropSession } from './maildrop-session.ts';
+import { sendMessage } from './send-message.ts';
+
+/** What a login gives. */
+export interface LoggedIn {
+  readonly session: MaildropSession;
+  readonly opened: OpenedMaildrop;
+}
+
+/** How the connection reports to the log; one summary at the end. */
+export interface ConnectionLog {
+  error(error: BridgeError, what: string): void;
+  tlsFailed(error: unknown): void;
+  end(summary: ConnectionSummary): void;
+}
+
+export interface ConnectionSummary {
+  readonly retrieved: { readonly count: number; readonly octets: number };
+  readonly tops: { readonly count: number; readonly octets: number };
+  readonly deleted: number;
+  readonly operations: number;
+  readonly durationMs: number;
+  readonly outcome: string;
+}
+
+export interface ConnectionParts {
+  readonly socket: Socket;
+  readonly clock: Clock;
+  readonly policy: SessionPolicy;
+  /** The certificate for STLS or implicit TLS, asked for at each handshake so that a renewed one is used. */
+  readonly secureContext: () => SecureContext | undefined;
+  readonly isImplicitTls: boolean;
+  readonly timeouts: { readonly loginMs: number; readonly idleMs: number; readonly writeMs: number };
+  readonly logIn: (credentials: Credentials, holder: LockHolder, signal: AbortSignal) => Promise<LoggedIn>;
+  readonly log: ConnectionLog;
+  /** The connection and all that belonged to it is gone. */
+  readonly onEnd: () => void;
+}
+
+/** A session silent for so long may be taken over by a new login (CONTRACT section 5.9). */
+const STALE_MS = 120_000;
+
+export class Connection implements LockHolder {
+  readonly #parts: ConnectionParts;
+  readonly #client: ClientSocket;
+  readonly #gone = new AbortController();
+  readonly #startedAt: number;
+  #state: SessionState = initialState(false);
+  #session: MaildropSession | undefined;
+  #isPumping = false;
+  #hasEnded = false;
+  #cancelTimer: Cancel = () => {};
+  #lastCommandAt: number;
+  #outcome = 'lost';
+  #retrieved = { count: 0, octets: 0 };
+  #tops = { count: 0, octets: 0 };
+  #deleted = 0;
+
+  constructor(parts: ConnectionParts) {
+    this.#parts = parts;
+    this.#startedAt = parts.clock.monotonic();
+    this.#lastCommandAt = this.#startedAt;
+    this.#client = new ClientSocket(parts.socket, parts.clock, parts.timeouts.writeMs, {
+      onReadable: () => void this.#pump(),
+      onClose: () => this.#onClose(),
+    });
+  }
+
+  /** Greets the client, after the handshake on a TLS port, and begins. */
+  async start(): Promise<void> {
+    if (this.#parts.isImplicitTls && !(await this.#secure())) return;
+    if (!this.#parts.isImplicitTls) this.#client.start();
+    this.#state = initialState(this.#parts.isImplicitTls);
+    await this.#reply({ ok: true, text: 'POP3 server ready' });
+    this.#armTimer();
+    await this.#pump();
+  }
+
+  // LockHolder
+
+  get isStale(): boolean {
+    if (this.#state.phase === 'UPDATE') return false;
+    if (this.#client.isClosed) return true;
+    const silentMs = this.#parts.clock.monotonic() - this.#lastCommandAt;
+    return this.#state.phase === 'TRANSACTION' && !this.#isPumping && silentMs >= STALE_MS;
+  }
+
+  evict(): void {
+    this.#outcome = 'taken over';
+    this.#cut();
+  }
+
+  /** SIGTERM (CONTRACT section 5.11): a word to who waits, a cut inside a response. A running UPDATE goes on; `isUpdating` tells. */
+  shutdown(): void {
+    const isInReply = this.#isPumping && isAwaitingLine(this.#state);
+    const [state, effects] = step(this.#state, { on: 'shutdown' }, this.#parts.policy);
+    this.#state = state;
+    if (state.phase !== 'CLOSED') return;
+    this.#outcome = 'shutdown';
+    if (isInReply || !effects.some((effect) => effect.do === 'reply')) this.#cut();
+    else void this.#sayGoodbye(effects);
+  }
+
+  get isUpdating(): boolean {
+    return this.#state.phase === 'UPDATE';
+  }
+
+  async #sayGoodbye(effects: readonly Effect[]): Promise<void> {
+    try {
+      await this.#run(effects);
+      this.#gone.abort();
+      if (!this.#isPumping) this.#finish();
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async #pump(): Promise<void> {
+    if (this.#isPumping) return;
+    this.#isPumping = true;
+    try {
+      while (isAwaitingLine(this.#state)) {
+        const line = this.#client.nextLine();
+        if (line === undefined) break;
+        this.#lastCommandAt = this.#parts.clock.monotonic();
+        await this.#take(line === 'too-long' ? { on: 'line-too-long' } : { on: 'line', line });
+      }
+    } catch (error) {
+      this.#fail(error);
+    } finally {
+      this.#isPumping = false;
+    }
+    this.#lastCommandAt = this.#parts.clock.monotonic();
+    if (this.#state.phase === 'CLOSED' || this.#client.hasEnded) this.#finish();
+    else this.#armTimer();
+  }
+
+  /** Steps, and runs what follows; a slow effect's end is stepped in turn. */
+  async #take(input: SessionInput): Promise<void> {
+    if (this.#state.phase === 'CLOSED') return;
+    const [state, effects] = step(this.#state, input, this.#parts.policy);
+    this.#state = state;
+    await this.#run(effects);
+  }
+
+  async #run(effects: readonly Effect[]): Promise<void> {
+    for (const effect of effects) {
+      const next = await this.#carryOut(effect);
+      if (next !== undefined) await this.#take(next);
+    }
+  }
+
+  async #carryOut(effect: Effect): Promise<SessionInput | undefined> {
+    switch (effect.do) {
+      case 'reply':
+        await this.#reply(effect.reply);
+        return undefined;
+      case 'challenge':
+        await this.#client.write(`+ ${effect.challenge}\r\n`);
+        await this.#client.flush();
+        return undefined;
+      case 'authenticate':
+        return this.#authenticate(effect.credentials);
+      case 'start-tls':
+        return (await this.#secure()) ? { on: 'secured' } : undefined;
+      case 'retrieve':
+        return this.#retrieve(effect);
+      case 'update':
+        return this.#update(effect);
+      case 'close':
+        this.#client.end();
+        return undefined;
+    }
+  }
+
+  async #reply(reply: Reply): Promise<void> {
+    await this.#client.write(encodeStatus(reply));
+    if (reply.lines !== undefined) {
+      for (const chunk of reply.lines) await this.#client.write(chunk);
+      await this.#client.write(TERMINATOR);
+    }
+    await this.#client.flush();
+  }
+
+  async #authenticate(credentials: Credentials): Promise<SessionInput> {
+    this.#cancelTimer();
+    try {
+      const { session, opened } = await this.#parts.logIn(credentials, this, this.#gone.signal);
+      this.#session = session;
+      this.#outcome = 'no QUIT';
+      return { on: 'maildrop-opened', opened };
+    } catch (error) {
+      return { on: 'failed', error: toBridgeError(error), begun: false };
+    }
+  }
+
+  async #secure(): Promise<boolean> {
+    const context = this.#parts.secureContext();
+    try {
+      if (context === undefined) throw new InvariantError('TLS without a certificate');
+      await this.#client.secure(context);
+      return true;
+    } catch (error) {
+      this.#parts.log.tlsFailed(error);
+      this.#cut();
+      return false;
+    }
+  }
+
+  async #retrieve(effect: Extract<Effect, { do: 'retrieve' }>): Promise<SessionInput> {
+    const session = this.#openSession();
+    let begun = false;
+    try {
+      const octets = await sendMessage({
+        ...effect,
+        sink: this.#client,
+        source: (part) => session.fetch(effect.entry, part, this.#gone.signal),
+        onBegin: () => {
+          begun = true;
+        },
+      });
+      const tally = effect.lines === undefined ? this.#retrieved : this.#tops;
+      tally.count += 1;
+      tally.octets += octets;
+      if (effect.lines === undefined) session.retrieved(effect.entry, octets);
+      return { on: 'retrieved' };
+    } catch (error) {
+      if (error instanceof ClientGone) throw error;
+      const failure = toBridgeError(error);
+      if (!this.#gone.signal.aborted) this.#parts.log.error(failure, effect.lines === undefined ? 'RETR' : 'TOP');
+      if (begun) this.#outcome = 'cut';
+      return { on: 'failed', error: failure, begun };
+    }
+  }
+
+  /** UPDATE goes on to its end even when the client is gone (CONTRACT section 5.2). */
+  async #update(effect: Extract<Effect, { do: 'update' }>): Promise<SessionInput> {
+    this.#cancelTimer();
+    const session = this.#openSession();
+    try {
+      const outcome = await session.commit(effect.plan);
+      if (outcome.result === 'done') this.#deleted = effect.plan.remove.length;
+      this.#outcome = outcome.result === 'done' ? 'QUIT' : `QUIT, deletions ${outcome.result}`;
+      return { on: 'updated', outcome };
+    } catch (error) {
+      this.#outcome = 'QUIT, failed';
+      this.#parts.log.error(toBridgeError(error), 'UPDATE');
+      return { on: 'failed', error: toBridgeError(error), begun: false };
+    }
+  }
+
+  #openSession(): MaildropSession {
+    if (this.#session === undefined) throw new InvariantError('no maildrop is open');
+    return this.#session;
+  }
+
+  #fail(error: unknown): void {
+    if (!(error instanceof ClientGone)) this.#parts.log.error(toBridgeError(error), 'session');
+    this.#cut();
+  }
+
+  /** Closes at once, without another octet. */
+  #cut(): void {
+    if (this.#state.phase !== 'UPDATE') this.#state = { phase: 'CLOSED' };
+    this.#client.destroy();
+    this.#gone.abort();
+    if (!this.#isPumping) this.#finish();
+  }
+
+  #onClose(): void {
+    this.#gone.abort();
+    if (!this.#isPumping) this.#finish();
+  }
+
+  /** Silence: before login a while, after it the idle limit, then a close without a word (RFC 1939 section 3). */
+  #armTimer(): void {
+    this.#cancelTimer();
+    const { loginMs, idleMs } = this.#parts.timeouts;
+    const isLoggedIn = this.#state.phase === 'TRANSACTION';
+    const left = isLoggedIn ? idleMs : Math.max(0, this.#startedAt + loginMs - this.#parts.clock.monotonic());
+    this.#cancelTimer = this.#parts.clock.after(left, () => {
+      if (this.#isPumping) return;
+      this.#outcome = isLoggedIn ? 'idle' : 'login timeout';
+      this.#cut();
+    });
+  }
+
+  #finish(): void {
+    if (this.#hasEnded) return;
+    this.#hasEnded = true;
+    this.#cancelTimer();
+    if (this.#state.phase !== 'CLOSED') {
+      this.#state = { phase: 'CLOSED' };
+      this.#client.end();
+    }
+    this.#gone.abort();
+    void this.#closeSession();
+  }
+
+  async #closeSession(): Promise<void> {
+    const operations = this.#session?.operations ?? 0;
+    try {
+      await this.#session?.close();
+    } catch (error) {
+      this.#parts.log.error(toBridgeError(error), 'closing');
+    }
+    this.#parts.log.end({
+      retrieved: this.#retrieved,
+      tops: this.#tops,
+      deleted: this.#deleted,
+      operations,
+      durationMs: Math.round(this.#parts.clock.monotonic() - this.#startedAt),
+      outcome: this.#outcome,
+    });
+    this.#parts.onEnd();
+  }
+}

@@ -1,0 +1,58 @@
+/** `control.sock` in the state directory: how other commands reach the running daemon. One JSON request a line, one JSON answer a line. */
+import { chmodSync, rmSync } from 'node:fs';
+import { createServer, type Server, type Socket } from 'node:net';
+import { join } from 'node:path';
+
+/** What can be asked; each answers with a value that JSON can hold. */
+export type ControlRequests = Readonly<Record<string, () => unknown>>;
+
+/** Longest request taken. */
+const MAX_REQUEST_OCTETS = 4_096;
+
+/** Listens, for the owner alone. The caller holds the daemon's lock, so a socket left behind is nobody's. */
+export async function openControlSocket(directory: string, requests: ControlRequests): Promise<AsyncDisposable> {
+  const path = join(directory, 'control.sock');
+  rmSync(path, { force: true });
+  const server = createServer((socket) => serve(socket, requests));
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(path, () => resolve());
+  });
+  chmodSync(path, 0o600);
+  server.unref();
+  return { [Symbol.asyncDispose]: () => close(server) };
+}
+
+function serve(socket: Socket, requests: ControlRequests): void {
+  let received = '';
+  socket.unref();
+  socket.setEncoding('utf8');
+  socket.on('error', () => socket.destroy());
+  socket.on('data', (chunk: string) => {
+    received += chunk;
+    const end = received.indexOf('\n');
+    if (end >= 0) socket.end(`${JSON.stringify(answer(received.slice(0, end), requests))}\n`);
+    else if (received.length > MAX_REQUEST_OCTETS) socket.destroy();
+  });
+}
+
+function answer(line: string, requests: ControlRequests): unknown {
+  const name = requestName(line);
+  const run = name !== undefined && Object.hasOwn(requests, name) ? requests[name] : undefined;
+  return run === undefined ? { error: 'unknown request' } : { result: run() };
+}
+
+function requestName(line: string): string | undefined {
+  try {
+    const request: unknown = JSON.parse(line);
+    return typeof request === 'object' && request !== null && 'request' in request ? String(request.request) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+  });
+}

@@ -1,0 +1,206 @@
+/** The composition root: puts configuration, store, upstreams and listeners together, reloads them, and takes them apart again. */
+import type { Socket } from 'node:net';
+import { join } from 'node:path';
+import type { Clock } from '../clock.ts';
+import { pause } from '../clock.ts';
+import type { BridgeConfig } from '../config/schema.ts';
+import type { Store } from '../store/store.ts';
+import { SqliteStore } from '../store/sqlite-store.ts';
+import { bindingsOf, type Binding } from './bindings.ts';
+import { Connection } from './connection.ts';
+import { openControlSocket } from './control-socket.ts';
+import { lockStateDirectory } from './daemon-lock.ts';
+import { isLoopback, Listener } from './listener.ts';
+import type { LiveSecrets, Log } from './logging.ts';
+import { logIn, type LoginParts } from './login.ts';
+import { LoginThrottle } from './login-throttle.ts';
+import { MaildropLocks } from './maildrop-lock.ts';
+import { SessionCounter, type GiveBack } from './session-limits.ts';
+
+export interface DaemonParts {
+  /** Reads the configuration afresh; throws ConfigError with every fault. */
+  readonly loadConfig: () => BridgeConfig;
+  /** An existing folder that only we use. */
+  readonly stateDirectory: string;
+  readonly version: string;
+  readonly pid: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly secrets: LiveSecrets;
+}
+
+/** A running UPDATE gets this long after SIGTERM; then it is left to the journal (CONTRACT section 5.11). */
+const UPDATE_GRACE_MS = 8_000;
+
+export class Daemon {
+  readonly #parts: DaemonParts;
+  readonly #resources: AsyncDisposableStack;
+  readonly #store: Store;
+  readonly #loginParts: Omit<LoginParts, 'maxMessageOctets'>;
+  readonly #counter: SessionCounter;
+  readonly #connections = new Set<Connection>();
+  readonly #listeners = new Map<string, Listener>();
+  #bindings = new Map<string, Binding>();
+  #config: BridgeConfig;
+  #onIdle: () => void = () => {};
+
+  private constructor(parts: DaemonParts, config: BridgeConfig, store: Store, resources: AsyncDisposableStack) {
+    this.#parts = parts;
+    this.#config = config;
+    this.#store = store;
+    this.#resources = resources;
+    const { clock, log, secrets } = parts;
+    this.#counter = new SessionCounter(() => this.#config.process.limits);
+    const throttle = new LoginThrottle(clock, () => this.#config.process.limits.loginFailures);
+    this.#loginParts = { store, clock, log, secrets, throttle, counter: this.#counter, locks: new MaildropLocks(clock) };
+  }
+
+  /** Starts everything; when it resolves all listeners are up. Whatever fails, nothing is left open. */
+  static async start(parts: DaemonParts): Promise<Daemon> {
+    await using resources = new AsyncDisposableStack();
+    const config = parts.loadConfig();
+    resources.use(lockStateDirectory(parts.stateDirectory));
+    const store = resources.use(SqliteStore.open(storePath(config.process.store.url, parts.stateDirectory)));
+    const bindings = bindingsOf(config, parts);
+    const daemon = new Daemon(parts, config, store, resources.move());
+    try {
+      await daemon.#bind(bindings);
+      daemon.#resources.use(await openControlSocket(parts.stateDirectory, { status: () => daemon.status() }));
+      await daemon.#reportOrphans();
+    } catch (error) {
+      await daemon.#close();
+      throw error;
+    }
+    parts.log.info('ready', { version: parts.version, upstreams: config.upstreams.map((file) => file.upstream.id) });
+    return daemon;
+  }
+
+  /** What `control.sock` tells. */
+  status(): Readonly<Record<string, unknown>> {
+    return {
+      version: this.#parts.version,
+      pid: this.#parts.pid,
+      upstreams: this.#config.upstreams.map((file) => file.upstream.id),
+      listeners: [...this.#listeners].map(([address, listener]) => ({ address, port: listener.port })),
+      sessions: this.#connections.size,
+    };
+  }
+
+  /** SIGHUP: takes the new configuration whole, or keeps the old one and says why. Sessions go on with what they have. */
+  async reload(): Promise<void> {
+    const { log } = this.#parts;
+    try {
+      const config = this.#parts.loadConfig();
+      await this.#bind(bindingsOf(config, this.#parts));
+      if (config.process.store.url !== this.#config.process.store.url) log.warn('restart-needed', { key: 'store.url' });
+      this.#config = config;
+      log.info('reloaded', { upstreams: config.upstreams.map((file) => file.upstream.id) });
+    } catch (error) {
+      log.error('reload-failed', { error, kept: 'the configuration before' });
+    }
+  }
+
+  /** SIGTERM: see CONTRACT section 5.11. Resolves within ten seconds. */
+  async stop(): Promise<void> {
+    this.#parts.log.info('stopping', { sessions: this.#connections.size });
+    for (const listener of this.#listeners.values()) listener.close();
+    const idle = new Promise<void>((resolve) => {
+      this.#onIdle = resolve;
+    });
+    for (const connection of this.#connections) connection.shutdown();
+    if (this.#connections.size > 0) await Promise.race([idle, pause(this.#parts.clock, UPDATE_GRACE_MS)]);
+    await this.#close();
+  }
+
+  /** Opens the addresses that are new before it closes those that are gone: a failure changes nothing. */
+  async #bind(bindings: Map<string, Binding>): Promise<void> {
+    const opened = new Map<string, Listener>();
+    try {
+      for (const [name, binding] of bindings) {
+        if (!this.#listeners.has(name)) opened.set(name, await this.#listen(name, binding));
+      }
+    } catch (error) {
+      for (const listener of opened.values()) listener.close();
+      throw error;
+    }
+    this.#bindings = bindings;
+    for (const [name, listener] of this.#listeners) {
+      if (bindings.has(name)) continue;
+      listener.close();
+      this.#listeners.delete(name);
+    }
+    for (const [name, listener] of opened) {
+      this.#listeners.set(name, listener);
+      const { security, isLegacy, address } = bindings.get(name) ?? {};
+      this.#parts.log.info('listening', { address: address?.host, port: listener.port, security });
+      if (isLegacy === true) this.#parts.log.warn('legacy-tls', { address: name, reason: 'TLS 1.0 and old ciphers are accepted here' });
+    }
+  }
+
+  #listen(name: string, binding: Binding): Promise<Listener> {
+    const { log } = this.#parts;
+    return Listener.open({
+      address: binding.address,
+      allow: () => this.#bindings.get(name)?.allow ?? [],
+      counter: this.#counter,
+      onConnection: (socket, client, giveBack) => this.#connect(this.#bindings.get(name) ?? binding, socket, client, giveBack),
+      onRefused: (client, reason) => log.warn('connection-refused', { client, reason }),
+    });
+  }
+
+  #connect(binding: Binding, socket: Socket, client: string, giveBack: GiveBack): void {
+    const { clock, log, version } = this.#parts;
+    const { limits } = this.#config.process;
+    const loginParts: LoginParts = { ...this.#loginParts, maxMessageOctets: limits.messageOctets };
+    let account: Readonly<Record<string, string>> = {};
+    const connection = new Connection({
+      socket,
+      clock,
+      policy: {
+        offersTls: binding.security === 'starttls',
+        allowsCleartextLogin: binding.allowsCleartextLogin || isLoopback(client),
+        loginDelaySeconds: binding.loginDelaySeconds,
+        implementation: `popbridge-${version}`,
+      },
+      secureContext: () => binding.certificate?.context,
+      isImplicitTls: binding.security === 'tls',
+      timeouts: { loginMs: limits.loginTimeoutMs, idleMs: limits.idleTimeoutMs, writeMs: limits.writeTimeoutMs },
+      logIn: (credentials, holder, signal) => {
+        const onAccount = (found: typeof account): void => {
+          account = found;
+        };
+        return logIn(loginParts, binding.services, credentials, { address: client, holder, onAccount }, signal);
+      },
+      log: {
+        error: (error, what) => log.warn('session-error', { ...account, client, what, error }),
+        tlsFailed: (error) => log.warn('tls-failed', { client, error }),
+        end: (summary) => log.info('session-end', { ...account, client, ...summary }),
+      },
+      onEnd: () => {
+        giveBack();
+        this.#connections.delete(connection);
+        if (this.#connections.size === 0) this.#onIdle();
+      },
+    });
+    this.#connections.add(connection);
+    void connection.start();
+  }
+
+  async #reportOrphans(): Promise<void> {
+    const configured = new Set(this.#config.upstreams.map((file) => file.upstream.id));
+    const orphans = (await this.#store.upstreams()).filter((id) => !configured.has(id));
+    if (orphans.length > 0) this.#parts.log.warn('map-without-file', { upstreams: orphans });
+  }
+
+  async #close(): Promise<void> {
+    for (const listener of this.#listeners.values()) listener.close();
+    await this.#resources.disposeAsync();
+  }
+}
+
+/** `sqlite:` in the state directory, `sqlite:PATH`, or `memory:`. */
+function storePath(url: string, stateDirectory: string): string {
+  if (url === 'memory:') return ':memory:';
+  const path = url.slice('sqlite:'.length);
+  return path === '' ? join(stateDirectory, 'popbridge.sqlite') : path;
+}

@@ -1,0 +1,158 @@
+/**
+ * Keeps stale passwords and guessers from the upstream (CONTRACT section 5.7): what was refused once is refused here for a
+ * growing while, at most five refused passwords an account in ten minutes reach the upstream, and a server that asked for a
+ * pause gets it. Passwords are kept as keyed hashes only, under a key that lives as long as the process.
+ */
+import { createHmac, randomBytes } from 'node:crypto';
+import { LRUCache } from 'lru-cache';
+import type { Clock } from '../clock.ts';
+import { BusyError, CredentialsError, UpstreamError } from '../errors.ts';
+
+const MINUTE_MS = 60_000;
+const WINDOW_MS = 10 * MINUTE_MS;
+const MAX_REFUSED_PASSWORDS = 5;
+const MAX_LOCAL_REFUSAL_MINUTES = 30;
+const MAX_ANSWER_DELAY_MS = 30_000;
+const DEFAULT_BACKOFF_MS = 30_000;
+const MAX_ACCOUNTS = 10_000;
+const MAX_ADDRESSES = 10_000;
+const MAX_PASSWORDS_REMEMBERED = 50;
+
+interface Refusal {
+  readonly times: number;
+  readonly until: number;
+}
+
+interface AccountRecord {
+  /** Keyed hash of the last password that worked. */
+  proven: string | undefined;
+  lastLoginAt: number | undefined;
+  /** When distinct passwords were refused upstream. */
+  refusedAt: number[];
+  readonly refusals: LRUCache<string, Refusal>;
+  readonly trying: Map<string, Promise<void>>;
+  backoffUntil: number;
+}
+
+/** A password that may be tried upstream now; exactly one of its outcomes must be told. */
+export interface Attempt {
+  succeeded(): void;
+  refused(): void;
+  /** It failed for another reason: nothing is known of the password. `retryAfterMs` as the upstream asked. */
+  undecided(throttled: { readonly retryAfterMs: number | undefined } | undefined): void;
+}
+
+export class LoginThrottle {
+  readonly #clock: Clock;
+  readonly #key = randomBytes(32);
+  readonly #accounts = new LRUCache<string, AccountRecord>({ max: MAX_ACCOUNTS });
+  readonly #addresses = new LRUCache<string, number[]>({ max: MAX_ADDRESSES });
+  readonly #freeFailures: () => number;
+
+  /** `freeFailures`: refused logins an address has in ten minutes before its refusals are answered ever later. */
+  constructor(clock: Clock, freeFailures: () => number) {
+    this.#clock = clock;
+    this.#freeFailures = freeFailures;
+  }
+
+  /**
+   * Asks to try a password. Waits while the same one is being tried already. Rejects with CredentialsError where it was
+   * refused lately, BusyError LOGIN_BACKOFF where too many were, UpstreamError `throttled` while the upstream wants a pause.
+   */
+  async admit(account: string, password: string): Promise<Attempt> {
+    const record = this.#record(account);
+    const hash = this.#hash(account, password);
+    for (let running = record.trying.get(hash); running !== undefined; running = record.trying.get(hash)) await running;
+    this.#check(record, hash);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    record.trying.set(hash, promise);
+    const settle = (): void => {
+      record.trying.delete(hash);
+      resolve();
+    };
+    return {
+      succeeded: () => {
+        record.proven = hash;
+        record.refusals.delete(hash);
+        record.refusedAt = [];
+        settle();
+      },
+      refused: () => {
+        this.#remember(record, hash);
+        settle();
+      },
+      undecided: (throttled) => {
+        if (throttled !== undefined) record.backoffUntil = this.#clock.monotonic() + (throttled.retryAfterMs ?? DEFAULT_BACKOFF_MS);
+        settle();
+      },
+    };
+  }
+
+  /** LOGIN-DELAY (RFC 2449 section 6.5): rejects with BusyError where the same user logged in less than `delayMs` ago. */
+  checkDelay(account: string, password: string, delayMs: number): void {
+    const record = this.#record(account);
+    const { lastLoginAt } = record;
+    const tooEarly = delayMs > 0 && lastLoginAt !== undefined && this.#clock.monotonic() - lastLoginAt < delayMs;
+    // Told only to who has the password: to others it would tell that somebody else has just logged in.
+    if (tooEarly && record.proven === this.#hash(account, password)) throw new BusyError('LOGIN_DELAY', 'the last login was too recent');
+  }
+
+  noteLogin(account: string): void {
+    this.#record(account).lastLoginAt = this.#clock.monotonic();
+  }
+
+  /** Notes a refused login from an address and gives how long its answer must wait, in milliseconds. */
+  noteFailure(address: string): number {
+    const since = this.#clock.monotonic() - WINDOW_MS;
+    const failures = (this.#addresses.get(address) ?? []).filter((at) => at > since);
+    failures.push(this.#clock.monotonic());
+    const free = this.#freeFailures();
+    this.#addresses.set(address, failures.slice(-free - 20));
+    const beyond = failures.length - free;
+    return beyond <= 0 ? 0 : Math.min(1000 * 2 ** Math.min(beyond - 1, 10), MAX_ANSWER_DELAY_MS);
+  }
+
+  #check(record: AccountRecord, hash: string): void {
+    const now = this.#clock.monotonic();
+    if (now < record.backoffUntil) {
+      throw new UpstreamError('throttled', 'the upstream asked for a pause', { retryAfterMs: record.backoffUntil - now });
+    }
+    const refusal = record.refusals.get(hash);
+    if (refusal !== undefined && now < refusal.until) throw new CredentialsError('AUTH_REFUSED_BEFORE', 'this password was refused lately');
+    if (hash === record.proven) return;
+    record.refusedAt = record.refusedAt.filter((at) => at > now - WINDOW_MS);
+    if (record.refusedAt.length + record.trying.size >= MAX_REFUSED_PASSWORDS) {
+      throw new BusyError('LOGIN_BACKOFF', 'too many passwords of this account were refused');
+    }
+  }
+
+  #remember(record: AccountRecord, hash: string): void {
+    const now = this.#clock.monotonic();
+    const times = (record.refusals.get(hash)?.times ?? 0) + 1;
+    const minutes = Math.min(2 ** (times - 1), MAX_LOCAL_REFUSAL_MINUTES);
+    record.refusals.set(hash, { times, until: now + minutes * MINUTE_MS });
+    record.refusedAt.push(now);
+    if (record.proven === hash) record.proven = undefined;
+  }
+
+  #record(account: string): AccountRecord {
+    const known = this.#accounts.get(account);
+    if (known !== undefined) return known;
+    const record: AccountRecord = {
+      proven: undefined,
+      lastLoginAt: undefined,
+      refusedAt: [],
+      refusals: new LRUCache({ max: MAX_PASSWORDS_REMEMBERED }),
+      trying: new Map(),
+      backoffUntil: 0,
+    };
+    this.#accounts.set(account, record);
+    return record;
+  }
+
+  #hash(account: string, password: string): string {
+    return createHmac('sha256', this.#key)
+      .update(JSON.stringify([account, password]))
+      .digest('base64');
+  }
+}

@@ -1,0 +1,166 @@
+/**
+ * From a POP3 client's credentials to an open maildrop, in the order that keeps every promise: throttle, account, credentials
+ * proven upstream, then the lock (never before: RFC 2449 section 8.1.2), then the listing.
+ */
+import type { Clock } from '../clock.ts';
+import { pause } from '../clock.ts';
+import { CredentialsError, toBridgeError, UpstreamError } from '../errors.ts';
+import type { Credentials } from '../pop3/sasl.ts';
+import type { MaildropKey, Store } from '../store/store.ts';
+import type { DeletePolicy, Upstream, UpstreamLogin, UpstreamSession } from '../upstream/upstream.ts';
+import { removalMethod } from '../upstream/removal.ts';
+import { chooseUpstream, imapUser, type UserRule } from './account.ts';
+import type { LoggedIn } from './connection.ts';
+import type { LiveSecrets, Log } from './logging.ts';
+import type { LoginThrottle } from './login-throttle.ts';
+import type { LockHolder, MaildropLocks } from './maildrop-lock.ts';
+import { MaildropSession, type MarkSeen, type OpenConnection, type SessionEvents } from './maildrop-session.ts';
+import { openMaildrop } from './open-maildrop.ts';
+import type { SessionCounter } from './session-limits.ts';
+
+/** One configured upstream, ready to be logged in to. */
+export interface UpstreamService extends UserRule {
+  readonly id: string;
+  readonly upstream: Upstream;
+  readonly folder: string;
+  readonly learnsSizes: boolean;
+  readonly markSeen: MarkSeen;
+  readonly policy: DeletePolicy;
+  readonly loginDelayMs: number;
+}
+
+/** What all logins share. */
+export interface LoginParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly locks: MaildropLocks;
+  readonly throttle: LoginThrottle;
+  readonly counter: SessionCounter;
+  readonly secrets: LiveSecrets;
+  readonly log: Log;
+  readonly maxMessageOctets: number;
+}
+
+/** The client that logs in. `onAccount` learns whose session it is, for the log. */
+export interface LoginClient {
+  readonly address: string;
+  readonly holder: LockHolder;
+  readonly onAccount: (account: { readonly user: string; readonly upstream: string; readonly digest: string }) => void;
+}
+
+/** Logs in. A refused login is answered the later, the more there were from that address. */
+export async function logIn(
+  parts: LoginParts,
+  services: readonly UpstreamService[],
+  credentials: Credentials,
+  client: LoginClient,
+  signal: AbortSignal,
+): Promise<LoggedIn> {
+  const undo: (() => void)[] = [parts.secrets.add(credentials.password)];
+  try {
+    const service = chooseUpstream(services, credentials.user);
+    const login: UpstreamLogin = { user: imapUser(service, credentials.user), password: credentials.password };
+    return await openFor(parts, service, login, client, signal, undo);
+  } catch (error) {
+    for (const give of undo.reverse()) give();
+    const failure = toBridgeError(error);
+    parts.log.warn('login-failed', { user: credentials.user, client: client.address, error: failure });
+    if (failure instanceof CredentialsError) await pause(parts.clock, parts.throttle.noteFailure(client.address), signal);
+    throw failure;
+  }
+}
+
+async function openFor(
+  parts: LoginParts,
+  service: UpstreamService,
+  login: UpstreamLogin,
+  client: LoginClient,
+  signal: AbortSignal,
+  undo: (() => void)[],
+): Promise<LoggedIn> {
+  const key: MaildropKey = { upstream: service.id, user: login.user, view: '' };
+  const account = JSON.stringify([key.upstream, key.user]);
+  parts.throttle.checkDelay(account, login.password, service.loginDelayMs);
+  undo.push(parts.counter.logIn(account));
+  const session = await proveUpstream(parts, service, account, login, signal);
+  undo.push(() => void session.logout());
+  const release = await parts.locks.acquire(JSON.stringify([account, key.view]), client.holder, signal);
+  undo.push(release);
+  const mailbox = await session.select(service.folder, signal);
+  const events = sessionEvents(parts.log, service, login.user);
+  const mailboxKey = { maildrop: key, path: mailbox.path };
+  const { learnsSizes } = service;
+  const opened = await openMaildrop({ key: mailboxKey, store: parts.store, mailbox, learnsSizes, events }, signal);
+  parts.throttle.noteLogin(account);
+  client.onAccount({ user: login.user, upstream: service.id, digest: opened.digest });
+  logLogin(parts.log, service, login.user, client, { session, mailbox }, opened.maildrop.dropListing.count);
+  const maildropSession = new MaildropSession({
+    key: mailboxKey,
+    store: parts.store,
+    clock: parts.clock,
+    policy: service.policy,
+    markSeen: service.markSeen,
+    learnsSizes,
+    connection: { session, mailbox },
+    map: opened.map,
+    reconnect: (again) => reconnect(service, login, mailbox.path, again),
+    events,
+    release: () => {
+      for (const give of undo.splice(0).reverse()) give();
+    },
+  });
+  const loginDelaySeconds = service.loginDelayMs > 0 ? Math.ceil(service.loginDelayMs / 1000) : undefined;
+  return { session: maildropSession, opened: { maildrop: opened.maildrop, loginDelaySeconds, maxMessageOctets: parts.maxMessageOctets } };
+}
+
+/** The password is proven by logging in with it; nothing is served before. */
+async function proveUpstream(
+  parts: LoginParts,
+  service: UpstreamService,
+  account: string,
+  login: UpstreamLogin,
+  signal: AbortSignal,
+): Promise<UpstreamSession> {
+  const attempt = await parts.throttle.admit(account, login.password);
+  try {
+    const session = await service.upstream.login(login, signal);
+    attempt.succeeded();
+    parts.log.debug('upstream-connected', { upstream: service.id, user: login.user });
+    return session;
+  } catch (error) {
+    if (error instanceof CredentialsError) attempt.refused();
+    else attempt.undecided(error instanceof UpstreamError && error.kind === 'throttled' ? { retryAfterMs: error.retryAfterMs } : undefined);
+    if (!(error instanceof CredentialsError)) parts.log.warn('upstream-failed', { upstream: service.id, error });
+    throw error;
+  }
+}
+
+async function reconnect(service: UpstreamService, login: UpstreamLogin, path: string, signal: AbortSignal): Promise<OpenConnection> {
+  const session = await service.upstream.login(login, signal);
+  try {
+    return { session, mailbox: await session.select(path, signal) };
+  } catch (error) {
+    session.destroy();
+    throw error;
+  }
+}
+
+function sessionEvents(log: Log, service: UpstreamService, user: string): SessionEvents {
+  const who = { user, upstream: service.id };
+  return {
+    deleteFailed: (fields) => log.warn('delete-failed', { ...who, ...fields }),
+    seenFailed: (error) => log.warn('seen-failed', { ...who, error }),
+    onlyFlagged: (count) => log.warn('only-flagged', { ...who, count, reason: 'the server has neither MOVE nor UIDPLUS for this' }),
+  };
+}
+
+/** Also says what this server can't do (CONTRACT section 5.10). */
+function logLogin(log: Log, service: UpstreamService, user: string, client: LoginClient, open: OpenConnection, messages: number): void {
+  const { abilities } = open.session;
+  const method = removalMethod(service.policy, { canMove: abilities.move, canExpungeByUid: abilities.uidPlus });
+  const limits = [
+    ...(open.mailbox.isReadOnly ? ['the mailbox is read-only: DELE is refused'] : []),
+    ...(method === 'flag' && service.policy.action !== 'flag' ? ['no MOVE or UIDPLUS: deleted messages are only flagged \\Deleted'] : []),
+  ];
+  log.info('login', { user, upstream: service.id, client: client.address, messages, ...(limits.length > 0 ? { limits } : {}) });
+}

@@ -1,0 +1,177 @@
+/**
+ * A maildrop that is open: the lock, the upstream connection and the UID map behind one POP3 session. Reconnects once, silently,
+ * where the upstream was lost between commands and UIDVALIDITY is the same.
+ */
+import type { Cancel, Clock } from '../clock.ts';
+import { InvariantError, UpstreamError, toBridgeError, type BridgeError } from '../errors.ts';
+import type { MaildropEntry } from '../maildrop/maildrop.ts';
+import type { Uid } from '../maildrop/numbers.ts';
+import type { UpdateOutcome, UpdatePlan } from '../maildrop/update-plan.ts';
+import { withTrueOctets, type UidMap } from '../maildrop/uid-map.ts';
+import type { MailboxKey, Store } from '../store/store.ts';
+import type { DeletePolicy, MessagePart, RemovalResult, UpstreamMailbox, UpstreamSession } from '../upstream/upstream.ts';
+
+export type MarkSeen = 'on-retrieve' | 'on-quit' | 'never';
+
+/** What a session does for the operator to see; every event goes to the log. */
+export interface SessionEvents {
+  deleteFailed(fields: Readonly<Record<string, unknown>>): void;
+  seenFailed(error: BridgeError): void;
+  onlyFlagged(count: number): void;
+}
+
+export interface OpenConnection {
+  readonly session: UpstreamSession;
+  readonly mailbox: UpstreamMailbox;
+}
+
+export interface MaildropSessionParts {
+  readonly key: MailboxKey;
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly policy: DeletePolicy;
+  readonly markSeen: MarkSeen;
+  readonly learnsSizes: boolean;
+  readonly connection: OpenConnection;
+  readonly map: UidMap;
+  /** Logs in and selects again. */
+  readonly reconnect: (signal: AbortSignal) => Promise<OpenConnection>;
+  readonly events: SessionEvents;
+  /** Gives back the lock and whatever else the login took. */
+  readonly release: () => void;
+}
+
+/** \Seen is stored this long after the last octet, together with what was retrieved meanwhile: not one round trip a message. */
+const SEEN_DELAY_MS = 250;
+
+export class MaildropSession {
+  readonly #parts: MaildropSessionParts;
+  readonly #savedMap: UidMap;
+  #connection: OpenConnection;
+  #map: UidMap;
+  #earlierOperations = 0;
+  #unseen = new Set<Uid>();
+  #cancelSeen: Cancel = () => {};
+  #isClosed = false;
+
+  constructor(parts: MaildropSessionParts) {
+    this.#parts = parts;
+    this.#connection = parts.connection;
+    this.#map = parts.map;
+    this.#savedMap = parts.map;
+  }
+
+  /** IMAP operations of this session, for the log. */
+  get operations(): number {
+    return this.#earlierOperations + this.#connection.session.operations;
+  }
+
+  /** The octets of a message as the server has them; see UpstreamMailbox.fetch. */
+  async *fetch(entry: MaildropEntry, part: MessagePart, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
+    const request = { uid: entry.uid, octets: entry.octets, part };
+    let begun = false;
+    try {
+      for await (const chunk of this.#connection.mailbox.fetch(request, signal)) {
+        begun = true;
+        yield chunk;
+      }
+      return;
+    } catch (error) {
+      if (begun || signal.aborted || this.#connection.session.isUsable) throw error;
+    }
+    yield* (await this.#mailbox(signal)).fetch(request, signal);
+  }
+
+  /** The whole message was sent: `octets` is its true size. */
+  retrieved(entry: MaildropEntry, octets: number): void {
+    if (this.#parts.learnsSizes) this.#map = withTrueOctets(this.#map, entry.uid, octets);
+    if (this.#parts.markSeen !== 'on-retrieve' || this.#connection.mailbox.isReadOnly) return;
+    this.#unseen.add(entry.uid);
+    this.#cancelSeen();
+    this.#cancelSeen = this.#parts.clock.after(SEEN_DELAY_MS, () => void this.#flushSeen());
+  }
+
+  /** UPDATE: does what the plan says; what happens to the client meanwhile does not matter. */
+  async commit(plan: UpdatePlan): Promise<UpdateOutcome> {
+    if (this.#parts.markSeen === 'on-quit') for (const uid of plan.seen) this.#unseen.add(uid);
+    for (const uid of plan.remove) this.#unseen.delete(uid);
+    const outcome = plan.remove.length === 0 ? ({ result: 'done' } as const) : await this.#remove(plan.remove);
+    await this.#flushSeen();
+    return outcome;
+  }
+
+  /** Ends the session: learned sizes are kept, the lock is given back, the upstream is left in the background. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    try {
+      await this.#flushSeen();
+      await this.#parts.store.saveMap(this.#parts.key, this.#savedMap, this.#map);
+    } catch (error) {
+      this.#parts.events.seenFailed(toBridgeError(error));
+    } finally {
+      void this.#connection.session.logout();
+      this.#parts.release();
+    }
+  }
+
+  /** Journal first, then the server, then the journal again; only then does the client hear anything. */
+  async #remove(uids: readonly Uid[]): Promise<UpdateOutcome> {
+    const { store, key, policy, events } = this.#parts;
+    const signal = new AbortController().signal;
+    const mailbox = await this.#mailbox(signal).catch((error: unknown) => toBridgeError(error));
+    if (mailbox instanceof Error) return this.#nothingRemoved(uids.length, mailbox);
+    const entry = { path: key.path, uidValidity: mailbox.uidValidity, uids, ...policy, stage: 'planned' };
+    const id = await store.addEntry(key.maildrop, entry);
+    try {
+      const result = await mailbox.remove({ uids, policy, stage: 'planned', onStage: (stage) => store.setStage(id, stage) }, signal);
+      await store.removeEntry(id);
+      return this.#told(uids.length, result);
+    } catch (error) {
+      events.deleteFailed({ total: uids.length, outcome: 'unknown', error: toBridgeError(error) });
+      return { result: 'unknown', total: uids.length };
+    }
+  }
+
+  #told(total: number, result: RemovalResult): UpdateOutcome {
+    if (result.onlyFlagged) this.#parts.events.onlyFlagged(total - result.remaining.length);
+    if (result.remaining.length === 0) return { result: 'done' };
+    const problem = result.problem ?? new UpstreamError('refused', 'the server agreed, yet they are still there');
+    this.#parts.events.deleteFailed({ failed: result.remaining.length, total, error: problem });
+    const temporary = !(problem instanceof UpstreamError) || problem.temporary;
+    return { result: 'partial', failed: result.remaining.length, total, temporary };
+  }
+
+  #nothingRemoved(total: number, error: BridgeError): UpdateOutcome {
+    this.#parts.events.deleteFailed({ failed: total, total, error });
+    return { result: 'partial', failed: total, total, temporary: error.temporary };
+  }
+
+  /** The mailbox, on a fresh connection where the old one was lost. */
+  async #mailbox(signal: AbortSignal): Promise<UpstreamMailbox> {
+    if (this.#connection.session.isUsable) return this.#connection.mailbox;
+    const before = this.#connection.mailbox.uidValidity;
+    const fresh = await this.#parts.reconnect(signal);
+    if (fresh.mailbox.uidValidity !== before) {
+      void fresh.session.logout();
+      throw new UpstreamError('protocol', 'UIDVALIDITY changed during the session');
+    }
+    this.#earlierOperations += this.#connection.session.operations;
+    this.#connection = fresh;
+    return fresh.mailbox;
+  }
+
+  /** Stores \Seen for all that wait for it. A failure is only logged: the mail itself is safe (TRAPS 3.17). */
+  async #flushSeen(): Promise<void> {
+    this.#cancelSeen();
+    if (this.#unseen.size === 0) return;
+    const uids = [...this.#unseen].sort((one, other) => one - other);
+    this.#unseen = new Set();
+    try {
+      if (this.#connection.mailbox.isReadOnly) throw new InvariantError('\\Seen on a read-only mailbox');
+      await (await this.#mailbox(new AbortController().signal)).addSeen(uids, new AbortController().signal);
+    } catch (error) {
+      this.#parts.events.seenFailed(toBridgeError(error));
+    }
+  }
+}

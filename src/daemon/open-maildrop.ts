@@ -1,0 +1,112 @@
+/**
+ * Opens a maildrop on a mailbox just selected: finishes what an earlier session promised, lists, brings the UID map up to date,
+ * and only when that is on disk makes the snapshot that the client will see.
+ */
+import { createHash } from 'node:crypto';
+import { toBridgeError, UpstreamError } from '../errors.ts';
+import { Maildrop } from '../maildrop/maildrop.ts';
+import type { Uid } from '../maildrop/numbers.ts';
+import { knownMessage, reconcile, type UidMap } from '../maildrop/uid-map.ts';
+import { uniqueIdFormula } from '../maildrop/unique-id.ts';
+import type { JournalEntry, MailboxKey, Store } from '../store/store.ts';
+import type { DeleteAction, RemovalStage, UpstreamMailbox } from '../upstream/upstream.ts';
+import type { SessionEvents } from './maildrop-session.ts';
+
+export interface OpenedMailbox {
+  readonly maildrop: Maildrop;
+  readonly map: UidMap;
+  /** Tells whether the same messages were shown as at another login. */
+  readonly digest: string;
+}
+
+export interface OpenRequest {
+  readonly key: MailboxKey;
+  readonly store: Store;
+  readonly mailbox: UpstreamMailbox;
+  /** LIST tells true sizes where they are known. */
+  readonly learnsSizes: boolean;
+  readonly events: SessionEvents;
+}
+
+export async function openMaildrop(request: OpenRequest, signal: AbortSignal): Promise<OpenedMailbox> {
+  const { key, store, mailbox } = request;
+  const pending = await finishPromised(request, signal);
+  const stored = await store.loadMap(key);
+  const known = stored?.uidValidity === mailbox.uidValidity ? stored : undefined;
+  const listing = await mailbox.list((uid) => known !== undefined && knownMessage(known, uid) !== undefined, signal);
+  const map = reconcile(stored, listing);
+  await store.saveMap(key, stored, map);
+  const shown = listing.uids.filter((uid) => !listing.deleted.has(uid) && !pending.has(uid));
+  return { maildrop: snapshot(request, map, shown), map, digest: digestOf(mailbox, shown) };
+}
+
+/** The octets that name a mailbox in unique-ids: the first 32 bits of the SHA-256 of its path. */
+export function folderTag(path: string): number {
+  return createHash('sha256').update(path).digest().readUInt32BE(0);
+}
+
+function snapshot(request: OpenRequest, map: UidMap, uids: readonly Uid[]): Maildrop {
+  const octets = new Float64Array(uids.length);
+  const exact = new Uint8Array(uids.length);
+  uids.forEach((uid, index) => {
+    const message = knownMessage(map, uid);
+    const learned = request.learnsSizes ? message?.trueOctets : undefined;
+    octets[index] = learned ?? message?.declaredOctets ?? 0;
+    exact[index] = learned === undefined ? 0 : 1;
+  });
+  const { mailbox } = request;
+  const uniqueId = uniqueIdFormula(folderTag(mailbox.path), mailbox.uidValidity);
+  return Maildrop.of({ uids, octets, exact, uniqueId, isReadOnly: mailbox.isReadOnly });
+}
+
+function digestOf(mailbox: UpstreamMailbox, uids: readonly Uid[]): string {
+  const hash = createHash('sha256').update(`${mailbox.path}\0${mailbox.uidValidity}\0`);
+  return hash.update(Uint32Array.from(uids)).digest('hex').slice(0, 16);
+}
+
+/**
+ * Finishes the journal of this mailbox (CONTRACT section 5.2) and gives the UIDs that are still to be deleted, which stay hidden.
+ * Nothing is ever done under another UIDVALIDITY: those UIDs may be other messages now.
+ */
+async function finishPromised(request: OpenRequest, signal: AbortSignal): Promise<Set<Uid>> {
+  const hidden = new Set<Uid>();
+  for (const entry of await request.store.openEntries(request.key.maildrop)) {
+    if (entry.path !== request.key.path) continue;
+    if (await finish(request, entry, signal)) await request.store.removeEntry(entry.id);
+    else for (const uid of entry.uids) hidden.add(uid);
+  }
+  return hidden;
+}
+
+/** True when nothing is left to do for the entry. Throws only where the connection can no longer be used. */
+async function finish(request: OpenRequest, entry: JournalEntry, signal: AbortSignal): Promise<boolean> {
+  const { mailbox, events, store } = request;
+  const total = entry.uids.length;
+  if (entry.uidValidity !== mailbox.uidValidity) {
+    events.deleteFailed({ total, outcome: 'abandoned', reason: 'UIDVALIDITY changed' });
+    return true;
+  }
+  if (entry.stage === 'copying') {
+    // Nobody knows whether the copies were made. Making them again could put the mail into the folder twice.
+    events.deleteFailed({ total, outcome: 'undone', reason: 'interrupted while copying; the messages are shown again' });
+    return true;
+  }
+  const policy = { action: deleteAction(entry.action), folder: entry.folder };
+  const stage: RemovalStage = entry.stage === 'copied' ? 'copied' : 'planned';
+  try {
+    const result = await mailbox.remove({ uids: entry.uids, policy, stage, onStage: (next) => store.setStage(entry.id, next) }, signal);
+    if (result.remaining.length > 0) events.deleteFailed({ failed: result.remaining.length, total, error: result.problem });
+    return true;
+  } catch (error) {
+    events.deleteFailed({ total, outcome: 'unknown', error: toBridgeError(error) });
+    if (error instanceof UpstreamError && error.kind !== 'unreachable' && error.kind !== 'timeout') return false;
+    throw error;
+  }
+}
+
+const ACTIONS: readonly DeleteAction[] = ['trash', 'expunge', 'archive', 'move', 'flag'];
+
+function deleteAction(text: string): DeleteAction {
+  // An action of a newer version: flagging is what can't harm.
+  return ACTIONS.find((action) => action === text) ?? 'flag';
+}

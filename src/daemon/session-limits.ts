@@ -1,0 +1,58 @@
+/** Counts sessions against the limits of the configuration; what is taken must be given back. */
+import { BusyError } from '../errors.ts';
+
+export interface SessionLimits {
+  readonly sessions: number;
+  readonly sessionsPerAddress: number;
+  readonly sessionsPerUser: number;
+}
+
+export type GiveBack = () => void;
+
+export class SessionCounter {
+  readonly #limits: () => SessionLimits;
+  readonly #byAddress = new Map<string, number>();
+  readonly #byUser = new Map<string, number>();
+  #all = 0;
+
+  /** The limits are asked for each time: a reload may change them. */
+  constructor(limits: () => SessionLimits) {
+    this.#limits = limits;
+  }
+
+  /** Counts a new connection. Throws BusyError SESSION_LIMIT when there are too many. */
+  connect(address: string): GiveBack {
+    if (this.#all >= this.#limits().sessions) throw new BusyError('SESSION_LIMIT', 'limits.sessions is reached');
+    const giveBack = take(this.#byAddress, address, this.#limits().sessionsPerAddress, 'limits.sessions_per_address is reached');
+    this.#all += 1;
+    return once(() => {
+      this.#all -= 1;
+      giveBack();
+    });
+  }
+
+  /** Counts a login of an account. Throws BusyError SESSION_LIMIT when there are too many. */
+  logIn(account: string): GiveBack {
+    return take(this.#byUser, account, this.#limits().sessionsPerUser, 'limits.sessions_per_user is reached');
+  }
+}
+
+function take(counts: Map<string, number>, key: string, limit: number, problem: string): GiveBack {
+  const count = counts.get(key) ?? 0;
+  if (count >= limit) throw new BusyError('SESSION_LIMIT', problem);
+  counts.set(key, count + 1);
+  return once(() => {
+    const left = (counts.get(key) ?? 1) - 1;
+    if (left > 0) counts.set(key, left);
+    else counts.delete(key);
+  });
+}
+
+function once(run: () => void): GiveBack {
+  let isDone = false;
+  return () => {
+    if (isDone) return;
+    isDone = true;
+    run();
+  };
+}

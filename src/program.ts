@@ -1,0 +1,75 @@
+/** The process edge: arguments, signals, exit codes. The only file that uses `process`, main.ts apart. */
+import { readFileSync } from 'node:fs';
+import yargs from 'yargs';
+import { checkCommand } from './cli/check.ts';
+import type { CliEnvironment } from './cli/environment.ts';
+import { EXIT_USAGE, exitCodeFor, linesFor, UsageError } from './cli/exit-code.ts';
+import { serveCommand } from './cli/serve.ts';
+
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
+
+/** Parses the command line, runs the command, and leaves with its exit code. */
+export async function runProgram(): Promise<void> {
+  const args = process.argv.slice(2);
+  process.stdout.on('error', leaveQuietly);
+  try {
+    await parser(args, environment()).parseAsync();
+    process.exit(0);
+  } catch (error) {
+    for (const line of linesFor(error)) warn(line);
+    if (args.includes('debug') && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
+    process.exit(exitCodeFor(error));
+  }
+}
+
+function parser(args: readonly string[], cli: CliEnvironment): ReturnType<typeof yargs> {
+  return yargs(args)
+    .scriptName('popbridge')
+    .version(cli.version)
+    .option('config', { type: 'string', array: true, default: [], global: true, describe: 'Configuration file, or directory of *.toml' })
+    .option('log-level', { choices: LOG_LEVELS, global: true, describe: 'Instead of log.level' })
+    .command(serveCommand(cli))
+    .command(checkCommand(cli))
+    .demandCommand(1, 'give a command: serve or check')
+    .strict()
+    .recommendCommands()
+    .fail((message: string | null, error: Error | undefined) => {
+      throw error ?? new UsageError(message ?? 'wrong command line');
+    })
+    .exitProcess(false)
+    .wrap(100)
+    .epilogue(`Exit codes: 0 done, 1 failed, ${EXIT_USAGE} wrong command line, 69 upstream, 75 in use, 77 permission, 78 configuration`);
+}
+
+function environment(): CliEnvironment {
+  return {
+    version: version(),
+    pid: process.pid,
+    uid: process.getuid?.() ?? -1,
+    variables: process.env,
+    stdin: process.stdin,
+    isTerminal: process.stdout.isTTY,
+    write: (text) => process.stdout.write(text),
+    warn,
+    onSignals: ({ stop, reload }) => {
+      process.on('SIGTERM', stop);
+      process.on('SIGINT', stop);
+      process.on('SIGHUP', reload);
+    },
+  };
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
+  return typeof manifest === 'object' && manifest !== null && 'version' in manifest ? String(manifest.version) : 'unknown';
+}
+
+function warn(line: string): void {
+  process.stderr.write(`popbridge: ${line}\n`);
+}
+
+/** Whoever read our output is gone; there is nobody to log to. */
+function leaveQuietly(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(1);
+}
