@@ -1,0 +1,433 @@
+/** A faulty or hostile upstream: what the client sees, and what holds afterwards (SECURITY.md, fault matrix). */
+import { X509Certificate } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { bridgeConfig, type BridgeConfigText } from '../support/bridge-config.ts';
+import { BridgeProcess } from '../support/bridge-process.ts';
+import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
+import type { Fault, ImapScript } from '../support/imap-server/script.ts';
+import { makeCertificates, type Certificates } from '../support/peers/certificates.ts';
+import { PopDialogue } from '../support/pop-dialogue.ts';
+import { until } from '../support/until.ts';
+
+const USER = 'alice';
+const PASSWORD = 'secret';
+const WITHOUT_MOVE = ['IMAP4rev1', 'SASL-IR', 'AUTH=PLAIN', 'UIDPLUS', 'SPECIAL-USE'];
+const PLAIN_3501 = ['IMAP4rev1', 'AUTH=PLAIN'];
+
+let certificates: Certificates;
+const open: AsyncDisposable[] = [];
+
+beforeAll(async () => {
+  certificates = await makeCertificates(mkdtempSync(join(tmpdir(), 'popbridge-fault-')));
+  return () => rmSync(join(certificates.ca, '..'), { recursive: true, force: true });
+});
+
+afterEach(async () => {
+  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
+});
+
+interface Setup extends Partial<BridgeConfigText> {
+  readonly server?: ImapServerOptions;
+  readonly messages?: number;
+}
+
+interface Site {
+  readonly imap: ImapServer;
+  readonly bridge: BridgeProcess;
+}
+
+/** A server with messages "1", "2", …, and a bridge before it. */
+async function site({ server = {}, messages = 3, ...config }: Setup = {}): Promise<Site> {
+  const imap = await ImapServer.start({ users: { [USER]: PASSWORD }, ...server });
+  open.push(imap);
+  for (let index = 1; index <= messages; index += 1) imap.mailbox('INBOX').append(`Subject: ${index}\r\n\r\nbody ${index}\r\n`);
+  const upstream = ['command_timeout = "2s"', ...(config.upstream ?? [])];
+  const bridge = await BridgeProcess.start({ config: bridgeConfig({ imapPort: imap.port, ...config, upstream }) });
+  open.push(bridge);
+  return { imap, bridge };
+}
+
+async function login(bridge: BridgeProcess, password = PASSWORD): Promise<string> {
+  const client = await PopDialogue.connect(bridge.port());
+  await client.command(`USER ${USER}`);
+  const answer = await client.command(`PASS ${password}`);
+  client.close();
+  return answer;
+}
+
+async function session(bridge: BridgeProcess): Promise<PopDialogue> {
+  const client = await PopDialogue.connect(bridge.port());
+  await client.login(USER, PASSWORD);
+  return client;
+}
+
+/** A fault for every command that begins so. */
+const on = (beginning: string, fault: Fault, times = Number.POSITIVE_INFINITY): ImapScript => {
+  let left = times;
+  return ({ command }) => {
+    if (!command.startsWith(beginning) || left <= 0) return undefined;
+    left -= 1;
+    return fault;
+  };
+};
+
+const subjects = (imap: ImapServer, path = 'INBOX'): string[] =>
+  imap.mailbox(path).messages.map(({ raw }) => /^Subject: (.*)\r$/m.exec(raw.toString())?.[1] ?? '');
+
+describe('a login that fails', () => {
+  const AUTH = '-ERR [AUTH] user name or password refused';
+  const refusals: readonly (readonly [string, string])[] = [
+    ['NO [AUTHENTICATIONFAILED] Authentication failed.', AUTH],
+    ['NO Invalid credentials', AUTH],
+    ['NO [AUTHORIZATIONFAILED] no', AUTH],
+    ['NO [EXPIRED] password expired', AUTH],
+    ['NO [WEBALERT https://example.com/] Log in via your web browser', AUTH],
+    ['NO [UNAVAILABLE] Maximum number of connections from user+IP exceeded', '-ERR [SYS/TEMP]'],
+    ['NO [ALERT] Too many simultaneous connections. (Failure)', '-ERR [SYS/TEMP]'],
+    ['NO [ALERT] LOGIN DENIED -- TOO MANY FAILURES', '-ERR [SYS/TEMP]'],
+    ['NO [INUSE] locked', '-ERR [SYS/TEMP]'],
+    ['NO [LIMIT] too much', '-ERR [SYS/TEMP]'],
+    ['NO [SERVERBUG] oops', '-ERR [SYS/TEMP]'],
+    ['NO [OVERQUOTA] Account exceeded command or bandwidth limits', '-ERR [SYS/TEMP]'],
+    [
+      'BAD Request is throttled. Suggested Backoff Time: 1500 milliseconds',
+      '-ERR [SYS/TEMP] mail server is throttling, try later (in 2 s)',
+    ],
+    ['NO [PRIVACYREQUIRED] use TLS', '-ERR [SYS/PERM]'],
+    ['NO [CONTACTADMIN] call us', '-ERR [SYS/PERM]'],
+    ['BAD User is authenticated but not connected.', '-ERR [SYS/PERM]'],
+  ];
+
+  test.for(refusals)('answered "%s" gives %s', async ([reply, expected]) => {
+    const { bridge } = await site({ server: { script: on('AUTHENTICATE', { reply }) } });
+    const answer = await login(bridge);
+    expect(answer.startsWith(expected), answer).toBe(true);
+  });
+
+  test.for([
+    ['a BYE greeting', { greeting: '* BYE overloaded' }],
+    ['no greeting', { greeting: 'hang' }],
+    ['a close at once', { greeting: 'close' }],
+    ['a PREAUTH greeting', { greeting: '* PREAUTH welcome' }],
+    ['a login that never ends', { script: on('AUTHENTICATE', { hang: true }) }],
+    ['a BYE at login', { script: on('AUTHENTICATE', { bye: 'too busy' }) }],
+  ] as const)('by %s is temporary, never [AUTH]', async ([, server]) => {
+    const { bridge, imap } = await site({ server });
+    expect(await login(bridge)).toMatch(/^-ERR \[SYS\/TEMP\] /);
+    expect(imap.commands.filter((command) => command.includes(PASSWORD))).toEqual([]);
+  });
+
+  test('to a server that is down is temporary', async () => {
+    const { bridge, imap } = await site();
+    await imap.close();
+    expect(await login(bridge)).toBe('-ERR [SYS/TEMP] mail server cannot be reached');
+  });
+
+  test('with a password refused before does not reach the upstream again; another one does', async () => {
+    const { bridge, imap } = await site();
+    expect(await login(bridge, 'stale')).toMatch(/\[AUTH\]/);
+    const tries = (): number => imap.commands.filter((command) => command.startsWith('AUTHENTICATE')).length;
+    const before = tries();
+    expect(await login(bridge, 'stale')).toMatch(/\[AUTH\]/);
+    expect(tries()).toBe(before);
+    expect(await login(bridge)).toMatch(/^\+OK/);
+    expect(await login(bridge, 'stale')).toMatch(/\[AUTH\]/);
+    expect(tries()).toBe(before + 1);
+  });
+});
+
+describe('TLS to the upstream', () => {
+  const tls = (mode: 'implicit' | 'starttls'): NonNullable<ImapServerOptions['tls']> => ({
+    mode,
+    key: readFileSync(certificates.key, 'utf8'),
+    cert: readFileSync(certificates.certificate, 'utf8'),
+  });
+
+  test.for(['tls', 'starttls'] as const)(
+    'an unknown certificate is refused for good (%s); with ca_file or its pin it is taken',
+    async (security) => {
+      const server = { tls: tls(security === 'tls' ? 'implicit' : 'starttls') };
+      const { bridge, imap } = await site({ server, security });
+      expect(await login(bridge)).toMatch(/^-ERR \[SYS\/PERM\] /);
+      expect(imap.commands.filter((command) => /^(LOGIN|AUTHENTICATE)/.test(command))).toEqual([]);
+      const trusting = await site({ server, security, upstream: [`ca_file = "${certificates.ca}"`] });
+      expect(await login(trusting.bridge)).toMatch(/^\+OK/);
+      const pinned = await site({ server, security, upstream: [`certificate_sha256 = "${fingerprint()}"`] });
+      expect(await login(pinned.bridge)).toMatch(/^\+OK/);
+      const wrongPin = await site({ server, security, upstream: [`certificate_sha256 = "${'0'.repeat(64)}"`] });
+      expect(await login(wrongPin.bridge)).toMatch(/^-ERR \[SYS\/PERM\] /);
+    },
+  );
+
+  const startTls: readonly (readonly [string, Pick<ImapServerOptions, 'script' | 'greeting'> & { readonly tls?: true }])[] = [
+    ['not offered', {}],
+    ['refused', { tls: true, script: on('STARTTLS', { reply: 'NO not now' }) }],
+    ['BAD', { tls: true, script: on('STARTTLS', { reply: 'BAD what?' }) }],
+    ['answered with more than OK', { tls: true, script: on('STARTTLS', { raw: '$TAG OK go\r\n* 3 EXISTS\r\n', next: 'hang' }) }],
+    ['preceded by PREAUTH', { tls: true, greeting: '* PREAUTH hi' }],
+  ];
+
+  test.for(startTls)('STARTTLS %s: no password is sent, and it is temporary', async ([, { tls: hasTls, ...options }]) => {
+    const { bridge, imap } = await site({ server: { ...options, ...(hasTls && { tls: tls('starttls') }) }, security: 'starttls' });
+    expect(await login(bridge)).toMatch(/^-ERR \[SYS\/TEMP\] /);
+    expect(imap.commands.filter((command) => /^(LOGIN|AUTHENTICATE)/.test(command))).toEqual([]);
+  });
+});
+
+describe('a listing that fails', () => {
+  test.for([
+    ['SELECT is refused', on('SELECT', { reply: 'NO [SERVERBUG] no' }), '-ERR [SYS/TEMP]'],
+    ['the mailbox does not exist', on('SELECT', { reply: 'NO [NONEXISTENT] no such mailbox' }), '-ERR [SYS/PERM]'],
+    ['SELECT is unsafe', on('SELECT', { reply: 'NO SELECT Unsafe Login. Please contact us' }), '-ERR [SYS/PERM]'],
+    ['SELECT never ends', on('SELECT', { hang: true }), '-ERR [SYS/TEMP]'],
+    ['rows are missing, twice', on('UID FETCH', { omitRows: 1 }), '-ERR [SYS/TEMP]'],
+    ['SEARCH is refused', on('UID SEARCH', { reply: 'NO [UNAVAILABLE] no' }), '-ERR [SYS/TEMP]'],
+    ['SEARCH leaves a message out', on('UID SEARCH ALL', { raw: '* SEARCH 1 2\r\n$TAG OK done\r\n' }), '-ERR [SYS/TEMP]'],
+    ['SEARCH gives UID 0', on('UID SEARCH ALL', { raw: '* SEARCH 0 1 2\r\n$TAG OK done\r\n' }), '-ERR [SYS/TEMP]'],
+    ['the server closes', on('UID FETCH', { close: true }), '-ERR [SYS/TEMP]'],
+    ['the server says BYE', on('UID FETCH', { bye: 'restarting' }), '-ERR [SYS/TEMP]'],
+    ['FETCH never ends', on('UID FETCH', { hang: true }), '-ERR [SYS/TEMP]'],
+  ] as const)('because %s is an error, never a short maildrop', async ([, script, expected]) => {
+    const { bridge, imap } = await site({ server: { script } });
+    const answer = await login(bridge);
+    expect(answer.startsWith(expected), answer).toBe(true);
+    imap.setScript(undefined);
+    const client = await session(bridge);
+    expect(await client.multi('UIDL')).toHaveLength(3);
+  });
+
+  test('once only is tried again, and nobody notices', async () => {
+    const { bridge } = await site({ server: { script: on('UID FETCH', { omitRows: 2 }, 1) } });
+    const client = await session(bridge);
+    expect(await client.multi('UIDL')).toHaveLength(3);
+  });
+});
+
+describe('a message that fails', () => {
+  test.for([
+    ['without a body', { emptyBody: true }],
+    ['with NIL for a body', { emptyBody: 'NIL' }],
+    ['answered NO', { reply: 'NO [UNAVAILABLE] UID FETCH Server error' }],
+    ['answered BAD', { reply: 'BAD no' }],
+  ] as const)('%s gives [SYS/TEMP], and the others can be read', async ([, fault]) => {
+    const { bridge, imap } = await site();
+    const client = await session(bridge);
+    imap.setScript(on('UID FETCH 2 ', fault));
+    expect(await client.command('RETR 2')).toMatch(/^-ERR \[SYS\/TEMP\] /);
+    expect((await client.retrieve(3)).toString()).toContain('body 3');
+    expect(await client.command('QUIT')).toBe('+OK bye');
+  });
+
+  test('in the middle ends the connection without a final dot', async () => {
+    const { bridge, imap } = await site({ messages: 0 });
+    imap.mailbox('INBOX').append(`Subject: big\r\n\r\n${'x'.repeat(78)}\r\n`.repeat(60_000));
+    const client = await session(bridge);
+    let windows = 0;
+    imap.setScript(({ command }) => (command.startsWith('UID FETCH') && (windows += 1) === 3 ? { cutAfter: 500_000 } : undefined));
+    expect(await client.command('RETR 1')).toMatch(/^\+OK/);
+    const rest = await client.closed();
+    expect(rest.length).toBeGreaterThan(100_000);
+    expect(rest.subarray(-5).toString()).not.toBe('\r\n.\r\n');
+    expect(imap.mailbox('INBOX').messages[0]?.flags).not.toContain('\\Seen');
+  });
+
+  test('because the connection was lost is read on a new one, once', async () => {
+    const { bridge, imap } = await site();
+    const client = await session(bridge);
+    const uniqueIds = await client.multi('UIDL');
+    imap.dropConnections();
+    expect((await client.retrieve(2)).toString()).toContain('body 2');
+    expect(await client.multi('UIDL')).toEqual(uniqueIds);
+    await client.command('DELE 1');
+    imap.dropConnections();
+    expect(await client.command('QUIT')).toBe('+OK bye');
+    expect(subjects(imap)).toEqual(['2', '3']);
+  });
+
+  test('on a new connection is not read, and nothing deleted, where UIDVALIDITY has changed', async () => {
+    const { bridge, imap } = await site();
+    const client = await session(bridge);
+    await client.command('DELE 1');
+    imap.mailbox('INBOX').resetUidValidity();
+    imap.dropConnections();
+    expect(await client.command('RETR 2')).toMatch(/^-ERR \[SYS\/TEMP\] /);
+    expect(await client.command('QUIT')).toBe('-ERR [SYS/TEMP] 1 of 1 messages not deleted');
+    expect(subjects(imap)).toEqual(['1', '2', '3']);
+  });
+
+  test('whose size the server understates or overstates arrives whole', async () => {
+    const { bridge, imap } = await site({ messages: 0 });
+    const big = `Subject: liar\r\n\r\n${'y'.repeat(98)}\r\n`.repeat(1) + `${'z'.repeat(98)}\r\n`.repeat(30_000);
+    for (const declaredSize of [10, 500, 2_000_000, 9_000_000]) imap.mailbox('INBOX').append(big, { declaredSize });
+    const client = await session(bridge);
+    for (const number of [1, 2, 3, 4]) expect((await client.retrieve(number)).toString() === big, `message ${number}`).toBe(true);
+  });
+});
+
+describe('QUIT with deletions', () => {
+  async function quitWith(setup: Setup, script: ImapScript): Promise<Site & { readonly answer: string }> {
+    const running = await site(setup);
+    const client = await session(running.bridge);
+    await client.command('DELE 2');
+    running.imap.setScript(script);
+    const answer = await client.command('QUIT');
+    running.imap.setScript(undefined);
+    return { ...running, answer };
+  }
+
+  test('refused by the server tells so, and the message is shown again', async () => {
+    const { answer, imap, bridge } = await quitWith({}, on('UID MOVE', { reply: 'NO [OVERQUOTA] Trash is full' }));
+    expect(answer).toBe('-ERR [SYS/TEMP] 1 of 1 messages not deleted');
+    expect(subjects(imap)).toEqual(['1', '2', '3']);
+    expect(await (await session(bridge)).multi('UIDL')).toHaveLength(3);
+  });
+
+  test('said to be done but not done is found out', async () => {
+    const { answer } = await quitWith({}, on('UID MOVE', { reply: 'OK sure' }));
+    expect(answer).toBe('-ERR [SYS/TEMP] 1 of 1 messages not deleted');
+  });
+
+  test.for([
+    ['MOVE was done, its answer lost', {}, on('UID MOVE', { runThen: 'close' })],
+    ['MOVE never came through', {}, on('UID MOVE', { close: true })],
+    ['MOVE hangs', {}, on('UID MOVE', { hang: true })],
+    ['UID EXPUNGE was lost', { server: { capabilities: WITHOUT_MOVE } }, on('UID EXPUNGE', { close: true })],
+    ['\\Deleted was stored, its answer lost', { server: { capabilities: WITHOUT_MOVE } }, on('UID STORE', { runThen: 'close' })],
+  ] as const)('where %s: the outcome is unknown, stays hidden, and is brought about at the next login, once', async ([, setup, script]) => {
+    const { answer, imap, bridge } = await quitWith(setup, script);
+    expect(answer).toBe('-ERR [SYS/TEMP] 1 messages to delete, outcome unknown');
+    const client = await session(bridge);
+    expect(await client.multi('UIDL')).toHaveLength(2);
+    await client.command('QUIT');
+    expect(subjects(imap)).toEqual(['1', '3']);
+    expect(subjects(imap, 'Trash')).toEqual(['2']);
+  });
+
+  test('interrupted while copying is undone: the message is shown again, and not copied twice', async () => {
+    const { answer, imap, bridge } = await quitWith({ server: { capabilities: WITHOUT_MOVE } }, on('UID COPY', { runThen: 'close' }));
+    expect(answer).toBe('-ERR [SYS/TEMP] 1 messages to delete, outcome unknown');
+    expect(await (await session(bridge)).multi('UIDL')).toHaveLength(3);
+    expect(subjects(imap, 'Trash')).toEqual(['2']);
+    expect((await bridge.event('delete-failed', 2))['outcome']).toBe('undone');
+  });
+
+  test('is finished after kill -9 of the daemon, by UID under the same UIDVALIDITY only', async () => {
+    const { imap, bridge } = await site();
+    const client = await session(bridge);
+    await client.command('DELE 2');
+    imap.setScript(on('UID MOVE', { hang: true }));
+    client.send('QUIT\r\n');
+    await until(() => imap.commands.some((command) => command.startsWith('UID MOVE')));
+    await bridge.stop('SIGKILL');
+    imap.setScript(undefined);
+    const again = await BridgeProcess.start({ folder: bridge.folder, config: bridgeConfig({ imapPort: imap.port }) });
+    open.push(again);
+    expect(await (await session(again)).multi('UIDL')).toHaveLength(2);
+    expect(subjects(imap, 'Trash')).toEqual(['2']);
+  });
+
+  test('left over from before a UIDVALIDITY change touches nothing', async () => {
+    const { imap, bridge } = await quitWith({}, on('UID MOVE', { close: true }));
+    imap.mailbox('INBOX').resetUidValidity();
+    expect(await (await session(bridge)).multi('UIDL')).toHaveLength(3);
+    expect(subjects(imap)).toEqual(['1', '2', '3']);
+    expect((await bridge.event('delete-failed', 2))['outcome']).toBe('abandoned');
+  });
+});
+
+describe('what a server cannot do', () => {
+  test('with neither MOVE nor UIDPLUS messages are only flagged, never expunged; QUIT is +OK and the log warns', async () => {
+    const { bridge, imap } = await site({ server: { capabilities: PLAIN_3501 } });
+    imap.mailbox('INBOX').setFlags(1, ['\\Deleted']);
+    const client = await session(bridge);
+    expect(await client.command('STAT')).toMatch(/^\+OK 2 /);
+    await client.command('DELE 2');
+    expect(await client.command('QUIT')).toBe('+OK bye');
+    expect(imap.mailbox('INBOX').messages.map(({ flags }) => [...flags])).toEqual([['\\Deleted'], [], ['\\Deleted']]);
+    expect(imap.commands.filter((command) => /EXPUNGE|CLOSE/.test(command))).toEqual([]);
+    expect(bridge.events('login')[0]?.['limits']).toHaveLength(1);
+    expect(bridge.events('only-flagged')).toHaveLength(1);
+  });
+
+  test.for([WITHOUT_MOVE, [...PLAIN_3501, 'MOVE'], PLAIN_3501])('no bare EXPUNGE is ever sent (%j)', async (capabilities) => {
+    const { bridge, imap } = await site({ server: { capabilities } });
+    imap.mailbox('INBOX').setFlags(1, ['\\Deleted']);
+    const client = await session(bridge);
+    await client.command('DELE 1');
+    await client.command('QUIT');
+    expect(subjects(imap)).toContain('1');
+    expect(imap.commands.filter((command) => /^(EXPUNGE|CLOSE)/.test(command))).toEqual([]);
+  });
+
+  test('without a Trash folder one is created', async () => {
+    const { bridge, imap } = await site({ server: { folders: [{ path: 'INBOX' }] } });
+    const client = await session(bridge);
+    await client.command('DELE 1');
+    expect(await client.command('QUIT')).toBe('+OK bye');
+    expect(subjects(imap, 'Trash')).toEqual(['1']);
+  });
+
+  test('a localised Trash is found by its special use, or else by its name', async () => {
+    for (const folders of [
+      [{ path: 'INBOX' }, { path: 'Corbeille', specialUse: '\\Trash' }, { path: 'Trash' }],
+      [{ path: 'INBOX' }, { path: 'Papierkorb' }],
+    ]) {
+      const { bridge, imap } = await site({ server: { folders } });
+      const client = await session(bridge);
+      await client.command('DELE 1');
+      expect(await client.command('QUIT')).toBe('+OK bye');
+      expect(subjects(imap, folders[1]?.path)).toEqual(['1']);
+    }
+  });
+
+  test('in a read-only mailbox DELE is refused for good, and reading works', async () => {
+    const { bridge, imap } = await site();
+    imap.mailbox('INBOX').readOnly = true;
+    const client = await session(bridge);
+    expect(await client.command('DELE 1')).toBe('-ERR [SYS/PERM] mailbox is read-only');
+    expect((await client.retrieve(1)).toString()).toContain('body 1');
+    expect(await client.command('QUIT')).toBe('+OK bye');
+  });
+
+  test('client_id = false keeps ID from a server that chokes on it', async () => {
+    const silent = await site({ upstream: ['client_id = false'] });
+    await (await session(silent.bridge)).command('QUIT');
+    expect(silent.imap.commands.filter((command) => command.startsWith('ID'))).toEqual([]);
+    const polite = await site();
+    await (await session(polite.bridge)).command('QUIT');
+    expect(polite.imap.commands.some((command) => command.startsWith('ID'))).toBe(true);
+  });
+});
+
+describe('a listing', () => {
+  test('costs a handful of commands, however many messages there are', async () => {
+    const { bridge, imap } = await site({ messages: 2500 });
+    const client = await session(bridge);
+    expect(await client.multi('LIST')).toHaveLength(2500);
+    expect(imap.commands.filter((command) => command.includes('FETCH'))).toHaveLength(3);
+    await client.command('QUIT');
+    const before = imap.commands.length;
+    await (await session(bridge)).command('QUIT');
+    expect(imap.commands.slice(before).filter((command) => command.includes('FETCH'))).toEqual([]);
+  });
+});
+
+describe('a client that closes within RETR', () => {
+  test('leaves no session behind', async () => {
+    const { bridge, imap } = await site({ messages: 0 });
+    imap.mailbox('INBOX').append(`Subject: big\r\n\r\n${`${'x'.repeat(98)}\r\n`.repeat(100_000)}`);
+    const client = await session(bridge);
+    client.send('RETR 1\r\n');
+    await client.line();
+    client.close();
+    await bridge.event('session-end');
+    expect(await login(bridge)).toMatch(/^\+OK/);
+  });
+});
+
+function fingerprint(): string {
+  return new X509Certificate(readFileSync(certificates.certificate)).fingerprint256;
+}

@@ -1,0 +1,262 @@
+/** The built program as a child process: exit codes, signals, restarts. */
+import { connect } from 'node:net';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bridgeConfig } from '../support/bridge-config.ts';
+import { BridgeProcess, runBridge } from '../support/bridge-process.ts';
+import { ImapServer } from '../support/imap-server.ts';
+import { PopDialogue } from '../support/pop-dialogue.ts';
+import { until } from '../support/until.ts';
+
+let imap: ImapServer;
+let folder: string;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'popbridge-process-'));
+  imap = await ImapServer.start({ users: { alice: 'open sesame' } });
+  for (let index = 1; index <= 3; index += 1) imap.mailbox('INBOX', 'alice').append(`Subject: ${index}\r\n\r\nbody\r\n`);
+});
+
+afterAll(async () => {
+  await imap.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+const config = (tables = ''): string => bridgeConfig({ imapPort: imap.port, tables });
+
+describe('the command line', () => {
+  test('--help names every command and option, and exits 0', async () => {
+    const { code, stdout } = await runBridge(['--help']);
+    expect(code).toBe(0);
+    for (const word of ['popbridge serve', 'popbridge check', '--config', '--log-level']) expect(stdout).toContain(word);
+    const serve = await runBridge(['serve', '--help']);
+    for (const word of ['--upstream', '--listen', '--state']) expect(serve.stdout).toContain(word);
+    const check = await runBridge(['check', '--help']);
+    for (const word of ['--online', '--user', '--password-stdin', '--json']) expect(check.stdout).toContain(word);
+  });
+
+  test('--version tells the version of package.json', async () => {
+    const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string };
+    expect(await runBridge(['--version'])).toMatchObject({ code: 0, stdout: `${version}\n` });
+  });
+
+  test.for([
+    [[], 'give a command'],
+    [['frobnicate'], 'frobnicate'],
+    [['serve', '--frobnicate'], 'frobnicate'],
+    [['serve', '--upstream', 'imaps://a.example', '--config', 'x.toml'], 'not both'],
+    [['maildrop', 'list'], 'maildrop'],
+    [['serve', '--log-level', 'loud'], 'log-level'],
+  ] as const)('%j is a wrong command line: exit 64, one line', async ([args, word]) => {
+    const { code, stderr, stdout } = await runBridge(args);
+    expect(code).toBe(64);
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/^popbridge: [^\n]+\n$/);
+    expect(stderr).toContain(word);
+  });
+
+  test('an old Node is told in one line, before anything is imported: exit 78', async () => {
+    const script = 'Object.defineProperty(process,"versions",{value:{...process.versions,node:"20.11.0"}})';
+    const pretend = `data:text/javascript,${encodeURIComponent(script)}`;
+    const { code, stderr } = await runBridge(['--help'], '', { NODE_OPTIONS: `--import=${pretend}` });
+    expect(code).toBe(78);
+    expect(stderr).toBe('popbridge: Node 24 or newer is needed; this is 20.11.0\n');
+  });
+});
+
+describe('configuration faults', () => {
+  test('five different ones are told at once, each on its own line with its place: exit 78', async () => {
+    const path = join(folder, 'faulty.toml');
+    writeFileSync(
+      path,
+      [
+        '[upstream]',
+        'hots = "imap.example.com"',
+        'port = 70000',
+        'security = "tsl"',
+        'linger = "5m"',
+        '[delete]',
+        'action = "shred"',
+        '[limits]',
+        'idle_timeout = "1m"',
+        '',
+      ].join('\n'),
+    );
+    const { code, stderr } = await runBridge(['check', '--config', path]);
+    expect(code).toBe(78);
+    const lines = stderr.trimEnd().split('\n');
+    for (const line of lines) expect(line.startsWith(`popbridge: ${path}: `), line).toBe(true);
+    for (const key of [
+      'upstream.hots',
+      'upstream.host',
+      'upstream.port',
+      'upstream.security',
+      'upstream.linger',
+      'delete.action',
+      'limits.idle_timeout',
+    ]) {
+      expect(
+        lines.filter((line) => line.includes(` ${key}: `)),
+        key,
+      ).toHaveLength(1);
+    }
+    expect(stderr).toContain('did you mean "host"');
+    expect(stderr).toContain('not built yet');
+  });
+
+  test('a file that is not there is exit 78 too', async () => {
+    const { code, stderr } = await runBridge(['check', '--config', join(folder, 'absent.toml')]);
+    expect(code).toBe(78);
+    expect(stderr).toContain('absent.toml');
+  });
+
+  test('a good file is said to be good', async () => {
+    const path = join(folder, 'good.toml');
+    writeFileSync(path, config());
+    const { code, stdout } = await runBridge(['check', '--config', path]);
+    expect(code).toBe(0);
+    expect(stdout).toContain(`${path}: ok`);
+    const json = await runBridge(['check', '--json', '--config', path]);
+    expect(JSON.parse(json.stdout)).toMatchObject({ ok: true });
+  });
+});
+
+describe('check --online', () => {
+  test('logs in and reports what the upstream can do', async () => {
+    const path = join(folder, 'online.toml');
+    writeFileSync(path, config());
+    const { code, stdout, stderr } = await runBridge(
+      ['check', '--online', '--user', 'alice', '--password-stdin', '--config', path],
+      'open sesame\n',
+    );
+    expect(stderr).toBe('');
+    expect(code).toBe(0);
+    expect(stdout).toMatch(/login: ok/);
+    expect(stdout).toMatch(/mailbox: INBOX, 3 messages/);
+    expect(stdout).toMatch(/delete: MOVE to Trash/);
+  });
+
+  test('a refused password and an unreachable server are exit 69', async () => {
+    const path = join(folder, 'refused.toml');
+    writeFileSync(path, config());
+    const refused = await runBridge(['check', '--online', '--user', 'alice', '--password-stdin', '--config', path], 'wrong\n');
+    expect(refused.code).toBe(69);
+    expect(refused.stderr).not.toContain('wrong');
+    writeFileSync(path, bridgeConfig({ imapPort: 1 }));
+    const unreachable = await runBridge(['check', '--online', '--user', 'alice', '--password-stdin', '--config', path], 'x\n');
+    expect(unreachable.code).toBe(69);
+    expect(unreachable.stderr).toMatch(/^popbridge: [^\n]+\n$/);
+  });
+});
+
+describe('serve', () => {
+  test('--upstream needs no file', async () => {
+    const state = join(folder, 'no-file');
+    const child = runBridge(['serve', '--upstream', `imap+insecure://127.0.0.1:${imap.port}`, '--listen', '127.0.0.1:0', '--state', state]);
+    await until(() => existsAs(join(state, 'control.sock')));
+    const status = await control(state, 'status');
+    const { listeners, pid } = status as { listeners: { port: number }[]; pid: number };
+    const client = await PopDialogue.connect(listeners[0]?.port ?? 0);
+    await client.login('alice', 'open sesame');
+    expect(await client.command('STAT')).toMatch(/^\+OK 3 /);
+    await client.command('QUIT');
+    process.kill(pid, 'SIGTERM');
+    expect((await child).code).toBe(0);
+  });
+
+  test('keeps its state for its owner alone', async () => {
+    await using bridge = await BridgeProcess.start({ config: config() });
+    const state = join(bridge.folder, 'state');
+    expect(statSync(state).mode & 0o777).toBe(0o700);
+    for (const name of ['control.sock', 'daemon.lock', 'popbridge.sqlite'])
+      expect(statSync(join(state, name)).mode & 0o777, name).toBe(0o600);
+  });
+
+  test('a second daemon on the same state directory exits 75; after the first ended, even by kill -9, another starts', async () => {
+    await using bridge = await BridgeProcess.start({ config: config() });
+    const path = join(bridge.folder, 'test.toml');
+    const second = await runBridge(['serve', '--config', path, '--state', join(bridge.folder, 'state')]);
+    expect(second.code).toBe(75);
+    expect(second.stderr).toContain('another daemon');
+    await bridge.stop('SIGKILL');
+    await using again = await BridgeProcess.start({ config: config(), folder: bridge.folder });
+    expect(again.port()).toBeGreaterThan(0);
+  });
+
+  test('an address in use is exit 75', async () => {
+    await using bridge = await BridgeProcess.start({ config: config() });
+    const path = join(folder, 'taken.toml');
+    writeFileSync(path, config());
+    const { code, stderr } = await runBridge([
+      'serve',
+      '--config',
+      path,
+      '--state',
+      join(folder, 'taken'),
+      '--listen',
+      `127.0.0.1:${bridge.port()}`,
+    ]);
+    expect(code).toBe(75);
+    expect(stderr).toContain('in use');
+  });
+
+  test('SIGTERM tells waiting sessions, and the program exits 0', async () => {
+    await using bridge = await BridgeProcess.start({ config: config() });
+    const waiting = await PopDialogue.connect(bridge.port());
+    const loggedIn = await PopDialogue.connect(bridge.port());
+    await loggedIn.login('alice', 'open sesame');
+    const code = bridge.stop('SIGTERM');
+    expect((await waiting.closed()).toString()).toBe('-ERR [SYS/TEMP] shutting down\r\n');
+    expect((await loggedIn.closed()).toString()).toBe('-ERR [SYS/TEMP] shutting down\r\n');
+    expect(await code).toBe(0);
+    expect(bridge.events('stopping')).toHaveLength(1);
+    expect(bridge.stderr).toBe('');
+  });
+
+  test('SIGHUP takes a new configuration without dropping a session, and keeps the old one when the new is faulty', async () => {
+    await using bridge = await BridgeProcess.start({ config: config() });
+    const client = await PopDialogue.connect(bridge.port());
+    await client.login('alice', 'open sesame');
+    bridge.configure('[upstream]\nhost = 7\n');
+    bridge.kill('SIGHUP');
+    await bridge.event('reload-failed');
+    bridge.configure(config('[login]\ndelay = "90s"'));
+    bridge.kill('SIGHUP');
+    await bridge.event('reloaded');
+    expect(await client.command('STAT')).toMatch(/^\+OK 3 /);
+    const next = await PopDialogue.connect(bridge.port());
+    expect(await next.multi('CAPA')).toContain('LOGIN-DELAY 90 USER');
+    await client.command('QUIT');
+  });
+
+  test('the password is nowhere in the log, however the login ends', async () => {
+    await using bridge = await BridgeProcess.start({ config: config('[log]\nlevel = "debug"') });
+    const client = await PopDialogue.connect(bridge.port());
+    await client.login('alice', 'open sesame');
+    await client.command('QUIT');
+    const refused = await PopDialogue.connect(bridge.port());
+    await expect(refused.login('alice', 'tell nobody')).rejects.toThrow('[AUTH]');
+    await bridge.event('login-failed');
+    const log = JSON.stringify(bridge.log);
+    for (const secret of ['open sesame', 'tell nobody']) {
+      expect(log).not.toContain(secret);
+      expect(log).not.toContain(Buffer.from(secret).toString('base64'));
+    }
+  });
+});
+
+function existsAs(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+}
+
+async function control(state: string, request: string): Promise<unknown> {
+  const socket = connect(join(state, 'control.sock'));
+  socket.write(`${JSON.stringify({ request })}\n`);
+  let answer = '';
+  socket.on('data', (chunk: Buffer) => (answer += chunk.toString()));
+  await once(socket, 'close');
+  return (JSON.parse(answer) as { result: unknown }).result;
+}

@@ -1,0 +1,160 @@
+/** The built program as a child process, with a configuration of its own and its log as values. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const START_MS = 20_000;
+
+/** One line of the log. */
+export type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
+
+export interface BridgeOptions {
+  /** Configuration text of one file, or of several by name (without .toml) in a directory. */
+  readonly config: string | Readonly<Record<string, string>>;
+  /** A folder that outlives the process, for restarts; by default one that goes with it. */
+  readonly folder?: string;
+  readonly variables?: Readonly<Record<string, string>>;
+}
+
+export interface ProgramResult {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Runs the program to its end. */
+export async function runBridge(
+  args: readonly string[],
+  input = '',
+  variables: Readonly<Record<string, string>> = {},
+): Promise<ProgramResult> {
+  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...variables } });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  child.stdin.end(input);
+  const [code] = (await once(child, 'close')) as [number | null];
+  return { code, stdout, stderr };
+}
+
+export class BridgeProcess implements AsyncDisposable {
+  readonly folder: string;
+  readonly log: LogLine[] = [];
+  readonly #child: ChildProcess;
+  readonly #ownsFolder: boolean;
+  readonly #watchers = new Set<() => void>();
+  #stderr = '';
+
+  private constructor(options: BridgeOptions) {
+    this.#ownsFolder = options.folder === undefined;
+    this.folder = options.folder ?? mkdtempSync(join(tmpdir(), 'popbridge-test-'));
+    const configPath = writeConfig(this.folder, options.config);
+    const args = [PROGRAM, 'serve', '--config', configPath, '--state', join(this.folder, 'state')];
+    this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.variables } });
+    this.#read();
+  }
+
+  /** Starts the daemon; all its listeners are up when this resolves. */
+  static async start(options: BridgeOptions): Promise<BridgeProcess> {
+    const bridge = new BridgeProcess(options);
+    await bridge.event('ready');
+    return bridge;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? 0;
+  }
+
+  get exitCode(): number | null {
+    return this.#child.exitCode;
+  }
+
+  get stderr(): string {
+    return this.#stderr;
+  }
+
+  /** The real port of the nth listener. */
+  port(index = 0): number {
+    return Number(this.log.filter((line) => line.event === 'listening')[index]?.['port']);
+  }
+
+  events(event: string): LogLine[] {
+    return this.log.filter((line) => line.event === event);
+  }
+
+  /** Waits until there are `count` such events and gives the last of them. */
+  async event(event: string, count = 1): Promise<LogLine> {
+    const deadline = Date.now() + START_MS;
+    for (;;) {
+      const found = this.events(event)[count - 1];
+      if (found !== undefined) return found;
+      if (this.#child.exitCode !== null) throw new Error(`the bridge ended with ${this.#child.exitCode}: ${this.#stderr}`);
+      if (Date.now() > deadline) throw new Error(`no ${count} × ${event} in the log: ${JSON.stringify(this.log.slice(-5))}`);
+      await this.#change();
+    }
+  }
+
+  /** Rewrites the configuration; a SIGHUP makes it count. */
+  configure(config: BridgeOptions['config']): void {
+    writeConfig(this.folder, config);
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Ends it and gives its exit code. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      this.#child.kill(signal);
+      await once(this.#child, 'exit');
+    }
+    return this.#child.exitCode;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+    if (this.#ownsFolder) rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #read(): void {
+    if (this.#child.stdout === null) return;
+    createInterface({ input: this.#child.stdout }).on('line', (line) => {
+      this.log.push(JSON.parse(line) as LogLine);
+      this.#wake();
+    });
+    this.#child.stderr?.on('data', (chunk: Buffer) => (this.#stderr += chunk.toString()));
+    this.#child.once('exit', () => this.#wake());
+  }
+
+  #wake(): void {
+    for (const wake of this.#watchers) wake();
+    this.#watchers.clear();
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = setTimeout(resolve, 100);
+      this.#watchers.add(() => {
+        clearTimeout(timer);
+        resolve();
+      });
+    });
+  }
+}
+
+function writeConfig(folder: string, config: BridgeOptions['config']): string {
+  if (typeof config === 'string') {
+    const path = join(folder, 'test.toml');
+    writeFileSync(path, config, { mode: 0o600 });
+    return path;
+  }
+  for (const [name, text] of Object.entries(config)) writeFileSync(join(folder, `${name}.toml`), text, { mode: 0o600 });
+  return folder;
+}

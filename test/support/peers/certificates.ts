@@ -1,0 +1,37 @@
+/** A throw-away certificate authority and a server certificate for this machine. */
+import { execFile } from 'node:child_process';
+import { chmod, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { peerPath } from './peer.ts';
+
+const OPENSSL_MS = 20_000;
+const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+const EXTENSIONS = 'basicConstraints=critical,CA:FALSE\nsubjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n';
+
+/** Paths of PEM files. */
+export interface Certificates {
+  readonly ca: string;
+  readonly certificate: string;
+  readonly key: string;
+}
+
+/** Makes `ca.pem`, and `cert.pem` with `key.pem` (0600) for localhost and 127.0.0.1 signed by it, in an existing folder. */
+export async function makeCertificates(folder: string): Promise<Certificates> {
+  const at = (name: string): string => join(folder, name);
+  const subject = `/CN=popbridge test CA ${process.pid} ${Date.now()}`;
+  const authority = ['-addext', 'keyUsage=critical,keyCertSign,cRLSign', '-keyout', at('ca-key.pem'), '-out', at('ca.pem')];
+  await writeFile(at('extensions'), EXTENSIONS);
+  await Promise.all([
+    openssl(['req', '-x509', ...NEW_KEY, '-days', '30', '-subj', subject, ...authority]),
+    openssl(['req', ...NEW_KEY, '-subj', '/CN=localhost', '-keyout', at('key.pem'), '-out', at('request.pem')]),
+  ]);
+  const signer = ['-CA', at('ca.pem'), '-CAkey', at('ca-key.pem'), '-set_serial', String(Date.now()), '-days', '30'];
+  await openssl(['x509', '-req', '-in', at('request.pem'), ...signer, '-extfile', at('extensions'), '-out', at('cert.pem')]);
+  await Promise.all([chmod(at('key.pem'), 0o600), chmod(at('cert.pem'), 0o644), chmod(at('ca.pem'), 0o644)]);
+  return { ca: at('ca.pem'), certificate: at('cert.pem'), key: at('key.pem') };
+}
+
+async function openssl(args: readonly string[]): Promise<void> {
+  await promisify(execFile)(peerPath('openssl'), args, { timeout: OPENSSL_MS, killSignal: 'SIGKILL' });
+}
