@@ -17,14 +17,24 @@ export class UsageError extends Error {
 }
 
 export function exitCodeFor(error: unknown): number {
-  if (error instanceof ConfigError) return EXIT_CONFIG;
+  if (error instanceof ConfigError) return exitCodeForConfig(error);
   if (error instanceof UsageError) return EXIT_USAGE;
   if (error instanceof BusyError) return EXIT_BUSY;
   if (error instanceof UpstreamError || error instanceof CredentialsError) return EXIT_UNAVAILABLE;
-  const code = systemCode(error);
-  if (code === 'EADDRINUSE') return EXIT_BUSY;
-  if (code === 'EACCES' || code === 'EPERM') return EXIT_NO_PERMISSION;
+  if (systemCode(error) === 'EADDRINUSE') return EXIT_BUSY;
+  if (isPermissionDenied(error)) return EXIT_NO_PERMISSION;
   return EXIT_FAILURE;
+}
+
+/** Options are "files" too: a fault in one is the command line's. A file that may not be read is no fault of its text. */
+function exitCodeForConfig(error: ConfigError): number {
+  if (error.faults.every((fault) => fault.file.startsWith('--'))) return EXIT_USAGE;
+  return isPermissionDenied(error.cause) ? EXIT_NO_PERMISSION : EXIT_CONFIG;
+}
+
+function isPermissionDenied(error: unknown): boolean {
+  const code = systemCode(error);
+  return code === 'EACCES' || code === 'EPERM';
 }
 
 /** One line a fault, without a stack. */

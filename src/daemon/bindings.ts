@@ -33,9 +33,8 @@ export function bindingsOf(config: BridgeConfig, parts: BindingParts): Map<strin
   const shared = new Map<string, { readonly listen: ListenConfig; readonly file: FileConfig; readonly services: UpstreamService[] }>();
   for (const file of config.upstreams) {
     const service = serviceOf(file, parts);
-    for (const [index, listen] of file.listen.entries()) {
-      // Port 0 asks for any free port: two such addresses are never the same one.
-      const name = listen.port === 0 ? `${addressName(listen)} (${file.upstream.id} ${index})` : addressName(listen);
+    for (const listen of file.listen) {
+      const { name } = listen;
       const before = shared.get(name);
       if (before === undefined) shared.set(name, { listen, file, services: [service] });
       else before.services.push(service);
@@ -109,8 +108,4 @@ export function serviceOf(file: FileConfig, parts: Pick<BindingParts, 'clock' | 
     policy: file.delete,
     loginDelayMs: file.login.delayMs,
   };
-}
-
-function addressName(listen: ListenConfig): string {
-  return listen.host.includes(':') ? `[${listen.host}]:${listen.port}` : `${listen.host}:${listen.port}`;
 }

@@ -50,6 +50,8 @@ describe('the command line', () => {
     [['serve', '--upstream', 'imaps://a.example', '--config', 'x.toml'], 'not both'],
     [['maildrop', 'list'], 'maildrop'],
     [['serve', '--log-level', 'loud'], 'log-level'],
+    [['serve', '--upstream', 'http://a.example'], '--upstream'],
+    [['serve', '--upstream', 'imap+insecure://a.example'], '--upstream'],
   ] as const)('%j is a wrong command line: exit 64, one line', async ([args, word]) => {
     const { code, stderr, stdout } = await runBridge(args);
     expect(code).toBe(64);

@@ -1,0 +1,270 @@
+/** Clients that are broken, slow or hostile: a clear -ERR or a close, bounded memory, and no effect on others. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { bridgeConfig } from '../support/bridge-config.ts';
+import { BridgeProcess } from '../support/bridge-process.ts';
+import { ImapServer } from '../support/imap-server.ts';
+import { makeCertificates, type Certificates } from '../support/peers/certificates.ts';
+import { PopDialogue } from '../support/pop-dialogue.ts';
+import { until } from '../support/until.ts';
+
+const MIB = 1024 * 1024;
+const USERS = Object.fromEntries(['alice', 'bob', 'carol', 'dave', 'erin'].map((user) => [user, 'secret']));
+const CLEAR = 0;
+const STLS = 1;
+const TLS = 2;
+
+let imap: ImapServer;
+let bridge: BridgeProcess;
+let folder: string;
+let certificate: Certificates;
+
+const start = (tables = ''): Promise<BridgeProcess> =>
+  BridgeProcess.start({ config: bridgeConfig({ imapPort: imap.port, certificate, tables }) });
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'popbridge-client-'));
+  certificate = await makeCertificates(folder);
+  imap = await ImapServer.start({ users: USERS });
+  for (const user of Object.keys(USERS)) imap.mailbox('INBOX', user).append('Subject: one\r\n\r\nbody\r\n');
+  bridge = await start();
+});
+
+afterAll(async () => {
+  await bridge[Symbol.asyncDispose]();
+  await imap.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+async function session(user: string, through = bridge): Promise<PopDialogue> {
+  const client = await PopDialogue.connect(through.port());
+  await client.login(user, 'secret');
+  return client;
+}
+
+describe('bad lines', () => {
+  test('10 MB without a line end are refused at the limit, and memory does not follow', async () => {
+    const before = rss(bridge.pid);
+    const client = await PopDialogue.connect(bridge.port());
+    client.send(Buffer.alloc(10 * MIB, 'x'));
+    expect((await client.closed()).toString()).toBe('-ERR line too long\r\n');
+    expect(rss(bridge.pid) - before).toBeLessThan(32 * MIB);
+  });
+
+  test('NUL and control octets in names and passwords are refused before anything is sent upstream', async () => {
+    const client = await PopDialogue.connect(bridge.port());
+    const before = imap.connections;
+    expect(await client.command('USER al\0ice')).toMatch(/^-ERR control character/);
+    expect(await client.command('USER alice')).toMatch(/^\+OK/);
+    expect(await client.command('PASS se\0cret')).toMatch(/^-ERR control character/);
+    expect(await client.command(`AUTH PLAIN ${Buffer.from('\0alice\0sec\rret').toString('base64')}`)).toMatch(/^-ERR/);
+    expect(await client.command(`AUTH PLAIN ${Buffer.from('\0alice\0secret\0bob').toString('base64')}`)).toMatch(/^-ERR/);
+    expect(await client.command('AUTH PLAIN ~~~~')).toBe('-ERR bad base64');
+    expect(imap.connections).toBe(before);
+    client.close();
+  });
+
+  test('twenty bad commands in a row end the session', async () => {
+    const client = await PopDialogue.connect(bridge.port());
+    client.send('FROB\r\n'.repeat(25));
+    const answers = (await client.closed()).toString().trimEnd().split('\r\n');
+    expect(answers).toHaveLength(20);
+    expect(answers.at(-1)).toBe('-ERR too many bad commands');
+  });
+
+  test('a flood of pipelined commands is answered in order with bounded memory', async () => {
+    const client = await session('alice');
+    const before = rss(bridge.pid);
+    const count = 20_000;
+    client.send('NOOP\r\n'.repeat(count));
+    for (let index = 0; index < count; index += 1) expect(await client.line()).toBe('+OK');
+    expect(rss(bridge.pid) - before).toBeLessThan(64 * MIB);
+    await client.command('QUIT');
+  });
+});
+
+describe('TLS', () => {
+  test('what a client pipelines behind STLS is dropped, USER included', async () => {
+    const client = await PopDialogue.connect(bridge.port(STLS));
+    await client.command('USER alice');
+    await client.startTls();
+    expect(await client.command('PASS secret')).toBe('-ERR send USER first');
+    const injected = await PopDialogue.connect(bridge.port(STLS));
+    injected.send('STLS\r\nUSER alice\r\nPASS secret\r\n');
+    expect(await injected.line()).toBe('+OK begin TLS');
+    // Anything but a handshake ends it; never an answer in clear.
+    injected.send('STAT\r\n');
+    expect((await injected.closed()).toString('latin1')).not.toContain('+OK');
+  });
+
+  test('STLS is offered where there is a certificate, and once', async () => {
+    const clear = await PopDialogue.connect(bridge.port(CLEAR));
+    expect(await clear.multi('CAPA')).not.toContain('STLS');
+    expect(await clear.command('STLS')).toMatch(/^-ERR/);
+    const client = await PopDialogue.connect(bridge.port(STLS));
+    expect(await client.multi('CAPA')).toContain('STLS');
+    await client.startTls();
+    expect(await client.multi('CAPA')).not.toContain('STLS');
+    expect(await client.command('STLS')).toMatch(/^-ERR/);
+    await client.login('carol', 'secret');
+    await client.command('QUIT');
+  });
+
+  test('a plain-text client on the TLS port is cut, others are not', async () => {
+    const client = await PopDialogue.connect(bridge.port(TLS), { tls: true });
+    const { connect } = await import('node:net');
+    const clear = connect(bridge.port(TLS), '127.0.0.1');
+    clear.on('error', () => {});
+    clear.write('USER alice\r\n');
+    await new Promise((resolve) => clear.once('close', resolve));
+    expect(await client.command('USER alice')).toMatch(/^\+OK/);
+    client.close();
+  });
+});
+
+describe('limits', () => {
+  test('too many sessions from one address get one line, and places are given back', async () => {
+    await using limited = await start('[limits]\nsessions_per_address = 2');
+    const first = await PopDialogue.connect(limited.port());
+    const second = await PopDialogue.connect(limited.port());
+    const third = await PopDialogue.connect(limited.port());
+    expect(third.greeting).toMatch(/^-ERR \[SYS\/TEMP\] too many sessions/);
+    await first.command('QUIT');
+    await until(async () => {
+      const next = await PopDialogue.connect(limited.port());
+      next.close();
+      return next.greeting.startsWith('+OK');
+    });
+    second.close();
+  });
+
+  test('a client that does not log in is cut off in time, however slowly it drips', async () => {
+    await using hasty = await start('[limits]\nlogin_timeout = "1s"');
+    const client = await PopDialogue.connect(hasty.port());
+    const drip = setInterval(() => client.send('U'), 50);
+    await client.closed();
+    clearInterval(drip);
+    expect((await hasty.event('session-end'))['outcome']).toBe('login timeout');
+  });
+
+  test('a client that never reads is cut off, at the cost of little memory', async () => {
+    await using impatient = await start('[limits]\nwrite_timeout = "1s"');
+    imap.mailbox('INBOX', 'dave').append(`Subject: big\r\n\r\n${`${'x'.repeat(98)}\r\n`.repeat(200_000)}`);
+    const before = rss(impatient.pid);
+    const client = await session('dave', impatient);
+    client.socket.pause();
+    for (let index = 0; index < 20; index += 1) client.send('RETR 2\r\n');
+    await impatient.event('session-end');
+    expect(rss(impatient.pid) - before).toBeLessThan(64 * MIB);
+    client.close();
+  });
+
+  test('a message of 25 MiB costs less memory than two of it', async () => {
+    await using fresh = await start();
+    const octets = 25 * MIB;
+    imap.mailbox('INBOX', 'dave').append(`Subject: 25\r\n\r\n${`${'x'.repeat(98)}\r\n`.repeat(octets / 100)}`);
+    const client = await session('dave', fresh);
+    const last = (await client.multi('LIST')).length;
+    const before = memory(fresh.pid, 'VmRSS');
+    expect((await client.retrieve(last)).length).toBeGreaterThan(octets - 100);
+    expect(memory(fresh.pid, 'VmHWM') - before).toBeLessThan(2 * octets);
+    await client.command('QUIT');
+  });
+
+  test('a message above limits.message is refused for good, the others are given', async () => {
+    await using small = await start('[limits]\nmessage = "1KiB"');
+    imap.mailbox('INBOX', 'erin').append(`Subject: big\r\n\r\n${'x'.repeat(2000)}\r\n`);
+    const client = await session('erin', small);
+    expect(await client.command('RETR 2')).toMatch(/^-ERR \[SYS\/PERM\]/);
+    expect((await client.retrieve(1)).toString()).toContain('Subject: one');
+    await client.command('QUIT');
+  });
+
+  test('three refused logins end a session; refusals from one address are answered ever later', async () => {
+    await using strict = await start('[limits]\nlogin_failures = 2');
+    const client = await PopDialogue.connect(strict.port());
+    const waited: number[] = [];
+    for (const password of ['wrong1', 'wrong2', 'wrong3']) {
+      await client.command('USER bob');
+      const begun = performance.now();
+      expect(await client.command(`PASS ${password}`)).toMatch(/^-ERR \[AUTH\]/);
+      waited.push(performance.now() - begun);
+    }
+    await client.closed();
+    expect(waited[2]).toBeGreaterThan(900);
+  });
+});
+
+describe('the maildrop lock', () => {
+  test('a second login gets [IN-USE] after its wait, and only with a good password', async () => {
+    const holder = await session('bob');
+    const keepBusy = setInterval(() => holder.send('NOOP\r\n'), 500);
+    const second = await PopDialogue.connect(bridge.port());
+    await second.command('USER bob');
+    expect(await second.command('PASS secret')).toBe('-ERR [IN-USE] maildrop is in use by another session');
+    clearInterval(keepBusy);
+    second.close();
+    holder.close();
+  });
+
+  test('a second login goes on as soon as the first session ends', async () => {
+    const holder = await session('carol');
+    const second = await PopDialogue.connect(bridge.port());
+    await second.command('USER carol');
+    const answer = second.command('PASS secret');
+    await holder.command('QUIT');
+    expect(await answer).toMatch(/^\+OK/);
+    await second.command('QUIT');
+  });
+});
+
+describe('where a login is taken', () => {
+  test('an address that is not in `allow` gets one line and is closed', async () => {
+    const config = bridgeConfig({ imapPort: imap.port })
+      .replace('security = "none"\n', 'security = "none"\n')
+      .replace('address = "127.0.0.1:0"\n', 'address = "127.0.0.1:0"\nallow = ["192.0.2.0/24"]\n');
+    await using closed = await BridgeProcess.start({ config });
+    const client = await PopDialogue.connect(closed.port());
+    expect(client.greeting).toMatch(/^-ERR \[SYS\/PERM\]/);
+    await client.closed();
+  });
+
+  test('users of two files that share an address go to their own upstream by domain; others are refused without a connection', async () => {
+    await using other = await ImapServer.start({ users: { zoe: 'secret' } });
+    other.mailbox('INBOX').append('Subject: of zoe\r\n\r\n\r\n');
+    const file = (port: number, domain: string, address: string): string =>
+      `[upstream]\nhost = "127.0.0.1"\nport = ${port}\nsecurity = "none"\nusername = "{local}"\n[[listen]]\naddress = "${address}"\n[login]\ndomains = ["${domain}"]\n`;
+    const address = `127.0.0.1:${await freePort()}`;
+    await using shared = await BridgeProcess.start({
+      config: { one: file(imap.port, 'One.example', address), two: file(other.port, 'two.example', address) },
+    });
+    const zoe = await PopDialogue.connect(shared.port());
+    await zoe.login('zoe@TWO.example', 'secret');
+    expect((await zoe.retrieve(1)).toString()).toContain('of zoe');
+    const alice = await PopDialogue.connect(shared.port());
+    await alice.login('alice@one.example', 'secret');
+    const before = imap.connections + other.connections;
+    const nobody = await PopDialogue.connect(shared.port());
+    await expect(nobody.login('alice@three.example', 'secret')).rejects.toThrow('[AUTH]');
+    expect(imap.connections + other.connections).toBe(before);
+    for (const client of [zoe, alice]) await client.command('QUIT');
+  });
+});
+
+async function freePort(): Promise<number> {
+  const probe = await ImapServer.start();
+  await probe.close();
+  return probe.port;
+}
+
+function rss(pid: number): number {
+  return memory(pid, 'VmRSS');
+}
+
+/** Memory of a process in octets: resident now, or at its highest. */
+function memory(pid: number, field: 'VmRSS' | 'VmHWM'): number {
+  const kib = new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  return Number(kib) * 1024;
+}
