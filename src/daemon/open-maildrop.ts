@@ -47,16 +47,14 @@ export function folderTag(path: string): number {
 
 function snapshot(request: OpenRequest, map: UidMap, uids: readonly Uid[]): Maildrop {
   const octets = new Float64Array(uids.length);
-  const exact = new Uint8Array(uids.length);
   uids.forEach((uid, index) => {
     const message = knownMessage(map, uid);
     const learned = request.learnsSizes ? message?.trueOctets : undefined;
     octets[index] = learned ?? message?.declaredOctets ?? 0;
-    exact[index] = learned === undefined ? 0 : 1;
   });
   const { mailbox } = request;
   const uniqueId = uniqueIdFormula(folderTag(mailbox.path), mailbox.uidValidity);
-  return Maildrop.of({ uids, octets, exact, uniqueId, isReadOnly: mailbox.isReadOnly });
+  return Maildrop.of({ uids, octets, uniqueId, isReadOnly: mailbox.isReadOnly });
 }
 
 function digestOf(mailbox: UpstreamMailbox, uids: readonly Uid[]): string {

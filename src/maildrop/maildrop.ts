@@ -13,12 +13,11 @@ export interface DropListing {
   readonly octets: number;
 }
 
-/** One message of the snapshot. `octets` is what LIST tells; `isExact` says that RETR is known to send just as many. */
+/** One message of the snapshot. `octets` is what LIST tells. */
 export interface MaildropEntry {
   readonly number: MessageNumber;
   readonly uid: Uid;
   readonly octets: number;
-  readonly isExact: boolean;
   readonly uniqueId: string;
 }
 
@@ -26,7 +25,6 @@ export interface MaildropEntry {
 export interface Snapshot {
   readonly uids: readonly Uid[];
   readonly octets: Float64Array;
-  readonly exact: Uint8Array;
   readonly uniqueId: UniqueIdOf;
   /** The mailbox can't be changed: DELE is refused. */
   readonly isReadOnly: boolean;
@@ -112,7 +110,6 @@ export class Maildrop {
       number: messageNumberAt(index),
       uid,
       octets: this.#snapshot.octets[index] ?? 0,
-      isExact: this.#snapshot.exact[index] === 1,
       uniqueId: this.#snapshot.uniqueId(uid),
     };
   }

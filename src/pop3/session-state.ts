@@ -65,13 +65,16 @@ export type SessionInput =
   | { readonly on: 'failed'; readonly error: BridgeError; readonly begun: boolean }
   | { readonly on: 'shutdown' };
 
+/** The status line before a message; `octets` where they are known before the first one is sent. */
+export type RetrieveReply = (octets: number | undefined) => Reply;
+
 export type Effect =
   | { readonly do: 'reply'; readonly reply: Reply }
   | { readonly do: 'challenge'; readonly challenge: string }
   | { readonly do: 'authenticate'; readonly credentials: Credentials }
   | { readonly do: 'start-tls' }
   /** Send `reply` and the message, or its top when `lines` is given; nothing is sent before the first octets are there. */
-  | { readonly do: 'retrieve'; readonly entry: MaildropEntry; readonly lines: number | undefined; readonly reply: Reply }
+  | { readonly do: 'retrieve'; readonly entry: MaildropEntry; readonly lines: number | undefined; readonly reply: RetrieveReply }
   | { readonly do: 'update'; readonly plan: UpdatePlan }
   | { readonly do: 'close' };
 

@@ -1,8 +1,8 @@
 /** The commands of the TRANSACTION state (RFC 1939 sections 5 and 7; LAST: RFC 1460). */
 import type { MaildropEntry } from '../maildrop/maildrop.ts';
 import type { Command } from './command.ts';
-import { CRLF, err, inChunks, ok, okLines, type Reply } from './reply.ts';
-import { replying, type Step, type Transaction } from './session-state.ts';
+import { CRLF, err, inChunks, ok, okLines } from './reply.ts';
+import { replying, type RetrieveReply, type Step, type Transaction } from './session-state.ts';
 
 const NO_SUCH_MESSAGE = err('no such message');
 
@@ -32,22 +32,21 @@ function* lines(state: Transaction, line: (entry: MaildropEntry) => string): Gen
   for (const entry of state.maildrop.scanListing()) yield line(entry) + CRLF;
 }
 
-/** RETR. Octets stand in the status line only where they are known to be exact: some clients read just as many. */
+/** RETR. Octets stand in the status line only where they are exact: some clients read just as many. */
 export function retr(state: Transaction, command: Extract<Command, { verb: 'RETR' | 'DELE' }>): Step {
   return withEntry(state, command.message, (entry) => {
     if (state.maxMessageOctets > 0 && entry.octets > state.maxMessageOctets) {
       return [state, [replying(err('message is larger than the limit set here', 'SYS/PERM'))]];
     }
-    const reply = ok(entry.isExact ? `${entry.octets} octets` : 'message follows');
-    return retrieving(state, entry, undefined, reply);
+    return retrieving(state, entry, undefined, (octets) => ok(octets === undefined ? 'message follows' : `${octets} octets`));
   });
 }
 
 export function top(state: Transaction, command: Extract<Command, { verb: 'TOP' }>): Step {
-  return withEntry(state, command.message, (entry) => retrieving(state, entry, command.lines, ok('top of message follows')));
+  return withEntry(state, command.message, (entry) => retrieving(state, entry, command.lines, () => ok('top of message follows')));
 }
 
-function retrieving(before: Transaction, entry: MaildropEntry, lineCount: number | undefined, reply: Reply): Step {
+function retrieving(before: Transaction, entry: MaildropEntry, lineCount: number | undefined, reply: RetrieveReply): Step {
   const isWhole = lineCount === undefined;
   return [{ phase: 'RETRIEVING', before, entry, isWhole }, [{ do: 'retrieve', entry, lines: lineCount, reply }]];
 }

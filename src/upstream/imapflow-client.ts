@@ -44,7 +44,8 @@ export class ImapflowClient {
       doSTARTTLS: endpoint.security === 'starttls',
       transport: this.transport,
       auth: { user: login.user, pass: login.password },
-      clientInfo: { ...endpoint.clientInfo },
+      // imapflow would add its own vendor and support address.
+      clientInfo: { ...endpoint.clientInfo, vendor: '', 'support-url': '' },
       logger: this.#logger(),
       disableAutoIdle: true,
       disableAutoEnable: true,
