@@ -24,7 +24,7 @@ mkdirSync(join(stage, 'bin'), { recursive: true });
 buildProgram();
 installProductionModules();
 addRuntime();
-for (const name of ['systemd', 'config', 'README.md', 'CHANGELOG.md', 'SECURITY.md', 'LICENSE']) addFromCheckout(name);
+for (const name of ['systemd', 'config', 'README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md', 'LICENSE']) addFromCheckout(name);
 const archive = join(out, `popbridge-${version()}-${process.platform}-${process.arch}.tar.gz`);
 const epoch = process.env['SOURCE_DATE_EPOCH'];
 run('tar', [...TAR_OPTIONS, ...(epoch === undefined ? [] : [`--mtime=@${epoch}`]), '-C', join(out, 'stage'), '-czf', archive, 'popbridge']);

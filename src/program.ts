@@ -51,10 +51,11 @@ function environment(): CliEnvironment {
     isTerminal: process.stdout.isTTY,
     write: (text) => process.stdout.write(text),
     warn,
-    onSignals: ({ stop, reload }) => {
+    onSignals: ({ stop, reload, bug }) => {
       process.on('SIGTERM', stop);
       process.on('SIGINT', stop);
       process.on('SIGHUP', reload);
+      process.on('unhandledRejection', bug);
     },
   };
 }

@@ -1,3 +1,11 @@
+/** What the process tells a daemon. */
+export interface ProcessHandlers {
+  readonly stop: () => void;
+  readonly reload: () => void;
+  /** A promise was rejected and nobody listened: our fault, to be logged; the sessions of others go on. */
+  readonly bug: (reason: unknown) => void;
+}
+
 /** What a command gets from the process: streams, environment, signals. Passed in, so that commands never touch `process`. */
 export interface CliEnvironment {
   readonly version: string;
@@ -10,8 +18,8 @@ export interface CliEnvironment {
   readonly write: (text: string) => void;
   /** Writes one line `popbridge: …` to standard error. */
   readonly warn: (line: string) => void;
-  /** Calls back on SIGTERM and SIGINT, and on SIGHUP. */
-  readonly onSignals: (handlers: { readonly stop: () => void; readonly reload: () => void }) => void;
+  /** Calls back on SIGTERM and SIGINT, on SIGHUP, and on a failure that nobody caught. */
+  readonly onSignals: (handlers: ProcessHandlers) => void;
 }
 
 /** Options that every command has. */

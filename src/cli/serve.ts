@@ -5,8 +5,8 @@ import { pause, systemClock } from '../clock.ts';
 import { configFromUpstreamUrl, defaultConfigPath, defaultStateDirectory, loadConfig } from '../config/load.ts';
 import type { BridgeConfig } from '../config/schema.ts';
 import { Daemon } from '../daemon/daemon.ts';
-import { createLog, LiveSecrets, type Log } from '../daemon/logging.ts';
-import { notifyService } from '../daemon/notify.ts';
+import { createLog, LiveSecrets, type Log, type LogStyle } from '../daemon/logging.ts';
+import { notifyService, type ServiceState } from '../daemon/notify.ts';
 import type { CliEnvironment, GlobalOptions } from './environment.ts';
 import { UsageError } from './exit-code.ts';
 
@@ -40,13 +40,39 @@ async function serve(environment: CliEnvironment, options: ServeOptions): Promis
   const load = configLoader(environment, options);
   const config = load();
   const secrets = new LiveSecrets();
-  const log = logFor(environment, config, options, secrets);
+  const log = createLog({ ...logStyle(environment, config, options), write: environment.write }, secrets);
   const stateDirectory = options.state ?? defaultStateDirectory({ uid: environment.uid, env: environment.variables });
   mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
   chmodSync(stateDirectory, 0o700);
-  const { version, pid } = environment;
-  const daemon = await Daemon.start({ loadConfig: load, stateDirectory, version, pid, clock: systemClock, log, secrets });
-  await untilStopped(environment, daemon, log);
+  const signals = listenToSignals(environment, log);
+  const daemon = await Daemon.start({
+    loadConfig: load,
+    stateDirectory,
+    version: environment.version,
+    pid: environment.pid,
+    clock: systemClock,
+    log,
+    secrets,
+    onReload: (next) => log.adjust(logStyle(environment, next, options)),
+  });
+  await untilStopped(environment, daemon, log, signals);
+}
+
+/** Signals that come while the daemon starts count too. */
+interface Signals {
+  readonly stopped: Promise<void>;
+  onReload: () => void;
+}
+
+function listenToSignals(environment: CliEnvironment, log: Log): Signals {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const signals: Signals = { stopped: promise, onReload: () => {} };
+  environment.onSignals({
+    stop: () => resolve(),
+    reload: () => signals.onReload(),
+    bug: (reason) => log.error('bug', { error: reason }),
+  });
+  return signals;
 }
 
 function configLoader(environment: CliEnvironment, options: ServeOptions): () => BridgeConfig {
@@ -56,24 +82,23 @@ function configLoader(environment: CliEnvironment, options: ServeOptions): () =>
   return () => loadConfig({ paths, listen });
 }
 
-function logFor(environment: CliEnvironment, config: BridgeConfig, options: ServeOptions, secrets: LiveSecrets): Log {
+function logStyle(environment: CliEnvironment, config: BridgeConfig, options: ServeOptions): LogStyle {
   const { level, format } = config.process.log;
   const pretty = format === 'pretty' || (format === 'auto' && environment.isTerminal);
-  return createLog({ level: options['log-level'] ?? level, pretty, write: environment.write }, secrets);
+  return { level: options['log-level'] ?? level, pretty };
 }
 
-async function untilStopped(environment: CliEnvironment, daemon: Daemon, log: Log): Promise<void> {
-  const tell = (state: Parameters<typeof notifyService>[1], status: string): Promise<void> =>
+async function untilStopped(environment: CliEnvironment, daemon: Daemon, log: Log, signals: Signals): Promise<void> {
+  const tell = (state: ServiceState, status: string): Promise<void> =>
     notifyService(environment.variables, state, status, (reason) => log.warn('notify-failed', { reason }));
-  const { promise, resolve } = Promise.withResolvers<void>();
   const reload = async (): Promise<void> => {
     await daemon.reload();
     await tell('READY=1', 'serving');
   };
-  environment.onSignals({ stop: () => resolve(), reload: () => void reload() });
+  signals.onReload = () => void reload();
   // Never waited for: a service manager that does not answer must not hold up mail.
   void tell('READY=1', 'serving');
-  await promise;
+  await signals.stopped;
   const told = tell('STOPPING=1', 'stopping');
   await daemon.stop();
   await Promise.race([told, pause(systemClock, NOTIFY_GRACE_MS)]);

@@ -95,7 +95,7 @@ const upstream = z
       ),
     allow_cleartext: z.boolean().default(false).describe('Lets security = "none" send passwords in clear to a host that is not loopback'),
     username: usernameTemplate().default('{user}').describe('How a POP user name becomes the IMAP user name: {user}, {local}, {domain}'),
-    ca_file: optionalText().default('').describe('A CA certificate (PEM) that is trusted besides those of the system'),
+    ca_file: optionalText().default('').describe('A CA certificate (PEM) that is trusted besides those that Node brings'),
     certificate_sha256: sha256().prefault('').describe('Accepts exactly the certificate with this SHA-256 fingerprint'),
     client_id: z.boolean().default(true).describe('Send the IMAP command ID when the server has it; some refuse SELECT without it'),
     command_timeout: duration('1ms')

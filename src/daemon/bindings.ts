@@ -4,6 +4,7 @@ import type { Clock } from '../clock.ts';
 import type { BridgeConfig, FileConfig, ListenConfig } from '../config/schema.ts';
 import { ConfigError } from '../errors.ts';
 import { ImapflowUpstream } from '../upstream/imapflow-upstream.ts';
+import { trustingContext } from '../upstream/socket-transport.ts';
 import { Certificate } from './certificates.ts';
 import type { ListenAddress } from './listener.ts';
 import type { Log } from './logging.ts';
@@ -88,10 +89,8 @@ export function serviceOf(file: FileConfig, parts: Pick<BindingParts, 'clock' | 
     host: upstream.host,
     port: upstream.port,
     security: upstream.security,
-    trust: {
-      ca: upstream.caFile === undefined ? undefined : readFileSync(upstream.caFile, 'utf8'),
-      certificateSha256: upstream.certificateSha256,
-    },
+    certificateSha256: upstream.certificateSha256,
+    secureContext: upstream.caFile === undefined ? undefined : trustingContext(readFileSync(upstream.caFile, 'utf8')),
     sendsId: upstream.clientId,
     commandTimeoutMs: upstream.commandTimeoutMs,
     clientInfo: { name: 'popbridge', version: parts.version },

@@ -22,9 +22,12 @@ import type { LockHolder } from './maildrop-lock.ts';
 import type { MaildropSession } from './maildrop-session.ts';
 import { sendMessage } from './send-message.ts';
 
+/** What a connection needs of the maildrop that a login opened. */
+export type OpenSession = Pick<MaildropSession, 'operations' | 'fetch' | 'retrieved' | 'commit' | 'close'>;
+
 /** What a login gives. */
 export interface LoggedIn {
-  readonly session: MaildropSession;
+  readonly session: OpenSession;
   readonly opened: OpenedMaildrop;
 }
 
@@ -38,7 +41,7 @@ export interface ConnectionLog {
 export interface ConnectionSummary {
   readonly retrieved: { readonly count: number; readonly octets: number };
   readonly tops: { readonly count: number; readonly octets: number };
-  readonly deleted: number;
+  readonly deleted: { readonly count: number; readonly octets: number };
   readonly operations: number;
   readonly durationMs: number;
   readonly outcome: string;
@@ -67,7 +70,7 @@ export class Connection implements LockHolder {
   readonly #gone = new AbortController();
   readonly #startedAt: number;
   #state: SessionState = initialState(false);
-  #session: MaildropSession | undefined;
+  #session: OpenSession | undefined;
   #isPumping = false;
   #hasEnded = false;
   #cancelTimer: Cancel = () => {};
@@ -75,7 +78,7 @@ export class Connection implements LockHolder {
   #outcome = 'lost';
   #retrieved = { count: 0, octets: 0 };
   #tops = { count: 0, octets: 0 };
-  #deleted = 0;
+  #deleted = { count: 0, octets: 0 };
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
@@ -89,11 +92,16 @@ export class Connection implements LockHolder {
 
   /** Greets the client, after the handshake on a TLS port, and begins. */
   async start(): Promise<void> {
-    if (this.#parts.isImplicitTls && !(await this.#secure())) return;
-    if (!this.#parts.isImplicitTls) this.#client.start();
-    this.#state = initialState(this.#parts.isImplicitTls);
-    await this.#reply({ ok: true, text: 'POP3 server ready' });
-    this.#armTimer();
+    try {
+      if (this.#parts.isImplicitTls && !(await this.#secure())) return;
+      if (!this.#parts.isImplicitTls) this.#client.start();
+      this.#state = initialState(this.#parts.isImplicitTls);
+      await this.#reply({ ok: true, text: 'POP3 server ready' });
+      this.#armTimer();
+    } catch (error) {
+      this.#fail(error);
+      return;
+    }
     await this.#pump();
   }
 
@@ -189,6 +197,7 @@ export class Connection implements LockHolder {
       case 'update':
         return this.#update(effect);
       case 'close':
+        if (this.#outcome === 'lost') this.#outcome = 'closed before login';
         this.#client.end();
         return undefined;
     }
@@ -260,7 +269,7 @@ export class Connection implements LockHolder {
     const session = this.#openSession();
     try {
       const outcome = await session.commit(effect.plan);
-      if (outcome.result === 'done') this.#deleted = effect.plan.remove.length;
+      if (outcome.result === 'done') this.#deleted = { count: effect.plan.remove.length, octets: effect.plan.removeOctets };
       this.#outcome = outcome.result === 'done' ? 'QUIT' : `QUIT, deletions ${outcome.result}`;
       return { on: 'updated', outcome };
     } catch (error) {
@@ -270,7 +279,7 @@ export class Connection implements LockHolder {
     }
   }
 
-  #openSession(): MaildropSession {
+  #openSession(): OpenSession {
     if (this.#session === undefined) throw new InvariantError('no maildrop is open');
     return this.#session;
   }

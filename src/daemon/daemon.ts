@@ -27,6 +27,8 @@ export interface DaemonParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly secrets: LiveSecrets;
+  /** A reload took this configuration: what lies outside the daemon follows it. */
+  readonly onReload: (config: BridgeConfig) => void;
 }
 
 /** A running UPDATE gets this long after SIGTERM; then it is left to the journal (CONTRACT section 5.11). */
@@ -94,6 +96,7 @@ export class Daemon {
       await this.#bind(bindingsOf(config, this.#parts));
       if (config.process.store.url !== this.#config.process.store.url) log.warn('restart-needed', { key: 'store.url' });
       this.#config = config;
+      this.#parts.onReload(config);
       log.info('reloaded', { upstreams: config.upstreams.map((file) => file.upstream.id) });
     } catch (error) {
       log.error('reload-failed', { error, kept: 'the configuration before' });

@@ -16,9 +16,18 @@ export interface Log {
   error(event: string, fields?: LogFields): void;
 }
 
-export interface LogTarget {
+/** What a reload may change. */
+export interface LogStyle {
   readonly level: string;
   readonly pretty: boolean;
+}
+
+/** A log whose style can be changed while it runs. */
+export interface AdjustableLog extends Log {
+  adjust(style: LogStyle): void;
+}
+
+export interface LogTarget extends LogStyle {
   readonly write: (line: string) => void;
 }
 
@@ -54,8 +63,9 @@ export class LiveSecrets {
   }
 }
 
-export function createLog(target: LogTarget, secrets: LiveSecrets): Log {
-  const stream = { write: (line: string) => target.write(target.pretty ? prettyLine(line) : line) };
+export function createLog(target: LogTarget, secrets: LiveSecrets): AdjustableLog {
+  let style: LogStyle = target;
+  const stream = { write: (line: string) => target.write(style.pretty ? prettyLine(line) : line) };
   const logger = pino(
     {
       level: target.level,
@@ -63,12 +73,21 @@ export function createLog(target: LogTarget, secrets: LiveSecrets): Log {
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: {
         level: (label) => ({ level: label }),
-        log: (fields) => scrubbedFields(fields, secrets, target.level === 'debug'),
+        log: (fields) => scrubbedFields(fields, secrets, style.level === 'debug'),
       },
     },
     stream,
   );
-  return { debug: lines(logger, 'debug'), info: lines(logger, 'info'), warn: lines(logger, 'warn'), error: lines(logger, 'error') };
+  return {
+    debug: lines(logger, 'debug'),
+    info: lines(logger, 'info'),
+    warn: lines(logger, 'warn'),
+    error: lines(logger, 'error'),
+    adjust(next) {
+      style = next;
+      logger.level = next.level;
+    },
+  };
 }
 
 function lines(logger: Logger, level: LogLevel): (event: string, fields?: LogFields) => void {

@@ -82,7 +82,8 @@ export class LoginThrottle {
         settle();
       },
       undecided: (throttled) => {
-        if (throttled !== undefined) record.backoffUntil = this.#clock.monotonic() + (throttled.retryAfterMs ?? DEFAULT_BACKOFF_MS);
+        const pauseMs = throttled === undefined ? 0 : (throttled.retryAfterMs ?? DEFAULT_BACKOFF_MS);
+        record.backoffUntil = Math.max(record.backoffUntil, this.#clock.monotonic() + pauseMs);
         settle();
       },
     };

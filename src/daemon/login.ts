@@ -62,9 +62,10 @@ export async function logIn(
     const login: UpstreamLogin = { user: imapUser(service, credentials.user), password: credentials.password };
     return await openFor(parts, service, login, client, signal, undo);
   } catch (error) {
-    for (const give of undo.reverse()) give();
     const failure = toBridgeError(error);
+    // Before the password is forgotten: a server may have echoed it, and only what is known can be struck out.
     parts.log.warn('login-failed', { user: credentials.user, client: client.address, error: failure });
+    for (const give of undo.reverse()) give();
     if (failure instanceof CredentialsError) await pause(parts.clock, parts.throttle.noteFailure(client.address), signal);
     throw failure;
   }
@@ -81,9 +82,10 @@ async function openFor(
   const key: MaildropKey = { upstream: service.id, user: login.user, view: '' };
   const account = JSON.stringify([key.upstream, key.user]);
   parts.throttle.checkDelay(account, login.password, service.loginDelayMs);
-  undo.push(parts.counter.logIn(account));
   const session = await proveUpstream(parts, service, account, login, signal);
   undo.push(() => void session.logout());
+  // Only now: who has no password must not use up its owner's sessions.
+  undo.push(parts.counter.logIn(account));
   const release = await parts.locks.acquire(JSON.stringify([account, key.view]), client.holder, signal);
   undo.push(release);
   const mailbox = await session.select(service.folder, signal);
@@ -125,7 +127,7 @@ async function proveUpstream(
   try {
     const session = await service.upstream.login(login, signal);
     attempt.succeeded();
-    parts.log.debug('upstream-connected', { upstream: service.id, user: login.user });
+    parts.log.info('upstream-connected', { upstream: service.id, user: login.user });
     return session;
   } catch (error) {
     if (error instanceof CredentialsError) attempt.refused();

@@ -77,7 +77,7 @@ export class MaildropSession {
       }
       return;
     } catch (error) {
-      if (begun || signal.aborted || this.#connection.session.isUsable) throw error;
+      if (begun || signal.aborted || !this.#isLost(error)) throw error;
     }
     yield* (await this.#mailbox(signal)).fetch(request, signal);
   }
@@ -119,7 +119,7 @@ export class MaildropSession {
   async #remove(uids: readonly Uid[]): Promise<UpdateOutcome> {
     const { store, key, policy, events } = this.#parts;
     const signal = new AbortController().signal;
-    const mailbox = await this.#mailbox(signal).catch((error: unknown) => toBridgeError(error));
+    const mailbox = await this.#aliveMailbox(uids, signal).catch((error: unknown) => toBridgeError(error));
     if (mailbox instanceof Error) return this.#nothingRemoved(uids.length, mailbox);
     const entry = { path: key.path, uidValidity: mailbox.uidValidity, uids, ...policy, stage: 'planned' };
     const id = await store.addEntry(key.maildrop, entry);
@@ -145,6 +145,25 @@ export class MaildropSession {
   #nothingRemoved(total: number, error: BridgeError): UpdateOutcome {
     this.#parts.events.deleteFailed({ failed: total, total, error });
     return { result: 'partial', failed: total, total, temporary: error.temporary };
+  }
+
+  /** The mailbox on a connection that has just answered: found dead only now, a server would leave us with an unknown outcome. */
+  async #aliveMailbox(uids: readonly Uid[], signal: AbortSignal): Promise<UpstreamMailbox> {
+    const mailbox = await this.#mailbox(signal);
+    try {
+      await mailbox.existing(uids, false, signal);
+      return mailbox;
+    } catch (error) {
+      if (!this.#isLost(error)) throw error;
+      return this.#mailbox(signal);
+    }
+  }
+
+  /** True when the failure was the connection's; it may be noticed before the connection itself says so. */
+  #isLost(error: unknown): boolean {
+    const { session } = this.#connection;
+    if (error instanceof UpstreamError && error.kind === 'unreachable') session.destroy();
+    return !session.isUsable;
   }
 
   /** The mailbox, on a fresh connection where the old one was lost. */

@@ -47,6 +47,10 @@ const BY_TEXT: readonly (readonly [RegExp, Kind])[] = [
   [/imap (access )?(is )?(disabled|not enabled|switched off)|not enabled for imap|enable imap/i, 'forbidden'],
   [/unsafe login/i, 'forbidden'],
   [/too many (login|auth)[a-z]* failures|login denied|account (is )?(temporarily )?locked/i, 'refused'],
+  [
+    /invalid credentials|(bad|wrong|incorrect|invalid) (user ?name|password|login)|password (is )?(incorrect|wrong|invalid)/i,
+    'credentials',
+  ],
   [/temporar|try again|try later|unavailable|internal (server )?error|timed? ?out|overload|maintenance/i, 'refused'],
   [/(mailbox|folder) (does not|doesn't) exist|no such (mailbox|folder)|unknown mailbox/i, 'missing'],
 ];

@@ -89,6 +89,7 @@ export class Maildrop {
   updatePlan(): UpdatePlan {
     return {
       remove: this.#snapshot.uids.filter((_, index) => this.#isMarked(index, DELETED)),
+      removeOctets: this.#snapshot.octets.reduce((sum, octets, index) => (this.#isMarked(index, DELETED) ? sum + octets : sum), 0),
       seen: this.#snapshot.uids.filter((_, index) => this.#marks[index] === RETRIEVED),
     };
   }

@@ -68,7 +68,10 @@ export function reconcile(stored: UidMap | undefined, listed: ListedMessages): U
   for (const [number, uids] of bySegment(listed.uids)) {
     const old = before.segments.get(number);
     const unchanged = old !== undefined && old.uids.length === uids.length && old.uids.every((uid, index) => uid === uids[index]);
-    segments.set(number, unchanged ? old : build(uids, before, listed.added, addedIndex));
+    segments.set(
+      number,
+      unchanged ? old : { formula: old?.formula ?? UNIQUE_ID_FORMULA, ...build(uids, before, listed.added, addedIndex) },
+    );
   }
   return stored !== undefined && isSame(stored, before, segments) ? stored : { uidValidity: listed.uidValidity, segments };
 }
@@ -99,7 +102,12 @@ function bySegment(uids: readonly Uid[]): Map<number, Uid[]> {
   return groups;
 }
 
-function build(uids: readonly Uid[], before: UidMap, added: ListedMessages['added'], addedIndex: ReadonlyMap<Uid, number>): Segment {
+function build(
+  uids: readonly Uid[],
+  before: UidMap,
+  added: ListedMessages['added'],
+  addedIndex: ReadonlyMap<Uid, number>,
+): Omit<Segment, 'formula'> {
   const declaredOctets: number[] = [];
   const trueOctets: number[] = [];
   const arrivals: number[] = [];
@@ -112,7 +120,7 @@ function build(uids: readonly Uid[], before: UidMap, added: ListedMessages['adde
     trueOctets.push(old?.trueOctets[at] ?? UNKNOWN_OCTETS);
     arrivals.push((index === undefined ? old?.arrivals[at] : added.arrivals[index]) ?? 0);
   }
-  return { formula: UNIQUE_ID_FORMULA, uids, declaredOctets, trueOctets, arrivals };
+  return { uids, declaredOctets, trueOctets, arrivals };
 }
 
 /** Binary search in ascending UIDs; -1 when absent. */

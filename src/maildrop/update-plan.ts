@@ -4,6 +4,8 @@ import type { Uid } from './numbers.ts';
 /** UIDs ascending, all from the session's snapshot, hence under its UIDVALIDITY. */
 export interface UpdatePlan {
   readonly remove: readonly Uid[];
+  /** Their octets, as LIST told them. */
+  readonly removeOctets: number;
   /** Retrieved and kept; they become \\Seen at QUIT where `mark_seen = "on-quit"`. */
   readonly seen: readonly Uid[];
 }

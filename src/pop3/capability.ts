@@ -20,6 +20,6 @@ export function capabilities(state: Authorization | Transaction, policy: Session
 
 /** RFC 2449 section 6.5: before login the largest value and "USER"; after it the exact one. */
 function loginDelay(state: Authorization | Transaction, policy: SessionPolicy): string | undefined {
-  if (state.phase === 'TRANSACTION') return state.loginDelaySeconds?.toString();
-  return policy.loginDelaySeconds === undefined ? undefined : `${policy.loginDelaySeconds} USER`;
+  if (policy.loginDelaySeconds === undefined) return undefined;
+  return state.phase === 'TRANSACTION' ? String(state.loginDelaySeconds ?? 0) : `${policy.loginDelaySeconds} USER`;
 }

@@ -21,6 +21,8 @@ export type Verb = Command['verb'];
 /** A line that is no command; `problem` is fit for the client. */
 export interface CommandError {
   readonly problem: string;
+  /** The verb, where it was understood. */
+  readonly verb?: Verb;
 }
 
 export function isCommandError(command: Command | CommandError): command is CommandError {
@@ -60,7 +62,8 @@ export function parseCommand(line: Uint8Array): Command | CommandError {
   const blank = text.search(/[ \t]/);
   const word = upperCase(blank < 0 ? text : text.slice(0, blank));
   if (!isVerb(word)) return { problem: word === '' ? 'empty command' : 'unknown command' };
-  return GRAMMARS[word](word, blank < 0 ? '' : text.slice(blank + 1));
+  const command = GRAMMARS[word](word, blank < 0 ? '' : text.slice(blank + 1));
+  return isCommandError(command) ? { ...command, verb: word } : command;
 }
 
 /** ASCII letters alone: a dotless i must not become the I of QUIT. */

@@ -13,7 +13,7 @@ import { CredentialsError, InvariantError, type BridgeError } from '../errors.ts
 import type { UpdateOutcome } from '../maildrop/update-plan.ts';
 import { saslLine } from './authorization.ts';
 import { runCommand } from './command-table.ts';
-import { isCommandError, parseCommand } from './command.ts';
+import { isCommandError, parseCommand, type CommandError } from './command.ts';
 import { MAX_BAD_COMMANDS, MAX_LOGIN_FAILURES } from './limits.ts';
 import { err, ok, type Reply } from './reply.ts';
 import { replyForError } from './reply-for-error.ts';
@@ -63,7 +63,7 @@ export function isAwaitingLine(state: SessionState): state is Authorization | Tr
 function line(state: Authorization | Transaction, octets: Uint8Array, policy: SessionPolicy): Step {
   if (state.phase === 'AUTHORIZATION' && state.exchange !== undefined) return saslLine(state, octets);
   const command = parseCommand(octets);
-  if (isCommandError(command)) return badCommand(state, command.problem);
+  if (isCommandError(command)) return badCommand(withoutName(state, command), command.problem);
   const done = runCommand({ ...state, badCommands: 0 }, command, policy);
   return done ?? badCommand(state, `${command.verb} is not valid in this state`);
 }
@@ -72,6 +72,11 @@ function badCommand(state: Authorization | Transaction, problem: string): Step {
   const badCommands = state.badCommands + 1;
   if (badCommands >= MAX_BAD_COMMANDS) return closing(err('too many bad commands'));
   return [{ ...state, badCommands }, [replying(err(problem))]];
+}
+
+/** A USER that was not understood must not leave an earlier name standing for the PASS that follows. */
+function withoutName(state: Authorization | Transaction, error: CommandError): Authorization | Transaction {
+  return state.phase === 'AUTHORIZATION' && error.verb === 'USER' ? { ...state, user: undefined } : state;
 }
 
 function opened(before: Authorization, maildrop: OpenedMaildrop): Step {

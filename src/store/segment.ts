@@ -37,8 +37,9 @@ export function decodeSegment(octets: Uint8Array, formula: string): Segment {
   let uid = 0;
   let arrival = 0;
   for (let index = 0; index < count; index += 1) {
-    uid += reader.number();
-    if (!isUid(uid)) throw new RangeError('a UID map segment holds an impossible UID');
+    const step = reader.number();
+    uid += step;
+    if (step === 0 || !isUid(uid)) throw new RangeError('a UID map segment holds an impossible UID');
     const declared = reader.number();
     const size = reader.number();
     arrival += unzigzag(reader.number());
@@ -88,6 +89,7 @@ class Reader {
       if (octet === undefined || !Number.isSafeInteger(scale)) throw new RangeError('a UID map segment is cut short');
       this.#at += 1;
       value += (octet % 128) * scale;
+      if (!Number.isSafeInteger(value)) throw new RangeError('a UID map segment holds a number that is too large');
       if (octet < 128) return value;
     }
   }

@@ -2,9 +2,10 @@
  * The one file that imports imapflow: makes clients with the only options that are safe for us, and keeps what imapflow
  * tells nobody but its logger (why a call that merely answered `false` was refused).
  */
+import type { SecureContext } from 'node:tls';
 import { ImapFlow } from 'imapflow';
-import { throttleHint } from './imapflow-failure.ts';
-import { SocketTransport, type TlsTrust } from './socket-transport.ts';
+import { hasAnswer, throttleHint } from './imapflow-failure.ts';
+import { SocketTransport } from './socket-transport.ts';
 import type { UpstreamLogin } from './upstream.ts';
 
 export type UpstreamSecurity = 'tls' | 'starttls' | 'none';
@@ -13,7 +14,10 @@ export interface UpstreamEndpoint {
   readonly host: string;
   readonly port: number;
   readonly security: UpstreamSecurity;
-  readonly trust: TlsTrust;
+  /** SHA-256 of the one certificate that is accepted, lower-case hex; replaces authority and name. */
+  readonly certificateSha256: string | undefined;
+  /** Trusts a private authority too; see `trustingContext`. */
+  readonly secureContext: SecureContext | undefined;
   /** Send IMAP ID (RFC 2971) where the server has it. */
   readonly sendsId: boolean;
   readonly commandTimeoutMs: number;
@@ -36,7 +40,7 @@ export class ImapflowClient {
   #throttledForMs: number | undefined;
 
   constructor(endpoint: UpstreamEndpoint, login: UpstreamLogin) {
-    this.transport = new SocketTransport(endpoint.trust);
+    this.transport = new SocketTransport(endpoint.certificateSha256, endpoint.secureContext);
     this.flow = new ImapFlow({
       host: endpoint.host,
       port: endpoint.port,
@@ -80,6 +84,11 @@ export class ImapflowClient {
     const refusal = this.#lastRefusal;
     this.#lastRefusal = undefined;
     return refusal;
+  }
+
+  /** The last call ended by a failure of the connection, not by an answer of the server. */
+  get wasCutOff(): boolean {
+    return !this.isUsable || (this.#lastRefusal instanceof Error && !hasAnswer(this.#lastRefusal));
   }
 
   /** The pause a throttling server asked for, in milliseconds; imapflow would silently wait for it. */

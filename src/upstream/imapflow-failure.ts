@@ -52,6 +52,11 @@ export function commandFailure(error: unknown): UpstreamError {
   return new UpstreamError(kind, describe(error, refusal), { cause: error, retryAfterMs });
 }
 
+/** True when the error is a tagged NO or BAD of the server. */
+export function hasAnswer(error: unknown): boolean {
+  return asText(fieldsOf(error).responseStatus) !== '';
+}
+
 /** Milliseconds imapflow wants to wait for a throttling server, if that is what it complains of. */
 export function throttleHint(error: unknown): number | undefined {
   const { code, throttleReset } = fieldsOf(error);

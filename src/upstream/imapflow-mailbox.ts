@@ -140,9 +140,12 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
 
   async #agreed(signal: AbortSignal, command: () => Promise<unknown>): Promise<boolean> {
     const answer = await this.#runner.run(signal, command);
+    const hasAgreed = answer !== false && answer !== undefined;
     // imapflow answers `false` to a lost connection too; then nobody knows what the server did.
-    if (!this.#runner.client.isUsable) throw new UpstreamError('unreachable', 'the connection was lost while the server was at work');
-    return answer !== false && answer !== undefined;
+    if (!hasAgreed && this.#runner.client.wasCutOff) {
+      throw new UpstreamError('unreachable', 'the connection was lost while the server was at work');
+    }
+    return hasAgreed;
   }
 
   /** A whole listing, or undefined when its parts don't agree. */

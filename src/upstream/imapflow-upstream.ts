@@ -2,7 +2,7 @@
 import type { Clock } from '../clock.ts';
 import { UpstreamError } from '../errors.ts';
 import { isUidValidity } from '../maildrop/numbers.ts';
-import { withDeadline } from './deadline.ts';
+import { withDeadline, type Deadline } from './deadline.ts';
 import { ImapflowClient, type UpstreamEndpoint } from './imapflow-client.ts';
 import { commandFailure, loginFailure } from './imapflow-failure.ts';
 import { ImapflowMailbox } from './imapflow-mailbox.ts';
@@ -20,6 +20,7 @@ export class ImapflowUpstream implements Upstream {
   /** Connects, secures and authenticates, in all within the command timeout. */
   async login(login: UpstreamLogin, signal: AbortSignal): Promise<UpstreamSession> {
     const client = new ImapflowClient(this.#endpoint, login);
+    const loginEndsAt = this.#clock.monotonic() + this.#endpoint.commandTimeoutMs;
     const deadline = { clock: this.#clock, ms: this.#endpoint.commandTimeoutMs, signal, onExpire: () => client.destroy() };
     try {
       await withDeadline(deadline, () => client.flow.connect());
@@ -32,7 +33,7 @@ export class ImapflowUpstream implements Upstream {
       client.destroy();
       throw new UpstreamError('refused', 'the server greeted with PREAUTH, so the password was never checked');
     }
-    return new ImapflowSession(client, this.#endpoint.commandTimeoutMs, this.#clock);
+    return new ImapflowSession(client, this.#endpoint.commandTimeoutMs, this.#clock, loginEndsAt);
   }
 }
 
@@ -45,14 +46,21 @@ export interface OperationRunner {
   runLong<T>(signal: AbortSignal, operation: () => Promise<T>): Promise<T>;
 }
 
+type Limit = Pick<Deadline, 'ms' | 'progress'>;
+
+/** However long the login took, SELECT gets this long. */
+const MIN_SELECT_MS = 1_000;
+
 class ImapflowSession implements UpstreamSession, OperationRunner {
   readonly client: ImapflowClient;
   readonly #timeoutMs: number;
   readonly #clock: Clock;
+  readonly #loginEndsAt: number;
   #operations = 1;
   #last: Promise<unknown> = Promise.resolve();
 
-  constructor(client: ImapflowClient, timeoutMs: number, clock: Clock) {
+  constructor(client: ImapflowClient, timeoutMs: number, clock: Clock, loginEndsAt: number) {
+    this.#loginEndsAt = loginEndsAt;
     this.client = client;
     this.#timeoutMs = timeoutMs;
     this.#clock = clock;
@@ -73,7 +81,9 @@ class ImapflowSession implements UpstreamSession, OperationRunner {
 
   async select(path: string, signal: AbortSignal): Promise<UpstreamMailbox> {
     // The lock is held as long as the mailbox is open: only then does imapflow keep a quiet connection alive.
-    await this.run(signal, () => this.client.flow.getMailboxLock(path));
+    // SELECT is the last part of a login, which has to end within the command timeout in all.
+    const left = Math.max(MIN_SELECT_MS, this.#loginEndsAt - this.#clock.monotonic());
+    await this.#guard(signal, () => this.client.flow.getMailboxLock(path), { ms: left });
     const selected = this.client.flow.mailbox;
     if (selected === false) throw new UpstreamError('protocol', `${path} was opened, yet is not selected`);
     const uidValidity = Number(selected.uidValidity);
@@ -82,11 +92,11 @@ class ImapflowSession implements UpstreamSession, OperationRunner {
   }
 
   run<T>(signal: AbortSignal, operation: () => Promise<T>): Promise<T> {
-    return this.#guard(signal, operation, undefined);
+    return this.#guard(signal, operation, { ms: this.#timeoutMs });
   }
 
   runLong<T>(signal: AbortSignal, operation: () => Promise<T>): Promise<T> {
-    return this.#guard(signal, operation, () => this.client.transport.octetsReceived);
+    return this.#guard(signal, operation, { ms: this.#timeoutMs, progress: () => this.client.transport.octetsReceived });
   }
 
   async logout(): Promise<void> {
@@ -103,18 +113,18 @@ class ImapflowSession implements UpstreamSession, OperationRunner {
   }
 
   /** One operation at a time, as imapflow works: a deadline must not run while the operation only waits for its turn. */
-  #guard<T>(signal: AbortSignal, operation: () => Promise<T>, progress: (() => number) | undefined): Promise<T> {
-    const turn = this.#last.then(() => this.#runNow(signal, operation, progress));
+  #guard<T>(signal: AbortSignal, operation: () => Promise<T>, limit: Limit): Promise<T> {
+    const turn = this.#last.then(() => this.#runNow(signal, operation, limit));
     this.#last = turn.catch(() => {});
     return turn;
   }
 
-  async #runNow<T>(signal: AbortSignal, operation: () => Promise<T>, progress: (() => number) | undefined): Promise<T> {
+  async #runNow<T>(signal: AbortSignal, operation: () => Promise<T>, limit: Limit): Promise<T> {
     if (!this.isUsable) throw new UpstreamError('unreachable', 'the connection to the upstream was lost');
     this.#operations += 1;
     this.client.takeRefusal();
     const { client } = this;
-    const deadline = { clock: this.#clock, ms: this.#timeoutMs, signal, onExpire: () => client.destroy(), ...(progress && { progress }) };
+    const deadline = { clock: this.#clock, signal, onExpire: () => client.destroy(), ...limit };
     try {
       return await withDeadline(deadline, operation);
     } catch (error) {

@@ -3,15 +3,20 @@
  * or by one pinned certificate, before imapflow gets to say a word.
  */
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls, rootCertificates, type ConnectionOptions, type TLSSocket } from 'node:tls';
+import {
+  connect as connectTls,
+  createSecureContext,
+  getCACertificates,
+  type ConnectionOptions,
+  type SecureContext,
+  type TLSSocket,
+} from 'node:tls';
 import type { ImapTransport, ImapTransportOptions, ImapTransportSocket } from 'imapflow';
 import { UpstreamError } from '../errors.ts';
 
-export interface TlsTrust {
-  /** PEM text of certificate authorities trusted besides the well-known ones. */
-  readonly ca: string | undefined;
-  /** SHA-256 of the one certificate that is accepted, lower-case hex; replaces authority and name. */
-  readonly certificateSha256: string | undefined;
+/** A TLS context that trusts an authority (PEM text) besides the well-known ones. Made once for an upstream: it costs milliseconds. */
+export function trustingContext(ca: string): SecureContext {
+  return createSecureContext({ ca: [...getCACertificates('default'), ca], minVersion: 'TLSv1.2' });
 }
 
 /** Says that the pinned certificate was not the one shown. */
@@ -23,11 +28,14 @@ class PinMismatch extends UpstreamError {
 
 /** A transport whose current socket can be looked at: octets received are the progress of a call. */
 export class SocketTransport implements ImapTransport {
-  readonly #trust: TlsTrust;
+  readonly #pin: string | undefined;
+  readonly #context: SecureContext | undefined;
   #socket: Socket | undefined;
 
-  constructor(trust: TlsTrust) {
-    this.#trust = trust;
+  /** `context` as `trustingContext` made it; without one the well-known authorities are trusted. */
+  constructor(pin: string | undefined, context: SecureContext | undefined) {
+    this.#pin = pin;
+    this.#context = context;
   }
 
   get octetsReceived(): number {
@@ -48,11 +56,11 @@ export class SocketTransport implements ImapTransport {
   }
 
   #secure(target: ConnectionOptions, options: ImapTransportOptions, ready: () => void): TLSSocket {
-    const pin = this.#trust.certificateSha256;
+    const pin = this.#pin;
     const socket = connectTls({
       ...target,
       ...(isIP(options.host) === 0 ? { servername: options.servername ?? options.host } : {}),
-      ...(this.#trust.ca === undefined ? {} : { ca: [...rootCertificates, this.#trust.ca] }),
+      ...(this.#context === undefined ? {} : { secureContext: this.#context }),
       minVersion: 'TLSv1.2',
       rejectUnauthorized: pin === undefined,
     });

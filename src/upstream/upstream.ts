@@ -105,6 +105,8 @@ export interface UpstreamMailbox {
    */
   fetch(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void>;
   addSeen(uids: readonly Uid[], signal: AbortSignal): Promise<void>;
+  /** Which of these messages are still in the mailbox, those flagged \Deleted among them unless told otherwise. */
+  existing(uids: readonly Uid[], onlyUndeleted: boolean, signal: AbortSignal): Promise<Uid[]>;
   /** Removes messages; an UpstreamError means that the outcome is unknown. */
   remove(removal: Removal, signal: AbortSignal): Promise<RemovalResult>;
   /** The folder that would take deleted messages under trash, archive or move; nothing is created. */

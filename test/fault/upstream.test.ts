@@ -120,6 +120,15 @@ describe('a login that fails', () => {
     expect(imap.commands.filter((command) => command.includes(PASSWORD))).toEqual([]);
   });
 
+  test('by a server that repeats the password does not bring it into the log', async () => {
+    const { bridge } = await site({
+      server: { script: on('AUTHENTICATE', { reply: 'NO [AUTHENTICATIONFAILED] bad password open sesame' }) },
+    });
+    expect(await login(bridge, 'open sesame')).toMatch(/\[AUTH\]/);
+    expect(JSON.stringify(await bridge.event('login-failed'))).toContain('bad password [secret]');
+    expect(JSON.stringify(bridge.log)).not.toContain('open sesame');
+  });
+
   test('to a server that is down is temporary', async () => {
     const { bridge, imap } = await site();
     await imap.close();

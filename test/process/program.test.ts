@@ -231,6 +231,10 @@ describe('serve', () => {
     expect(await client.command('STAT')).toMatch(/^\+OK 3 /);
     const next = await PopDialogue.connect(bridge.port());
     expect(await next.multi('CAPA')).toContain('LOGIN-DELAY 90 USER');
+    bridge.configure(config('[log]\nlevel = "error"'));
+    bridge.kill('SIGHUP');
+    await until(async () => !(await (await PopDialogue.connect(bridge.port())).multi('CAPA')).includes('LOGIN-DELAY 90 USER'));
+    expect(bridge.events('reloaded')).toHaveLength(1);
     await client.command('QUIT');
   });
 

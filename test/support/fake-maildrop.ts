@@ -1,0 +1,178 @@
+/** A maildrop without a server: messages from a list, a real MaildropSession on a fake mailbox and a store in memory. */
+import type { LoggedIn } from '../../src/daemon/connection.ts';
+import { MaildropSession, type MarkSeen } from '../../src/daemon/maildrop-session.ts';
+import type { Clock } from '../../src/clock.ts';
+import { UpstreamError } from '../../src/errors.ts';
+import { Maildrop } from '../../src/maildrop/maildrop.ts';
+import { isUid, isUidValidity, type Uid, type UidValidity } from '../../src/maildrop/numbers.ts';
+import { emptyMap } from '../../src/maildrop/uid-map.ts';
+import { uniqueIdFormula } from '../../src/maildrop/unique-id.ts';
+import { LineEndNormaliser } from '../../src/pop3/line-ends.ts';
+import type { Store } from '../../src/store/store.ts';
+import type { FetchRequest, Removal, RemovalResult, UpstreamMailbox, UpstreamSession } from '../../src/upstream/upstream.ts';
+
+export function uid(number: number): Uid {
+  if (!isUid(number)) throw new RangeError(`${number} is no UID`);
+  return number;
+}
+
+export function uids(...numbers: readonly number[]): Uid[] {
+  return numbers.map(uid);
+}
+
+export function uidValidity(number: number): UidValidity {
+  if (!isUidValidity(number)) throw new RangeError(`${number} is no UIDVALIDITY`);
+  return number;
+}
+
+export const FOLDER_TAG = 0x1234abcd;
+export const UIDVALIDITY = uidValidity(7);
+
+/** A message of the fake mailbox: its octets, and what goes wrong when it is fetched. */
+export interface FakeMessage {
+  readonly octets: Uint8Array;
+  /** 'gone' and 'unreadable' fail before the first octet, 'breaks' after half of them. */
+  readonly fault?: 'gone' | 'unreadable' | 'breaks';
+}
+
+/** How UPDATE goes: all removed, that many left, permanently or not, or the connection lost. */
+export type FakeRemoval = { readonly left: number; readonly kind: 'refused' | 'forbidden' } | 'lost' | 'works';
+
+export interface FakeMaildropOptions {
+  readonly messages: readonly FakeMessage[];
+  readonly clock: Clock;
+  readonly isReadOnly?: boolean;
+  readonly removal?: FakeRemoval;
+  readonly markSeen?: MarkSeen;
+  readonly maxMessageOctets?: number;
+  readonly loginDelaySeconds?: number;
+  /** Cuts what the mailbox gives into chunks. */
+  readonly cut?: (octets: Uint8Array) => Iterable<Uint8Array>;
+}
+
+/** What the session did upstream, by UID; UIDs of the fake are 101, 102, … */
+export interface FakeTraces {
+  readonly removed: number[];
+  readonly seen: number[];
+  readonly fetched: { readonly uid: number; readonly part: string }[];
+  journalEntries: number;
+  openJournalEntries: number;
+  releases: number;
+}
+
+export const FIRST_UID = 101;
+
+/** A snapshot of messages with those octets; UIDs are 101, 102, … */
+export function snapshotOf(octets: readonly number[], options: { isReadOnly?: boolean } = {}): Maildrop {
+  return Maildrop.of({
+    uids: octets.map((_, index) => uid(FIRST_UID + index)),
+    octets: Float64Array.from(octets),
+    uniqueId: uniqueIdFormula(FOLDER_TAG, UIDVALIDITY),
+    isReadOnly: options.isReadOnly === true,
+  });
+}
+
+/** The octets of a message as POP3 counts them. */
+export function popOctets(octets: Uint8Array): Uint8Array {
+  const normaliser = new LineEndNormaliser();
+  return Buffer.concat([normaliser.transform(octets), normaliser.end()]);
+}
+
+/** Opens a fake maildrop, as a login would. */
+export function openFakeMaildrop(options: FakeMaildropOptions): { readonly loggedIn: LoggedIn; readonly traces: FakeTraces } {
+  const traces: FakeTraces = { removed: [], seen: [], fetched: [], journalEntries: 0, openJournalEntries: 0, releases: 0 };
+  const mailbox = fakeMailbox(options, traces);
+  const upstream: UpstreamSession = {
+    abilities: { move: true, uidPlus: true, capabilities: [] },
+    isUsable: true,
+    operations: 0,
+    select: () => Promise.resolve(mailbox),
+    logout: () => Promise.resolve(),
+    destroy: () => {},
+  };
+  const connection = { session: upstream, mailbox };
+  const session = new MaildropSession({
+    key: { maildrop: { upstream: 'fake', user: 'alice', view: '' }, path: 'INBOX' },
+    store: fakeStore(traces),
+    clock: options.clock,
+    policy: { action: 'trash', folder: undefined },
+    markSeen: options.markSeen ?? 'never',
+    learnsSizes: true,
+    connection,
+    map: emptyMap(UIDVALIDITY),
+    reconnect: () => Promise.resolve(connection),
+    events: { deleteFailed: () => {}, seenFailed: () => {}, onlyFlagged: () => {} },
+    release: () => {
+      traces.releases += 1;
+    },
+  });
+  const octets = options.messages.map((message) => popOctets(message.octets).length);
+  const maildrop = snapshotOf(octets, { isReadOnly: options.isReadOnly === true });
+  const opened = { maildrop, loginDelaySeconds: options.loginDelaySeconds, maxMessageOctets: options.maxMessageOctets ?? 0 };
+  return { loggedIn: { session, opened }, traces };
+}
+
+function fakeMailbox(options: FakeMaildropOptions, traces: FakeTraces): UpstreamMailbox {
+  return {
+    path: 'INBOX',
+    uidValidity: UIDVALIDITY,
+    isReadOnly: options.isReadOnly === true,
+    list: () => Promise.reject(new UpstreamError('protocol', 'not listed here')),
+    fetch: (request) => fetchFrom(options, traces, request),
+    existing: (uids) => Promise.resolve([...uids]),
+    addSeen: (seen) => {
+      traces.seen.push(...seen);
+      return Promise.resolve();
+    },
+    remove: (removal) => removeFrom(options.removal ?? 'works', traces, removal),
+    expectedDestination: () => Promise.resolve({ path: 'Trash', mustBeCreated: false }),
+  };
+}
+
+async function* fetchFrom(options: FakeMaildropOptions, traces: FakeTraces, request: FetchRequest): AsyncGenerator<Uint8Array, void, void> {
+  traces.fetched.push({ uid: request.uid, part: request.part });
+  const message = options.messages[request.uid - FIRST_UID];
+  if (message === undefined || message.fault === 'gone') throw new UpstreamError('message-gone', 'SECRET upstream text');
+  if (message.fault === 'unreadable') throw new UpstreamError('message-unreadable', 'SECRET upstream text');
+  const all = request.part === 'header' ? headerOf(message.octets) : message.octets;
+  const octets = message.fault === 'breaks' ? all.subarray(0, all.length >> 1) : all;
+  for (const chunk of options.cut?.(octets) ?? [octets]) yield chunk;
+  if (message.fault === 'breaks') throw new UpstreamError('unreachable', 'SECRET upstream text');
+}
+
+/** BODY[HEADER]: up to and with the blank line. */
+function headerOf(octets: Uint8Array): Uint8Array {
+  const text = Buffer.from(octets).toString('latin1');
+  const end = /^\r?\n|\n\r?\n/.exec(text);
+  return end === null ? octets : octets.subarray(0, end.index + end[0].length);
+}
+
+async function removeFrom(how: FakeRemoval, traces: FakeTraces, removal: Removal): Promise<RemovalResult> {
+  await removal.onStage('planned');
+  if (how === 'lost') throw new UpstreamError('unreachable', 'SECRET upstream text');
+  const left = how === 'works' ? 0 : how.left;
+  const done = removal.uids.slice(0, removal.uids.length - left);
+  traces.removed.push(...done);
+  const problem = how === 'works' ? undefined : new UpstreamError(how.kind, 'SECRET upstream text');
+  return { remaining: removal.uids.slice(done.length), problem, onlyFlagged: false };
+}
+
+function fakeStore(traces: FakeTraces): Store {
+  return {
+    loadMap: () => Promise.resolve(undefined),
+    saveMap: () => Promise.resolve(),
+    openEntries: () => Promise.resolve([]),
+    addEntry: () => {
+      traces.journalEntries += 1;
+      traces.openJournalEntries += 1;
+      return Promise.resolve(traces.journalEntries);
+    },
+    setStage: () => Promise.resolve(),
+    removeEntry: () => {
+      traces.openJournalEntries -= 1;
+      return Promise.resolve();
+    },
+    upstreams: () => Promise.resolve([]),
+    [Symbol.asyncDispose]: () => Promise.resolve(),
+  };
+}

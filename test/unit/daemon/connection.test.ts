@@ -1,0 +1,176 @@
+/** What no transcript can show: clients that vanish, silence, shutdown. */
+import { once } from 'node:events';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { FakeClock } from '../../support/fake-clock.ts';
+import { openFakeMaildrop, type FakeTraces } from '../../support/fake-maildrop.ts';
+import { Connection, type ConnectionSummary } from '../../../src/daemon/connection.ts';
+
+interface Open {
+  readonly connection: Connection;
+  readonly client: Socket;
+  readonly traces: FakeTraces;
+  readonly received: () => string;
+  /** Waits until the client has that, or the end of everything. */
+  readonly until: (text: string) => Promise<void>;
+  readonly ended: Promise<ConnectionSummary>;
+  /** How the connection's start went. */
+  readonly started: Promise<unknown>;
+}
+
+const LOGIN = 'USER alice\r\nPASS wonderland\r\n';
+const READY = 'maildrop locked and ready\r\n';
+const MESSAGE = { octets: Buffer.from(`H: h\r\n\r\n${'x'.repeat(70)}\r\n`) };
+
+describe('a connection', () => {
+  let clock: FakeClock;
+  let server: Server;
+
+  beforeEach(async () => {
+    clock = new FakeClock();
+    server = createServer({ allowHalfOpen: true, pauseOnConnect: true });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+  });
+
+  afterEach(() => {
+    server.close();
+  });
+
+  /** `beforeStart` sees the server's socket before the connection begins. */
+  async function open(beforeStart: (socket: Socket) => void = () => {}): Promise<Open> {
+    const address = server.address();
+    if (address === null || typeof address === 'string') throw new Error('no port');
+    const accepted = once(server, 'connection') as Promise<[Socket]>;
+    const client = connect({ host: '127.0.0.1', port: address.port, allowHalfOpen: true });
+    const [socket] = await accepted;
+    socket.on('error', () => socket.destroy());
+    const { loggedIn, traces } = openFakeMaildrop({ messages: [MESSAGE, MESSAGE], clock });
+    const ended = Promise.withResolvers<ConnectionSummary>();
+    const connection = new Connection({
+      socket,
+      clock,
+      policy: { offersTls: false, allowsCleartextLogin: true, loginDelaySeconds: undefined, implementation: 'popbridge-test' },
+      secureContext: () => undefined,
+      isImplicitTls: false,
+      timeouts: { loginMs: 60_000, idleMs: 600_000, writeMs: 120_000 },
+      logIn: () => Promise.resolve(loggedIn),
+      log: { error: () => {}, tlsFailed: () => {}, end: ended.resolve },
+      onEnd: () => {},
+    });
+    let text = '';
+    let wake = (): void => {};
+    const over = new AbortController();
+    client.on('data', (chunk: Buffer) => {
+      text += chunk.toString('latin1');
+      wake();
+    });
+    for (const event of ['end', 'close', 'error']) {
+      client.on(event, () => {
+        over.abort();
+        wake();
+      });
+    }
+    const until = async (wanted: string): Promise<void> => {
+      while (!text.includes(wanted) && !over.signal.aborted) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+      }
+    };
+    beforeStart(socket);
+    const started = connection.start().then(
+      () => undefined,
+      (error: unknown) => error,
+    );
+    return { connection, client, traces, received: () => text, until, ended: ended.promise, started };
+  }
+
+  async function openLoggedIn(): Promise<Open> {
+    const opened = await open();
+    opened.client.write(LOGIN);
+    await opened.until(READY);
+    return opened;
+  }
+
+  // Known fault: start() rejects with ClientGone, nobody handles it, and an unhandled rejection ends the process.
+  // When it is mended this test says so: make it an ordinary one then.
+  test('whose client left before the greeting ends quietly: no rejection that would stop the daemon', async () => {
+    const { started, ended } = await open((socket) => socket.destroy());
+    expect(await started).toBeUndefined();
+    expect((await ended).outcome).toBe('lost');
+  });
+
+  test('that is silent before login is closed without a word after the login timeout', async () => {
+    const { until, received, ended } = await open();
+    await until('ready');
+    await clock.advance(60_000);
+    expect((await ended).outcome).toBe('login timeout');
+    expect(received()).toBe('+OK POP3 server ready\r\n');
+  });
+
+  test('that is silent after login is closed without a word and without UPDATE after ten minutes (RFC 1939 section 3)', async () => {
+    const { client, until, received, traces, ended } = await openLoggedIn();
+    client.write('DELE 1\r\n');
+    await until('deleted\r\n');
+    await clock.advance(599_000);
+    client.write('NOOP\r\n');
+    await until('+OK\r\n');
+    await clock.advance(599_999);
+    const before = received();
+    await clock.advance(1);
+    expect((await ended).outcome).toBe('idle');
+    expect([received(), traces.removed, traces.releases]).toEqual([before, [], 1]);
+  });
+
+  test('may be taken over once it is silent for two minutes, and then deletes nothing', async () => {
+    const { connection, client, until, traces, ended } = await openLoggedIn();
+    client.write('DELE 1\r\n');
+    await until('deleted\r\n');
+    await clock.advance(119_000);
+    expect(connection.isStale).toBe(false);
+    await clock.advance(1_000);
+    expect(connection.isStale).toBe(true);
+    connection.evict();
+    expect((await ended).outcome).toBe('taken over');
+    expect([traces.removed, traces.releases]).toEqual([[], 1]);
+  });
+
+  test('is told of a shutdown while it waits for a command, and deletes nothing', async () => {
+    const { connection, client, until, received, traces, ended } = await openLoggedIn();
+    client.write('DELE 1\r\n');
+    await until('deleted\r\n');
+    connection.shutdown();
+    await until('shutting down\r\n');
+    client.end();
+    expect((await ended).outcome).toBe('shutdown');
+    expect(received()).toMatch(/\r\n-ERR \[SYS\/TEMP\] shutting down\r\n$/);
+    expect([traces.removed, traces.releases]).toEqual([[], 1]);
+  });
+
+  test('that is lost deletes nothing and gives back the lock', async () => {
+    const { client, until, traces, ended } = await openLoggedIn();
+    client.write('DELE 1\r\n');
+    await until('deleted\r\n');
+    client.resetAndDestroy();
+    expect((await ended).outcome).toBe('no QUIT');
+    expect([traces.removed, traces.releases]).toEqual([[], 1]);
+  });
+
+  test('deletes what was marked once QUIT is read, also where the client is gone by then', async () => {
+    const { client, until, traces, ended } = await openLoggedIn();
+    client.write('DELE 1\r\n');
+    await until('deleted\r\n');
+    client.write('QUIT\r\n', () => client.destroy());
+    expect((await ended).deleted.count).toBe(1);
+    expect([traces.removed, traces.openJournalEntries, traces.releases]).toEqual([[101], 0, 1]);
+  });
+
+  test('counts what was retrieved in its summary', async () => {
+    const { client, until, ended } = await openLoggedIn();
+    client.write('RETR 1\r\nTOP 2 0\r\nQUIT\r\n');
+    await until('bye\r\n');
+    client.end();
+    expect(await ended).toMatchObject({ outcome: 'QUIT', retrieved: { count: 1, octets: 80 }, tops: { count: 1, octets: 8 } });
+  });
+});

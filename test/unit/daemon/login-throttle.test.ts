@@ -1,0 +1,147 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import { FakeClock, settled } from '../../support/fake-clock.ts';
+import { LoginThrottle } from '../../../src/daemon/login-throttle.ts';
+import { BridgeError, UpstreamError } from '../../../src/errors.ts';
+
+const MINUTE_MS = 60_000;
+
+describe('the login throttle (CONTRACT section 5.7)', () => {
+  let clock: FakeClock;
+  let throttle: LoginThrottle;
+
+  beforeEach(() => {
+    clock = new FakeClock();
+    throttle = new LoginThrottle(clock, () => 5);
+  });
+
+  /** Tries a password that the upstream refuses; 'upstream' when it got there, else the code of the local refusal. */
+  async function tryWrong(password: string, account = 'alice'): Promise<string> {
+    return attempt(password, 'refused', account);
+  }
+
+  async function tryRight(password: string, account = 'alice'): Promise<string> {
+    return attempt(password, 'succeeded', account);
+  }
+
+  async function attempt(password: string, outcome: 'refused' | 'succeeded', account: string): Promise<string> {
+    try {
+      (await throttle.admit(account, password))[outcome]();
+      return 'upstream';
+    } catch (error) {
+      if (error instanceof BridgeError) return error.code;
+      throw error;
+    }
+  }
+
+  test('answers a refused password locally for 1, 2, 4, 8, 16, then 30 minutes', async () => {
+    for (const minutes of [1, 2, 4, 8, 16, 30, 30]) {
+      expect(await tryWrong('stale')).toBe('upstream');
+      await clock.advance(minutes * MINUTE_MS - 1);
+      expect(await tryWrong('stale')).toBe('AUTH_REFUSED_BEFORE');
+      await clock.advance(1);
+    }
+  });
+
+  test('tries a new password at once', async () => {
+    await tryWrong('stale');
+    expect(await tryRight('new')).toBe('upstream');
+  });
+
+  test('lets five refused passwords of an account through to the upstream in ten minutes', async () => {
+    for (const password of ['a', 'b', 'c', 'd', 'e']) expect(await tryWrong(password)).toBe('upstream');
+    expect(await tryWrong('f')).toBe('LOGIN_BACKOFF');
+    expect(await tryWrong('a', 'bob')).toBe('upstream');
+    await clock.advance(10 * MINUTE_MS - 1);
+    expect(await tryWrong('f')).toBe('LOGIN_BACKOFF');
+    await clock.advance(1);
+    expect(await tryWrong('f')).toBe('upstream');
+  });
+
+  test('lets the last password that worked through even then', async () => {
+    await tryRight('proven');
+    for (const password of ['a', 'b', 'c', 'd', 'e']) await tryWrong(password);
+    expect(await tryRight('other')).toBe('LOGIN_BACKOFF');
+    expect(await tryRight('proven')).toBe('upstream');
+  });
+
+  test('no longer favours a password once the upstream has refused it', async () => {
+    await tryRight('proven');
+    expect(await tryWrong('proven')).toBe('upstream');
+    for (const password of ['a', 'b', 'c', 'd']) await tryWrong(password);
+    await clock.advance(MINUTE_MS);
+    expect(await tryRight('proven')).toBe('LOGIN_BACKOFF');
+  });
+
+  test('forgets all refusals of a password that works', async () => {
+    await tryWrong('late');
+    await clock.advance(MINUTE_MS);
+    await tryRight('late');
+    await tryWrong('late');
+    await clock.advance(MINUTE_MS);
+    expect(await tryRight('late')).toBe('upstream');
+  });
+
+  test('counts passwords in flight, so that six at once are not six tries', async () => {
+    const admitted = await Promise.allSettled(['a', 'b', 'c', 'd', 'e', 'f'].map((password) => throttle.admit('alice', password)));
+    expect(admitted.map((one) => one.status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'fulfilled', 'fulfilled', 'rejected']);
+  });
+
+  test('holds back a password that is being tried, until its outcome is known', async () => {
+    const first = await throttle.admit('alice', 'stale');
+    const outcomes: string[] = [];
+    for (const name of ['second', 'third']) void tryWrong('stale').then((outcome) => outcomes.push(`${name}: ${outcome}`));
+    await settled();
+    expect(outcomes).toEqual([]);
+    first.refused();
+    await settled();
+    expect(outcomes).toEqual(['second: AUTH_REFUSED_BEFORE', 'third: AUTH_REFUSED_BEFORE']);
+  });
+
+  test('lets the same password through one after the other where it works', async () => {
+    const first = await throttle.admit('alice', 'right');
+    const second = tryRight('right');
+    first.succeeded();
+    expect(await second).toBe('upstream');
+  });
+
+  test('holds no grudge where nothing was learned of the password', async () => {
+    for (let times = 0; times < 10; times += 1) (await throttle.admit('alice', 'unknown')).undecided(undefined);
+    expect(await tryRight('unknown')).toBe('upstream');
+  });
+
+  test.each([
+    [299_961, 299_961],
+    [undefined, 30_000],
+  ])('waits out a pause of %s ms that the upstream asked for, whatever the password', async (retryAfterMs, pauseMs) => {
+    (await throttle.admit('alice', 'right')).undecided({ retryAfterMs });
+    await clock.advance(pauseMs - 1);
+    await expect(throttle.admit('alice', 'other')).rejects.toMatchObject({ kind: 'throttled', retryAfterMs: 1 });
+    await expect(throttle.admit('alice', 'right')).rejects.toBeInstanceOf(UpstreamError);
+    expect(await tryRight('right', 'bob')).toBe('upstream');
+    await clock.advance(1);
+    expect(await tryRight('right')).toBe('upstream');
+  });
+
+  test('answers refused logins of an address ever later after the free ones', () => {
+    const delays = Array.from({ length: 13 }, () => throttle.noteFailure('192.0.2.1'));
+    expect(delays).toEqual([0, 0, 0, 0, 0, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]);
+    expect(throttle.noteFailure('192.0.2.2')).toBe(0);
+  });
+
+  test('forgets the failures of an address after ten minutes', async () => {
+    for (let times = 0; times < 8; times += 1) throttle.noteFailure('192.0.2.1');
+    await clock.advance(10 * MINUTE_MS);
+    expect(throttle.noteFailure('192.0.2.1')).toBe(0);
+  });
+
+  test('tells LOGIN-DELAY only to who has the password', async () => {
+    await tryRight('right');
+    throttle.noteLogin('alice');
+    expect(() => throttle.checkDelay('alice', 'right', 60_000)).toThrow(expect.objectContaining({ code: 'LOGIN_DELAY' }));
+    expect(() => throttle.checkDelay('alice', 'guess', 60_000)).not.toThrow();
+    expect(() => throttle.checkDelay('bob', 'right', 60_000)).not.toThrow();
+    expect(() => throttle.checkDelay('alice', 'right', 0)).not.toThrow();
+    await clock.advance(60_000);
+    expect(() => throttle.checkDelay('alice', 'right', 60_000)).not.toThrow();
+  });
+});

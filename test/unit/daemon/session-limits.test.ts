@@ -1,0 +1,48 @@
+import { describe, expect, test } from 'vitest';
+import { SessionCounter } from '../../../src/daemon/session-limits.ts';
+
+const LIMITS = { sessions: 3, sessionsPerAddress: 2, sessionsPerUser: 1 };
+
+describe('the session limits', () => {
+  test('hold for all connections, for an address and for a user', () => {
+    const counter = new SessionCounter(() => LIMITS);
+    counter.connect('192.0.2.1');
+    counter.connect('192.0.2.1');
+    expect(() => counter.connect('192.0.2.1')).toThrow('limits.sessions_per_address');
+    counter.connect('192.0.2.2');
+    expect(() => counter.connect('192.0.2.3')).toThrow(/limits\.sessions is reached/);
+    counter.logIn('alice');
+    expect(() => counter.logIn('alice')).toThrow('limits.sessions_per_user');
+    expect(() => counter.logIn('bob')).not.toThrow();
+  });
+
+  test('what is given back can be taken again, and giving back twice counts once', () => {
+    const counter = new SessionCounter(() => ({ ...LIMITS, sessions: 2 }));
+    const giveBack = counter.connect('192.0.2.1');
+    counter.connect('192.0.2.1');
+    giveBack();
+    giveBack();
+    counter.connect('192.0.2.1');
+    expect(() => counter.connect('192.0.2.2')).toThrow(/limits\.sessions is reached/);
+    const logOut = counter.logIn('alice');
+    logOut();
+    logOut();
+    counter.logIn('alice');
+    expect(() => counter.logIn('alice')).toThrow(expect.objectContaining({ code: 'SESSION_LIMIT' }));
+  });
+
+  test('a refused connection takes nothing', () => {
+    const counter = new SessionCounter(() => ({ ...LIMITS, sessionsPerAddress: 1 }));
+    counter.connect('192.0.2.1');
+    for (let times = 0; times < 5; times += 1) expect(() => counter.connect('192.0.2.1')).toThrow(/per_address/);
+    expect(() => counter.connect('192.0.2.2')).not.toThrow();
+  });
+
+  test('follow a configuration that was reloaded', () => {
+    const limits = { ...LIMITS };
+    const counter = new SessionCounter(() => limits);
+    counter.logIn('alice');
+    limits.sessionsPerUser = 2;
+    expect(() => counter.logIn('alice')).not.toThrow();
+  });
+});

@@ -1,0 +1,12 @@
+/** Listings for the tests of the UID map: message n has 10 n octets and arrived at second 1000 n. */
+import { uid, uidValidity } from '../../support/fake-maildrop.ts';
+import type { ListedMessages } from '../../../src/maildrop/uid-map.ts';
+
+/** A listing of those UIDs, with rows for `added` (all, when not given). */
+export function listing(validity: number, listed: readonly number[], added: readonly number[] = listed): ListedMessages {
+  return {
+    uidValidity: uidValidity(validity),
+    uids: listed.map(uid),
+    added: { uids: added.map(uid), octets: added.map((one) => one * 10), arrivals: added.map((one) => one * 1000) },
+  };
+}

@@ -1,0 +1,79 @@
+import { describe, expect, test } from 'vitest';
+import { uid, uids, uidValidity } from '../../support/fake-maildrop.ts';
+import { emptyMap, knownMessage, reconcile, segmentNumber, withTrueOctets, type UidMap } from '../../../src/maildrop/uid-map.ts';
+import { listing } from './listing.ts';
+
+const MAP: UidMap = reconcile(undefined, listing(7, [1, 2, 1023, 1024, 5000]));
+
+describe('the UID map', () => {
+  test('knows what was listed: the size the server declared, no true one yet', () => {
+    expect(knownMessage(MAP, uid(1024))).toEqual({ uid: 1024, declaredOctets: 10_240, trueOctets: undefined });
+  });
+
+  test.each([3, 1022, 1025, 4999, 5001, 0xffff_ffff])('does not know %d', (number) => {
+    expect(knownMessage(MAP, uid(number))).toBeUndefined();
+  });
+
+  test('keeps segments of 1,024 UIDs', () => {
+    expect([...MAP.segments.keys()]).toEqual([0, 1, 4]);
+    expect([segmentNumber(uid(1023)), segmentNumber(uid(1024))]).toEqual([0, 1]);
+  });
+
+  test('is the very same object after the same listing', () => {
+    expect(reconcile(MAP, listing(7, [1, 2, 1023, 1024, 5000], []))).toBe(MAP);
+  });
+
+  test('keeps segments without a change as the same objects', () => {
+    const next = reconcile(MAP, listing(7, [1, 2, 1023, 1024, 5000, 5001], [5001]));
+    expect(next.segments.get(0)).toBe(MAP.segments.get(0));
+    expect(next.segments.get(1)).toBe(MAP.segments.get(1));
+    expect(next.segments.get(4)?.uids).toEqual([5000, 5001]);
+  });
+
+  test('drops what vanished, and segments that became empty', () => {
+    const next = reconcile(MAP, listing(7, [2, 1023, 5000], []));
+    expect([knownMessage(next, uid(1)), [...next.segments.keys()]]).toEqual([undefined, [0, 4]]);
+  });
+
+  test('of a mailbox that became empty has no segments', () => {
+    expect(reconcile(MAP, listing(7, []))).toEqual(emptyMap(uidValidity(7)));
+  });
+
+  test('starts afresh under another UIDVALIDITY: nothing known counts', () => {
+    const learned = withTrueOctets(MAP, uid(1), 11);
+    const next = reconcile(learned, listing(8, [1, 2], [1, 2]));
+    expect(next.uidValidity).toBe(8);
+    expect(knownMessage(next, uid(1))?.trueOctets).toBeUndefined();
+    expect(knownMessage(next, uid(5000))).toBeUndefined();
+  });
+
+  test('keeps a learned size when its segment changes, also where the server sent the row again', () => {
+    const learned = withTrueOctets(MAP, uid(2), 21);
+    for (const rows of [[3], [2, 3], [1, 2, 3]]) {
+      const next = reconcile(learned, listing(7, [2, 3, 1023], rows));
+      expect(knownMessage(next, uid(2))).toEqual({ uid: 2, declaredOctets: 20, trueOctets: 21 });
+    }
+  });
+
+  test('learns a true size once, and changes nothing for an unknown message', () => {
+    const learned = withTrueOctets(MAP, uid(1), 11);
+    expect(knownMessage(learned, uid(1))?.trueOctets).toBe(11);
+    expect(withTrueOctets(learned, uid(1), 11)).toBe(learned);
+    expect(withTrueOctets(learned, uid(3), 11)).toBe(learned);
+    expect(knownMessage(MAP, uid(1))?.trueOctets).toBeUndefined();
+  });
+
+  test('takes a true size of zero for a size', () => {
+    expect(knownMessage(withTrueOctets(MAP, uid(1), 0), uid(1))?.trueOctets).toBe(0);
+  });
+
+  test('takes arrivals and sizes from the rows, in whatever order they came', () => {
+    const { uids: listed } = listing(7, [1, 2]);
+    const added = { uids: uids(2, 1), octets: [22, 11], arrivals: [2000, 1000] };
+    const segment = reconcile(undefined, { uidValidity: uidValidity(7), uids: listed, added }).segments.get(0);
+    expect([segment?.declaredOctets, segment?.arrivals]).toEqual([
+      [11, 22],
+      [1000, 2000],
+    ]);
+  });
+});

@@ -1,0 +1,65 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { credentialProblem, decodeText, isCommandError, parseCommand, VERBS } from '../../../src/pop3/command.ts';
+import { octets } from './octets.ts';
+
+const almostCommand = fc
+  .tuple(fc.constantFrom(...VERBS, 'XYZZY', ''), fc.uint8Array({ maxLength: 30 }))
+  .map(([verb, rest]) => Buffer.concat([octets(verb), octets(' '), rest]));
+
+test('parsing never throws, whatever the octets', () => {
+  fc.assert(
+    fc.property(fc.oneof(fc.uint8Array({ maxLength: 300 }), almostCommand), (line) => {
+      const command = parseCommand(line);
+      expect(isCommandError(command) || VERBS.includes(command.verb)).toBe(true);
+    }),
+  );
+});
+
+test('a problem told to the client is plain ASCII without a "[" in front', () => {
+  fc.assert(
+    fc.property(almostCommand, (line) => {
+      const command = parseCommand(line);
+      if (isCommandError(command)) expect(command.problem).toMatch(/^[A-Za-z][\x20-\x7e]{2,79}$/);
+    }),
+  );
+});
+
+test('numbers come out as they went in, and are whole and never negative', () => {
+  fc.assert(
+    fc.property(fc.nat(), fc.nat(), fc.constantFrom(' ', '  ', '\t'), (message, lines, blank) => {
+      expect(parseCommand(octets(`top${blank}${message}${blank}${lines}`))).toEqual({ verb: 'TOP', message, lines });
+      expect(parseCommand(octets(`LIST${blank}${message}`))).toEqual({ verb: 'LIST', message });
+    }),
+  );
+});
+
+test('every password without control characters survives PASS unchanged', () => {
+  const password = fc
+    .string({ unit: 'grapheme', minLength: 1, maxLength: 60 })
+    .filter((text) => credentialProblem('password', text) === undefined);
+  fc.assert(
+    fc.property(password, (text) => {
+      expect(parseCommand(Buffer.from(`PASS ${text}`, 'utf8'))).toEqual({ verb: 'PASS', password: text });
+    }),
+  );
+});
+
+test('no credential with a control character is taken over', () => {
+  const control = fc.oneof(fc.integer({ min: 0, max: 0x1f }), fc.constant(0x7f)).map((code) => String.fromCodePoint(code));
+  fc.assert(
+    fc.property(fc.string(), control, fc.string(), (before, bad, after) => {
+      expect(isCommandError(parseCommand(octets(`PASS ${before}x${bad}x${after}`)))).toBe(true);
+    }),
+  );
+});
+
+test('decoding keeps all octets: no two lines become the same text', () => {
+  fc.assert(
+    fc.property(fc.uint8Array({ maxLength: 40 }), (line) => {
+      const text = decodeText(line);
+      const bytes = Buffer.from(line);
+      expect(Buffer.from(text, 'utf8').equals(bytes) || Buffer.from(text, 'latin1').equals(bytes)).toBe(true);
+    }),
+  );
+});
