@@ -1,0 +1,81 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { createLog, LiveSecrets, type AdjustableLog } from '../../../src/daemon/logging.ts';
+import { UpstreamError } from '../../../src/errors.ts';
+
+function setup(options: { readonly level?: string; readonly pretty?: boolean } = {}): {
+  log: AdjustableLog;
+  lines: string[];
+  secrets: LiveSecrets;
+} {
+  const lines: string[] = [];
+  const secrets = new LiveSecrets();
+  const log = createLog({ level: options.level ?? 'info', pretty: options.pretty ?? false, write: (line) => lines.push(line) }, secrets);
+  return { log, lines, secrets };
+}
+
+describe('the log', () => {
+  test('is one JSON line an event, with level, time and event', () => {
+    const { log, lines } = setup();
+    log.info('login', { user: 'alice', messages: 3 });
+    log.debug('quiet');
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ level: 'info', event: 'login', user: 'alice', messages: 3 });
+  });
+
+  test('tells an error by code, message and causes; its stack only at level debug', () => {
+    const error = new UpstreamError('tls', 'certificate', { cause: new Error('expired') });
+    const quiet = setup();
+    quiet.log.warn('upstream-failed', { error });
+    expect(JSON.parse(quiet.lines[0] ?? '')['error']).toEqual({
+      code: 'UPSTREAM_TLS',
+      message: 'certificate',
+      cause: { message: 'expired' },
+    });
+    const loud = setup({ level: 'debug' });
+    loud.log.warn('upstream-failed', { error });
+    expect(loud.lines[0]).toContain('stack');
+  });
+
+  test('strikes out live secrets wherever they stand, plain and in base64, until they are released', () => {
+    const { log, lines, secrets } = setup();
+    const release = secrets.add('pa"ss\\wörd');
+    const again = secrets.add('pa"ss\\wörd');
+    release();
+    release();
+    log.warn('x', { text: 'it is pa"ss\\wörd', deep: [{ error: new Error(`no ${Buffer.from('pa"ss\\wörd').toString('base64')}`) }] });
+    expect(lines[0]).not.toContain('wörd');
+    expect(lines[0]).not.toContain(Buffer.from('pa"ss\\wörd').toString('base64'));
+    again();
+    log.warn('x', { text: 'pa"ss\\wörd' });
+    expect(lines[1]).toContain('wörd');
+  });
+
+  test('never holds a live secret, whatever it is made of', () => {
+    fc.assert(
+      fc.property(fc.string({ unit: 'binary', minLength: 4, maxLength: 30 }), fc.string({ maxLength: 10 }), (secret, around) => {
+        const { log, lines, secrets } = setup();
+        secrets.add(secret);
+        log.info('event', { text: around + secret + around });
+        const text: unknown = JSON.parse(lines[0] ?? '')['text'];
+        expect(String(text).replaceAll('[secret]', '')).not.toContain(secret);
+      }),
+    );
+  });
+
+  test('on a terminal is plainer, and control characters can not act there', () => {
+    const { log, lines } = setup({ pretty: true });
+    log.info('login-failed', { user: 'al\u001b[2Jice\nfake line', count: 2 });
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(/^\d\d:\d\d:\d\d info {2}login-failed user="al\\u001b\[2Jice\\nfake line" count=2\n$/);
+  });
+
+  test('follows a reload', () => {
+    const { log, lines } = setup();
+    log.adjust({ level: 'error', pretty: true });
+    log.info('gone');
+    log.error('shown');
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toMatch(/error shown\n$/);
+  });
+});
