@@ -41,7 +41,7 @@ export interface MaildropSessionParts {
   readonly release: () => void;
 }
 
-/** \Seen is stored this long after the last octet, together with what was retrieved meanwhile: not one round trip a message. */
+/** \Seen is stored this long after the last octet, with all that was retrieved meanwhile: not one round trip a message. */
 const SEEN_DELAY_MS = 250;
 
 export class MaildropSession {
@@ -86,9 +86,8 @@ export class MaildropSession {
   retrieved(entry: MaildropEntry, octets: number): void {
     if (this.#parts.learnsSizes) this.#map = withTrueOctets(this.#map, entry.uid, octets);
     if (this.#parts.markSeen !== 'on-retrieve' || this.#connection.mailbox.isReadOnly) return;
+    if (this.#unseen.size === 0) this.#cancelSeen = this.#parts.clock.after(SEEN_DELAY_MS, () => void this.#flushSeen());
     this.#unseen.add(entry.uid);
-    this.#cancelSeen();
-    this.#cancelSeen = this.#parts.clock.after(SEEN_DELAY_MS, () => void this.#flushSeen());
   }
 
   /** UPDATE: does what the plan says; what happens to the client meanwhile does not matter. */

@@ -7,6 +7,9 @@ import type { Uid } from '../maildrop/numbers.ts';
 /** Longest set put into one command, in characters (TRAPS: Dovecot's line limit is 64 KiB, others choke far below). */
 export const MAX_SET_CHARACTERS = 7_000;
 
+/** Messages one command names at most: some providers answer for no more (RFC 9738, TRAPS 3.11 and 3.15). */
+export const MESSAGES_PER_COMMAND = 1_000;
+
 /** A part of a list of UIDs, as one command names it. */
 export interface UidBatch {
   readonly set: string;

@@ -3,7 +3,7 @@
  * (TRAPS 3.1): here every answer is checked, and rows are counted against what the mailbox holds.
  */
 import { UpstreamError } from '../errors.ts';
-import { uidBatches } from '../imap/uid-set.ts';
+import { MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
 import { isUid, type Uid, type UidValidity } from '../maildrop/numbers.ts';
 import { fetchHeader, fetchWhole } from './imapflow-fetch.ts';
 import { commandFailure } from './imapflow-failure.ts';
@@ -12,9 +12,6 @@ import type { OperationRunner } from './imapflow-upstream.ts';
 import { removeMessages, type RemovalCommands } from './removal.ts';
 import type { DeletePolicy, FetchRequest, Listing, ListingRows, Removal, RemovalResult, UpstreamMailbox } from './upstream.ts';
 import type { ChosenFolder, ListedFolder } from '../imap/special-use.ts';
-
-/** Rows asked for in one command: some providers give at most 1,000 (TRAPS 3.11). */
-const ROWS_PER_FETCH = 1_000;
 
 export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, FolderCommands {
   readonly path: string;
@@ -42,7 +39,13 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
 
   /** A listing that does not add up is asked for once more: some servers now and then leave rows out. */
   async list(isKnown: (uid: Uid) => boolean, signal: AbortSignal): Promise<Listing> {
-    return (await this.#tryList(isKnown, signal)) ?? (await this.#tryList(isKnown, signal)) ?? Promise.reject(incomplete(this.path));
+    const first = await this.#tryList(isKnown, signal);
+    if (first !== undefined) return first;
+    // A NOOP lets the server tell of what was expunged meanwhile (RFC 3501 section 7.4.1).
+    await this.#runner.run(signal, () => this.#flow.noop());
+    const second = await this.#tryList(isKnown, signal);
+    if (second === undefined) throw incomplete(this.path);
+    return second;
   }
 
   async *fetch(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
@@ -57,7 +60,7 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
   }
 
   async addSeen(uids: readonly Uid[], signal: AbortSignal): Promise<void> {
-    for (const { set } of uidBatches(uids)) {
+    for (const { set } of uidBatches(uids, MESSAGES_PER_COMMAND)) {
       const stored = await this.#runner.run(signal, () => this.#flow.messageFlagsAdd(set, ['\\Seen'], { uid: true, silent: true }));
       if (!stored) throw this.refusal('\\Seen was not stored');
     }
@@ -78,9 +81,9 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
   // RemovalCommands: each answers whether the server agreed, and throws when it can't be known.
 
   async existing(uids: readonly Uid[], onlyUndeleted: boolean, signal: AbortSignal): Promise<Uid[]> {
-    const found: Uid[] = [];
+    let found: Uid[] = [];
     for (const { set } of uidBatches(uids)) {
-      found.push(...(await this.#search(onlyUndeleted ? { uid: set, deleted: false } : { uid: set }, signal)));
+      found = found.concat(await this.#search(onlyUndeleted ? { uid: set, deleted: false } : { uid: set }, signal));
     }
     return found;
   }
@@ -169,7 +172,7 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
 
   async #rows(uids: readonly Uid[], signal: AbortSignal): Promise<ListingRows> {
     const rows = noRows();
-    for (const batch of uidBatches(uids, ROWS_PER_FETCH)) {
+    for (const batch of uidBatches(uids, MESSAGES_PER_COMMAND)) {
       const wanted = new Set<number>(batch.uids);
       const octetsOf = new Map<Uid, readonly [octets: number, arrival: number]>();
       await this.#runner.runLong(signal, async () => {

@@ -3,7 +3,7 @@
  * \Deleted mail along). The server's word is not enough: what is still there afterwards is looked up.
  */
 import { UpstreamError, type UpstreamFailureKind } from '../errors.ts';
-import { uidBatches } from '../imap/uid-set.ts';
+import { MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import type { DeletePolicy, Removal, RemovalResult } from './upstream.ts';
 
@@ -104,7 +104,7 @@ async function each(
   what: string,
   command: (set: string) => Promise<boolean>,
 ): Promise<UpstreamError | undefined> {
-  for (const { set } of uidBatches(uids)) {
+  for (const { set } of uidBatches(uids, MESSAGES_PER_COMMAND)) {
     if (!(await command(set))) return commands.refusal(what);
   }
   return undefined;
