@@ -14,19 +14,19 @@ import { PopDialogue } from '../support/pop-dialogue.ts';
 import { sampleMail } from './sample-mail.ts';
 
 const USER = 'demo';
-const PASSWORD = 'demo';
+const PASSWORD = 'sesame';
 const PORT = 1110;
 const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 
-const once_ = process.argv.includes('--once');
+const isOnce = process.argv.includes('--once');
 const folder = mkdtempSync(join(tmpdir(), 'popbridge-demo-'));
 const imap = await ImapServer.start({ users: { [USER]: PASSWORD } });
 for (const { raw, date } of sampleMail(new Date())) imap.mailbox('INBOX', USER).append(raw, { internalDate: date });
-const bridge = startBridge(imap.port, once_ ? 0 : PORT);
+const bridge = startBridge(imap.port, isOnce ? 0 : PORT);
 let code = 1;
 try {
   const port = await readyPort(bridge);
-  code = once_ ? await fetchOnce(port) : await runUntilStopped(port);
+  code = isOnce ? await fetchOnce(port) : await runUntilStopped(port);
 } finally {
   bridge.kill('SIGTERM');
   if (bridge.exitCode === null) await once(bridge, 'exit');
@@ -62,7 +62,7 @@ async function readyPort(bridge: ChildProcess): Promise<number> {
     const { event, port: listening } = JSON.parse(line) as { event: string; port?: number };
     if (event === 'listening') port = listening ?? 0;
     if (event === 'ready') resolve(port);
-    else if (!once_ && port > 0) console.log(line);
+    else if (!isOnce && port > 0) console.log(line);
   });
   bridge.once('exit', (exit) => reject(new Error(`the bridge ended with ${exit}`)));
   return promise;
