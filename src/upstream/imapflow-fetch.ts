@@ -16,15 +16,29 @@ const FIRST_WINDOW_OCTETS = MIB / 16;
 /** Octets handed on at once. */
 const SLICE_OCTETS = MIB / 16;
 
-/** `undefined`: the server sent no row for the UID. An empty buffer: a row without octets. */
+/** What a FETCH brought: `undefined` where the server sent no row, a row without the section, or NIL for it. */
 type Octets = Buffer | undefined;
 
+/** A window of a message; `isMarked`: the server told where it begins (`BODY[]<0>`), as RFC 3501 section 7.4.2 demands. */
+interface Answer {
+  readonly octets: Octets;
+  readonly isMarked: boolean;
+}
+
+interface Span {
+  readonly start: number;
+  readonly maxLength: number;
+}
+
+/** The header, or where the server gives none for it, the beginning of the message: the caller cuts either. */
 export async function* fetchHeader(
   runner: OperationRunner,
   request: FetchRequest,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, void> {
-  yield* slices(present(await row(runner, request, signal, { headers: true }, 'headers'), request));
+  const { octets } = await row(runner, request, signal, { headers: true }, 'headers');
+  if (octets === undefined || octets.length === 0) yield* windows(runner, { ...request, part: 'beginning' }, signal);
+  else yield* slices(octets);
 }
 
 export async function* fetchWhole(
@@ -33,32 +47,38 @@ export async function* fetchWhole(
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, void> {
   if (request.part === 'whole' && request.octets <= WHOLE_OCTETS) {
-    const octets = present(await row(runner, request, signal, { source: true }, 'source'), request);
-    if (octets.length === 0 && request.octets > 0) throw unreadable(request);
-    yield* slices(octets);
+    const { octets } = await row(runner, request, signal, { source: true }, 'source');
+    yield* slices(beginning(octets, request));
     return;
   }
   yield* windows(runner, request, signal);
 }
 
 async function* windows(runner: OperationRunner, request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
-  let length = request.part === 'beginning' ? FIRST_WINDOW_OCTETS : WINDOW_OCTETS;
+  // A caller that may stop early is not read ahead for: what it doesn't want would keep the next command waiting.
+  const readsAhead = request.part === 'whole';
+  let length = readsAhead ? WINDOW_OCTETS : FIRST_WINDOW_OCTETS;
   let offset = 0;
-  let pending = window(runner, request, signal, 0, length);
+  let isShort = false;
+  let pending = window(runner, request, signal, { start: 0, maxLength: length });
   for (;;) {
-    const octets = present(await pending, request);
-    if (octets.length === 0 && offset === 0 && request.octets > 0) throw unreadable(request);
-    if (octets.length > length && offset > 0) throw new UpstreamError('protocol', 'a partial FETCH gave more than was asked for');
+    const answer = await pending;
+    const octets: Buffer = offset === 0 ? beginning(answer.octets, request) : continuation(answer, { offset, length, isShort }, request);
     offset += octets.length;
+    isShort = octets.length < length;
     if (isLast(octets.length, length, offset, request.octets)) {
       yield* slices(octets);
       return;
     }
     length = Math.min(2 * length, WINDOW_OCTETS);
-    pending = window(runner, request, signal, offset, length);
-    // The consumer may stop at the yield; a failure then concerns nobody.
-    pending.catch(() => {});
+    const following = { start: offset, maxLength: length };
+    if (readsAhead) {
+      pending = window(runner, request, signal, following);
+      // The consumer may stop at the yield; a failure then concerns nobody.
+      pending.catch(() => {});
+    }
     yield* slices(octets);
+    if (!readsAhead) pending = window(runner, request, signal, following);
   }
 }
 
@@ -70,18 +90,35 @@ function isLast(octets: number, length: number, total: number, declared: number)
   return octets === 0 || (octets < length && total >= declared) || octets > length;
 }
 
-async function window(
-  runner: OperationRunner,
+/** The first octets, which a message that has any must have. */
+function beginning(octets: Octets, request: FetchRequest): Buffer {
+  if (octets === undefined || (octets.length === 0 && request.octets > 0)) throw unreadable(request);
+  return octets;
+}
+
+/**
+ * Further octets. Only an empty string is the server's word that there are no more; where RFC822.SIZE promised more, only after
+ * a window it did not fill. Nothing at all is its word only where no more was promised. Octets that may just as well be the whole message once again are not taken for its continuation.
+ */
+function continuation(
+  { octets, isMarked }: Answer,
+  before: { readonly offset: number; readonly length: number; readonly isShort: boolean },
   request: FetchRequest,
-  signal: AbortSignal,
-  start: number,
-  maxLength: number,
-): Promise<Octets> {
+): Buffer {
+  if (octets === undefined && before.offset === request.octets) return Buffer.alloc(0);
+  const isMissing = octets?.length === 0 && before.offset < request.octets && !before.isShort;
+  if (octets === undefined || isMissing) throw unreadable(request);
+  const isDoubtful = octets.length > before.length || (octets.length > 0 && before.isShort && !isMarked);
+  if (isDoubtful) throw new UpstreamError('protocol', 'the server does not answer a partial FETCH with the part asked for');
+  return octets;
+}
+
+async function window(runner: OperationRunner, request: FetchRequest, signal: AbortSignal, span: Span): Promise<Answer> {
   try {
-    return await row(runner, request, signal, { source: { start, maxLength } }, 'source');
+    return await row(runner, request, signal, { source: span }, 'source');
   } catch (error) {
-    const atTheEnd = start > 0 && start === request.octets;
-    if (atTheEnd && error instanceof UpstreamError && error.kind === 'refused') return Buffer.alloc(0);
+    const atTheEnd = span.start > 0 && span.start === request.octets;
+    if (atTheEnd && error instanceof UpstreamError && error.kind === 'refused') return { octets: undefined, isMarked: false };
     throw error;
   }
 }
@@ -90,22 +127,28 @@ async function row(
   runner: OperationRunner,
   request: FetchRequest,
   signal: AbortSignal,
-  query: { readonly headers?: true; readonly source?: true | { readonly start: number; readonly maxLength: number } },
+  query: { readonly headers?: true; readonly source?: true | Span },
   field: 'headers' | 'source',
-): Promise<Octets> {
-  let octets: Octets;
+): Promise<Answer> {
+  let answer: Answer = { octets: undefined, isMarked: false };
+  const start = typeof query.source === 'object' ? query.source.start : undefined;
   await runner.runLong(signal, async () => {
     for await (const message of runner.client.flow.fetch(String(request.uid), { uid: true, ...query }, { uid: true })) {
-      const value = message[field];
-      if (message.uid === request.uid) octets = Buffer.isBuffer(value) ? value : (octets ?? Buffer.alloc(0));
+      const octets = message[field];
+      const origin = originOf(message);
+      // Other rows come in between: flags that changed, or a late answer to an earlier request (Apache James).
+      const isAnswer = message.uid === request.uid && Buffer.isBuffer(octets) && (origin === undefined || origin === start);
+      if (isAnswer) answer = { octets, isMarked: origin !== undefined };
     }
   });
-  return octets;
+  return answer;
 }
 
-function present(octets: Octets, request: FetchRequest): Buffer {
-  if (octets === undefined) throw unreadable(request);
-  return octets;
+/** The `<origin>` of the row's BODY[], which imapflow keeps on a property it doesn't declare. */
+function originOf(message: object): number | undefined {
+  const origins: unknown = Reflect.get(message, 'partialOrigins');
+  const origin: unknown = origins instanceof Map ? origins.get('') : undefined;
+  return typeof origin === 'number' ? origin : undefined;
 }
 
 function unreadable(request: FetchRequest): UpstreamError {

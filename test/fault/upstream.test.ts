@@ -243,6 +243,55 @@ describe('a message that fails', () => {
     expect(imap.mailbox('INBOX').messages[0]?.flags).not.toContain('\\Seen');
   });
 
+  const windowAt = (offset: number, fault: Fault): ImapScript => {
+    return ({ command }) => (command.includes(`]<${offset}.`) ? fault : undefined);
+  };
+  const MIB = 1024 * 1024;
+
+  test.for([
+    ['no row', { raw: '$TAG OK done\r\n' }],
+    ['NIL', { emptyBody: 'NIL' }],
+    ['a row without the body', { emptyBody: true }],
+    ['a row of flags only', { raw: '* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n$TAG OK done\r\n' }],
+    ['"no longer exist"', { reply: 'NO [EXPUNGEISSUED] Some of the requested messages no longer exist.' }],
+    ['the octets of another window', { raw: '* 1 FETCH (UID 1 BODY[]<0> "Subject: big")\r\n$TAG OK done\r\n' }],
+    ['the octets of another message', { raw: '* 1 FETCH (UID 7 BODY[]<1048576> "x")\r\n$TAG OK done\r\n' }],
+    ['an early end', { raw: '* 1 FETCH (UID 1 BODY[]<1048576> "")\r\n$TAG OK done\r\n' }],
+  ] as const)('after its first window, by %s, is cut: half a message never ends with a dot', async ([, fault]) => {
+    const { bridge, imap } = await site({ messages: 0 });
+    imap.mailbox('INBOX').append(`Subject: big\r\n\r\n${`${'x'.repeat(78)}\r\n`.repeat(60_000)}`);
+    const client = await session(bridge);
+    imap.setScript(windowAt(MIB, fault));
+    expect(await client.command('RETR 1')).toMatch(/^\+OK/);
+    expect((await client.closed()).subarray(-5).toString()).not.toBe('\r\n.\r\n');
+    imap.setScript(undefined);
+    expect(imap.mailbox('INBOX').messages[0]?.flags).not.toContain('\\Seen');
+    const again = await session(bridge);
+    expect(await again.retrieve(1)).toHaveLength(16 + 80 * 60_000);
+  });
+
+  test('to be described at its very end by nothing at all is whole: the server had promised no more', async () => {
+    const { bridge, imap } = await site({ messages: 0 });
+    const whole = `Subject: big\r\n\r\n${'x'.repeat(2 * MIB - 18)}\r\n`;
+    imap.mailbox('INBOX').append(whole);
+    const client = await session(bridge);
+    for (const fault of [{ raw: '$TAG OK done\r\n' }, { emptyBody: 'NIL' }, { reply: 'NO beyond the end' }] as const) {
+      imap.setScript(windowAt(2 * MIB, fault));
+      expect((await client.retrieve(1)).toString() === whole, JSON.stringify(fault)).toBe(true);
+    }
+  });
+
+  test('in its header only, for TOP, is cut from the beginning of the message instead', async () => {
+    const { bridge, imap } = await site();
+    const client = await session(bridge);
+    for (const fault of [{ emptyBody: 'NIL' }, { raw: '* 2 FETCH (UID 2 BODY[HEADER] "")\r\n$TAG OK done\r\n' }] as const) {
+      imap.setScript(({ command }) => (command.includes('HEADER') ? fault : undefined));
+      expect(await client.multi('TOP 2 0')).toEqual(['Subject: 2', '']);
+    }
+    imap.setScript(on('UID FETCH', { emptyBody: 'NIL' }));
+    expect(await client.command('TOP 2 0')).toMatch(/^-ERR \[SYS\/TEMP\] /);
+  });
+
   test('because the connection was lost is read on a new one, once', async () => {
     const { bridge, imap } = await site();
     const client = await session(bridge);
