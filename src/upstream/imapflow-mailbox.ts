@@ -3,6 +3,7 @@
  * (TRAPS 3.1): here every answer is checked, and rows are counted against what the mailbox holds.
  */
 import { UpstreamError } from '../errors.ts';
+import { isPersonal, isTopLevel } from '../imap/namespaces.ts';
 import { MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
 import { isUid, type Uid, type UidValidity } from '../maildrop/numbers.ts';
 import { fetchHeader, fetchWhole } from './imapflow-fetch.ts';
@@ -122,11 +123,13 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
 
   async folders(signal: AbortSignal): Promise<{ readonly folders: ListedFolder[]; readonly prefix: string }> {
     const listed = await this.#runner.run(signal, () => this.#flow.list());
+    const { personal, other, shared } = this.#flow.namespaces ?? {};
+    const namespaces = { personal: prefixes(personal), foreign: [...prefixes(other), ...prefixes(shared)] };
     const folders = listed.map((folder): ListedFolder => ({
       path: folder.path,
       isSelectable: !folder.flags.has('\\Noselect') && !folder.flags.has('\\NonExistent'),
-      role: folder.specialUseSource === 'extension' ? roleOf(folder.specialUse) : undefined,
-      namedRole: roleOf(folder.specialUse),
+      role: isPersonal(folder.path, namespaces) ? roleIn(folder.flags) : undefined,
+      namedRole: isTopLevel(folder, namespaces) ? roleIn(new Set([folder.specialUse])) : undefined,
     }));
     return { folders, prefix: this.#flow.namespace?.prefix ?? '' };
   }
@@ -220,7 +223,11 @@ function seconds(date: Date | string | undefined): number {
   return date instanceof Date ? Math.floor(date.getTime() / 1000) : 0;
 }
 
-function roleOf(specialUse: string | undefined): ListedFolder['role'] {
-  if (specialUse === '\\Trash') return 'trash';
-  return specialUse === '\\Archive' ? 'archive' : undefined;
+function prefixes(namespaces: readonly { readonly prefix: string }[] | false | undefined): string[] {
+  return (namespaces || []).map(({ prefix }) => prefix);
+}
+
+function roleIn(flags: ReadonlySet<string | undefined>): ListedFolder['role'] {
+  if (flags.has('\\Trash')) return 'trash';
+  return flags.has('\\Archive') ? 'archive' : undefined;
 }

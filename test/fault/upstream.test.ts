@@ -441,6 +441,21 @@ describe('what a server cannot do', () => {
     }
   });
 
+  test("another user's Trash, however it is marked or named, is not ours to fill", async () => {
+    const foreign = ['Other Users/bob/Trash', 'Clients/Trash'].map((path) => ({
+      path,
+      specialUse: path[0] === 'O' ? '\\Trash' : undefined,
+    }));
+    const namespace = '* NAMESPACE (("" "/")) (("Other Users/" "/")) NIL';
+    const script = on('NAMESPACE', { untagged: namespace, reply: 'OK done' });
+    const { bridge, imap } = await site({ server: { folders: [{ path: 'INBOX' }, ...foreign], script } });
+    const client = await session(bridge);
+    await client.command('DELE 1');
+    expect(await client.command('QUIT')).toBe('+OK bye');
+    expect(subjects(imap, 'Trash')).toEqual(['1']);
+    for (const { path } of foreign) expect(subjects(imap, path)).toEqual([]);
+  });
+
   test('in a read-only mailbox DELE is refused for good, and reading works', async () => {
     const { bridge, imap } = await site();
     imap.mailbox('INBOX').readOnly = true;
