@@ -41,6 +41,7 @@ export class Daemon {
   readonly #loginParts: Omit<LoginParts, 'maxMessageOctets'>;
   readonly #counter: SessionCounter;
   readonly #connections = new Set<Connection>();
+  readonly #stopping = new AbortController();
   readonly #listeners = new Map<string, Listener>();
   #bindings = new Map<string, Binding>();
   #config: BridgeConfig;
@@ -54,7 +55,8 @@ export class Daemon {
     const { clock, log, secrets } = parts;
     this.#counter = new SessionCounter(() => this.#config.process.limits);
     const throttle = new LoginThrottle(clock, () => this.#config.process.limits.loginFailures);
-    this.#loginParts = { store, clock, log, secrets, throttle, counter: this.#counter, locks: new MaildropLocks(clock) };
+    const stopping = this.#stopping.signal;
+    this.#loginParts = { store, clock, log, secrets, throttle, stopping, counter: this.#counter, locks: new MaildropLocks(clock) };
   }
 
   /** Starts everything; when it resolves all listeners are up. Whatever fails, nothing is left open. */
@@ -111,6 +113,7 @@ export class Daemon {
       this.#onIdle = resolve;
     });
     for (const connection of this.#connections) connection.shutdown();
+    this.#stopping.abort();
     if (this.#connections.size > 0) await Promise.race([idle, pause(this.#parts.clock, UPDATE_GRACE_MS)]);
     await this.#close();
   }

@@ -6,7 +6,7 @@
 import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
-import { BusyError, CredentialsError, UpstreamError } from '../errors.ts';
+import { BusyError, CredentialsError, UpstreamError, type BridgeError } from '../errors.ts';
 
 const MINUTE_MS = 60_000;
 const WINDOW_MS = 10 * MINUTE_MS;
@@ -30,7 +30,8 @@ interface AccountRecord {
   /** When distinct passwords were refused upstream. */
   refusedAt: number[];
   readonly refusals: LRUCache<string, Refusal>;
-  readonly trying: Map<string, Promise<void>>;
+  /** Passwords not yet proven that are being tried; each resolves with the failure that left it undecided. */
+  readonly trying: Map<string, Promise<BridgeError | undefined>>;
   backoffUntil: number;
 }
 
@@ -38,8 +39,8 @@ interface AccountRecord {
 export interface Attempt {
   succeeded(): void;
   refused(): void;
-  /** It failed for another reason: nothing is known of the password. `retryAfterMs` as the upstream asked. */
-  undecided(throttled: { readonly retryAfterMs: number | undefined } | undefined): void;
+  /** It failed for another reason: nothing is known of the password. Who waited for the outcome fails likewise. */
+  undecided(failure: BridgeError): void;
 }
 
 export class LoginThrottle {
@@ -56,37 +57,55 @@ export class LoginThrottle {
   }
 
   /**
-   * Asks to try a password. Waits while the same one is being tried already. Rejects with CredentialsError where it was
-   * refused lately, BusyError LOGIN_BACKOFF where too many were, UpstreamError `throttled` while the upstream wants a pause.
+   * Asks to try a password. Waits while the same one is being tried already, unless it is proven. Rejects with CredentialsError
+   * where it was refused lately, BusyError LOGIN_BACKOFF where too many were, UpstreamError `throttled` while the upstream wants
+   * a pause, and as the try that was waited for where that came to nothing.
    */
-  async admit(account: string, password: string): Promise<Attempt> {
+  async admit(account: string, password: string, signal: AbortSignal): Promise<Attempt> {
     const record = this.#record(account);
     const hash = this.#hash(account, password);
-    for (let running = record.trying.get(hash); running !== undefined; running = record.trying.get(hash)) await running;
+    for (;;) {
+      const running = record.proven === hash ? undefined : record.trying.get(hash);
+      if (running === undefined) break;
+      const failure = await unlessAborted(running, signal);
+      if (failure !== undefined) throw failure;
+    }
+    this.checkPause(account);
     this.#check(record, hash);
-    const { promise, resolve } = Promise.withResolvers<void>();
-    record.trying.set(hash, promise);
-    const settle = (): void => {
-      record.trying.delete(hash);
-      resolve();
+    const { promise, resolve } = Promise.withResolvers<BridgeError | undefined>();
+    if (record.proven !== hash) record.trying.set(hash, promise);
+    const settle = (failure?: BridgeError): void => {
+      if (record.trying.get(hash) === promise) record.trying.delete(hash);
+      resolve(failure);
     };
     return {
       succeeded: () => {
         record.proven = hash;
         record.refusals.delete(hash);
-        record.refusedAt = [];
         settle();
       },
       refused: () => {
         this.#remember(record, hash);
         settle();
       },
-      undecided: (throttled) => {
-        const pauseMs = throttled === undefined ? 0 : (throttled.retryAfterMs ?? DEFAULT_BACKOFF_MS);
-        record.backoffUntil = Math.max(record.backoffUntil, this.#clock.monotonic() + pauseMs);
-        settle();
+      undecided: (failure) => {
+        this.notePause(account, failure);
+        settle(failure);
       },
     };
+  }
+
+  /** Where the upstream asked for a pause, at a login or later, nothing of that account goes there before it is over. */
+  notePause(account: string, failure: unknown): void {
+    if (!(failure instanceof UpstreamError) || failure.kind !== 'throttled') return;
+    const record = this.#record(account);
+    record.backoffUntil = Math.max(record.backoffUntil, this.#clock.monotonic() + (failure.retryAfterMs ?? DEFAULT_BACKOFF_MS));
+  }
+
+  /** Throws UpstreamError `throttled` while the upstream wants a pause. */
+  checkPause(account: string): void {
+    const left = this.#record(account).backoffUntil - this.#clock.monotonic();
+    if (left > 0) throw new UpstreamError('throttled', 'the upstream asked for a pause', { retryAfterMs: left });
   }
 
   /** LOGIN-DELAY (RFC 2449 section 6.5): rejects with BusyError where the same user logged in less than `delayMs` ago. */
@@ -115,9 +134,6 @@ export class LoginThrottle {
 
   #check(record: AccountRecord, hash: string): void {
     const now = this.#clock.monotonic();
-    if (now < record.backoffUntil) {
-      throw new UpstreamError('throttled', 'the upstream asked for a pause', { retryAfterMs: record.backoffUntil - now });
-    }
     const refusal = record.refusals.get(hash);
     if (refusal !== undefined && now < refusal.until) throw new CredentialsError('AUTH_REFUSED_BEFORE', 'this password was refused lately');
     if (hash === record.proven) return;
@@ -156,4 +172,13 @@ export class LoginThrottle {
       .update(JSON.stringify([account, password]))
       .digest('base64');
   }
+}
+
+/** The promise's outcome, or a rejection as soon as the signal aborts: nobody waits for it any more. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const giveUp = (): void => reject(new UpstreamError('unreachable', 'cancelled while another login was tried'));
+  if (signal.aborted) giveUp();
+  signal.addEventListener('abort', giveUp, { once: true });
+  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener('abort', giveUp));
 }

@@ -6,8 +6,8 @@ import type { Clock } from '../clock.ts';
 import { pause } from '../clock.ts';
 import { CredentialsError, toBridgeError, UpstreamError } from '../errors.ts';
 import type { Credentials } from '../pop3/sasl.ts';
-import type { MaildropKey, Store } from '../store/store.ts';
-import type { DeletePolicy, Upstream, UpstreamLogin, UpstreamSession } from '../upstream/upstream.ts';
+import type { MailboxKey, MaildropKey, Store } from '../store/store.ts';
+import type { DeletePolicy, Upstream, UpstreamLogin, UpstreamMailbox, UpstreamSession } from '../upstream/upstream.ts';
 import { removalMethod } from '../upstream/removal.ts';
 import { chooseUpstream, imapUser, type UserRule } from './account.ts';
 import type { LoggedIn } from './connection.ts';
@@ -15,7 +15,7 @@ import type { LiveSecrets, Log } from './logging.ts';
 import type { LoginThrottle } from './login-throttle.ts';
 import type { LockHolder, MaildropLocks } from './maildrop-lock.ts';
 import { MaildropSession, type MarkSeen, type OpenConnection, type SessionEvents } from './maildrop-session.ts';
-import { openMaildrop } from './open-maildrop.ts';
+import { openMaildrop, type OpenedMailbox } from './open-maildrop.ts';
 import type { SessionCounter } from './session-limits.ts';
 
 /** One configured upstream, ready to be logged in to. */
@@ -39,6 +39,8 @@ export interface LoginParts {
   readonly secrets: LiveSecrets;
   readonly log: Log;
   readonly maxMessageOctets: number;
+  /** Aborts when the daemon stops. */
+  readonly stopping: AbortSignal;
 }
 
 /** The client that logs in. `onAccount` learns whose session it is, for the log. */
@@ -88,11 +90,11 @@ async function openFor(
   undo.push(parts.counter.logIn(account));
   const release = await parts.locks.acquire(JSON.stringify([account, key.view]), client.holder, signal);
   undo.push(release);
-  const mailbox = await session.select(service.folder, signal);
   const events = sessionEvents(parts.log, service, login.user);
-  const mailboxKey = { maildrop: key, path: mailbox.path };
-  const { learnsSizes } = service;
-  const opened = await openMaildrop({ key: mailboxKey, store: parts.store, mailbox, learnsSizes, events }, signal);
+  const { mailbox, mailboxKey, opened } = await openMailbox(parts, service, key, { session, events }, signal).catch((error: unknown) => {
+    parts.throttle.notePause(account, error);
+    throw error;
+  });
   parts.throttle.noteLogin(account);
   client.onAccount({ user: login.user, upstream: service.id, digest: opened.digest });
   logLogin(parts.log, service, login.user, client, { session, mailbox }, opened.maildrop.dropListing.count);
@@ -102,10 +104,15 @@ async function openFor(
     clock: parts.clock,
     policy: service.policy,
     markSeen: service.markSeen,
-    learnsSizes,
+    learnsSizes: service.learnsSizes,
     connection: { session, mailbox },
     map: opened.map,
-    reconnect: (again) => reconnect(service, login, mailbox.path, again),
+    reconnect: async (again) => {
+      const fresh = await proveUpstream(parts, service, account, login, again).catch(refusedLater);
+      return selectAgain(fresh, mailbox.path, again);
+    },
+    checkPause: () => parts.throttle.checkPause(account),
+    notePause: (error) => parts.throttle.notePause(account, error),
     events,
     release: () => {
       for (const give of undo.splice(0).reverse()) give();
@@ -115,7 +122,29 @@ async function openFor(
   return { session: maildropSession, opened: { maildrop: opened.maildrop, loginDelaySeconds, maxMessageOctets: parts.maxMessageOctets } };
 }
 
-/** The password is proven by logging in with it; nothing is served before. */
+interface OpenedFor {
+  readonly mailbox: UpstreamMailbox;
+  readonly mailboxKey: MailboxKey;
+  readonly opened: OpenedMailbox;
+}
+
+async function openMailbox(
+  parts: LoginParts,
+  service: UpstreamService,
+  maildrop: MaildropKey,
+  { session, events }: { readonly session: UpstreamSession; readonly events: SessionEvents },
+  signal: AbortSignal,
+): Promise<OpenedFor> {
+  const mailbox = await session.select(service.folder, signal);
+  const mailboxKey = { maildrop, path: mailbox.path };
+  const request = { key: mailboxKey, store: parts.store, mailbox, learnsSizes: service.learnsSizes, events };
+  return { mailbox, mailboxKey, opened: await openMaildrop(request, signal) };
+}
+
+/**
+ * The password is proven by logging in with it; nothing is served before. A client that leaves does not end the try: it would
+ * have guessed without being counted.
+ */
 async function proveUpstream(
   parts: LoginParts,
   service: UpstreamService,
@@ -123,22 +152,30 @@ async function proveUpstream(
   login: UpstreamLogin,
   signal: AbortSignal,
 ): Promise<UpstreamSession> {
-  const attempt = await parts.throttle.admit(account, login.password);
-  try {
-    const session = await service.upstream.login(login, signal);
-    attempt.succeeded();
-    parts.log.info('upstream-connected', { upstream: service.id, user: login.user });
-    return session;
-  } catch (error) {
-    if (error instanceof CredentialsError) attempt.refused();
-    else attempt.undecided(error instanceof UpstreamError && error.kind === 'throttled' ? { retryAfterMs: error.retryAfterMs } : undefined);
-    if (!(error instanceof CredentialsError)) parts.log.warn('upstream-failed', { upstream: service.id, error });
-    throw error;
+  const attempt = await parts.throttle.admit(account, login.password, signal);
+  const session = await service.upstream.login(login, parts.stopping).catch((error: unknown) => {
+    const failure = toBridgeError(error);
+    if (failure instanceof CredentialsError) attempt.refused();
+    else attempt.undecided(failure);
+    if (!(failure instanceof CredentialsError)) parts.log.warn('upstream-failed', { upstream: service.id, error: failure });
+    throw failure;
+  });
+  attempt.succeeded();
+  if (signal.aborted) {
+    void session.logout();
+    throw new UpstreamError('unreachable', 'the client left during its login');
   }
+  parts.log.info('upstream-connected', { upstream: service.id, user: login.user });
+  return session;
 }
 
-async function reconnect(service: UpstreamService, login: UpstreamLogin, path: string, signal: AbortSignal): Promise<OpenConnection> {
-  const session = await service.upstream.login(login, signal);
+/** Within a session a refused password is no answer to the client's login: [AUTH] would make it ask its user for another. */
+function refusedLater(error: unknown): never {
+  if (error instanceof CredentialsError) throw new UpstreamError('refused', 'the password is no longer accepted', { cause: error });
+  throw error;
+}
+
+async function selectAgain(session: UpstreamSession, path: string, signal: AbortSignal): Promise<OpenConnection> {
   try {
     return { session, mailbox: await session.select(path, signal) };
   } catch (error) {

@@ -36,6 +36,10 @@ export interface MaildropSessionParts {
   readonly map: UidMap;
   /** Logs in and selects again. */
   readonly reconnect: (signal: AbortSignal) => Promise<OpenConnection>;
+  /** Throws UpstreamError `throttled` while the upstream wants a pause. */
+  readonly checkPause: () => void;
+  /** Learns of a failure that may be the wish for a pause. */
+  readonly notePause: (error: unknown) => void;
   readonly events: SessionEvents;
   /** Gives back the lock and whatever else the login took. */
   readonly release: () => void;
@@ -69,14 +73,16 @@ export class MaildropSession {
   /** The octets of a message as the server has them; see UpstreamMailbox.fetch. */
   async *fetch(entry: MaildropEntry, part: MessagePart, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
     const request = { uid: entry.uid, octets: entry.octets, part };
+    const mailbox = await this.#mailbox(signal);
     let begun = false;
     try {
-      for await (const chunk of this.#connection.mailbox.fetch(request, signal)) {
+      for await (const chunk of mailbox.fetch(request, signal)) {
         begun = true;
         yield chunk;
       }
       return;
     } catch (error) {
+      this.#parts.notePause(error);
       if (begun || signal.aborted || !this.#isLost(error)) throw error;
     }
     yield* (await this.#mailbox(signal)).fetch(request, signal);
@@ -158,15 +164,19 @@ export class MaildropSession {
     }
   }
 
-  /** True when the failure was the connection's; it may be noticed before the connection itself says so. */
+  /**
+   * True when the connection broke, which may be noticed before the connection itself says so. A timeout is no reason to try
+   * again at once: the client has waited long enough for an answer.
+   */
   #isLost(error: unknown): boolean {
-    const { session } = this.#connection;
-    if (error instanceof UpstreamError && error.kind === 'unreachable') session.destroy();
-    return !session.isUsable;
+    if (!(error instanceof UpstreamError) || error.kind !== 'unreachable') return false;
+    this.#connection.session.destroy();
+    return true;
   }
 
   /** The mailbox, on a fresh connection where the old one was lost. */
   async #mailbox(signal: AbortSignal): Promise<UpstreamMailbox> {
+    this.#parts.checkPause();
     if (this.#connection.session.isUsable) return this.#connection.mailbox;
     const before = this.#connection.mailbox.uidValidity;
     const fresh = await this.#parts.reconnect(signal);

@@ -3,7 +3,7 @@
  * and only when that is on disk makes the snapshot that the client will see.
  */
 import { createHash } from 'node:crypto';
-import { toBridgeError, UpstreamError } from '../errors.ts';
+import { toBridgeError, UpstreamError, type UpstreamFailureKind } from '../errors.ts';
 import { Maildrop } from '../maildrop/maildrop.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { knownMessage, reconcile, type UidMap } from '../maildrop/uid-map.ts';
@@ -97,10 +97,13 @@ async function finish(request: OpenRequest, entry: JournalEntry, signal: AbortSi
     return true;
   } catch (error) {
     events.deleteFailed({ total, outcome: 'unknown', error: toBridgeError(error) });
-    if (error instanceof UpstreamError && error.kind !== 'unreachable' && error.kind !== 'timeout') return false;
+    if (error instanceof UpstreamError && !ENDS_THE_CONNECTION.has(error.kind)) return false;
     throw error;
   }
 }
+
+/** Failures after which there is no connection left to list the mailbox on. */
+const ENDS_THE_CONNECTION: ReadonlySet<UpstreamFailureKind> = new Set(['unreachable', 'timeout', 'throttled']);
 
 const ACTIONS: readonly DeleteAction[] = ['trash', 'expunge', 'archive', 'move', 'flag'];
 

@@ -91,7 +91,7 @@ export class ImapflowClient {
     return !this.isUsable || (this.#lastRefusal instanceof Error && !hasAnswer(this.#lastRefusal));
   }
 
-  /** The pause a throttling server asked for, in milliseconds; imapflow would silently wait for it. */
+  /** The pause a throttling server asked for, in milliseconds; the connection is then closed. */
   get throttledForMs(): number | undefined {
     return this.#throttledForMs;
   }
@@ -103,7 +103,11 @@ export class ImapflowClient {
 
   #note(error: unknown): void {
     this.#lastRefusal = error;
-    this.#throttledForMs = throttleHint(error) ?? this.#throttledForMs;
+    const hint = throttleHint(error);
+    if (hint === undefined || this.#throttledForMs !== undefined) return;
+    this.#throttledForMs = hint;
+    // imapflow would wait out the pause within the command, and the client with it.
+    setImmediate(() => this.destroy());
   }
 
   #logger(): { readonly isLevelEnabled: (level: string) => boolean } & Record<

@@ -26,7 +26,7 @@ export class ImapflowUpstream implements Upstream {
       await withDeadline(deadline, () => client.flow.connect());
     } catch (error) {
       client.destroy();
-      throw loginFailure(error);
+      throw throttled(client, error) ?? loginFailure(error);
     }
     if (client.wasPreauthenticated) {
       // We would be served somebody's mail, and nobody proved whose.
@@ -128,9 +128,12 @@ class ImapflowSession implements UpstreamSession, OperationRunner {
     try {
       return await withDeadline(deadline, operation);
     } catch (error) {
-      const retryAfterMs = client.throttledForMs;
-      if (retryAfterMs !== undefined) throw new UpstreamError('throttled', 'the upstream throttles', { cause: error, retryAfterMs });
-      throw commandFailure(error);
+      throw throttled(client, error) ?? commandFailure(error);
     }
   }
+}
+
+function throttled({ throttledForMs }: ImapflowClient, cause: unknown): UpstreamError | undefined {
+  if (throttledForMs === undefined) return undefined;
+  return new UpstreamError('throttled', 'the upstream throttles', { cause, retryAfterMs: throttledForMs });
 }

@@ -186,6 +186,68 @@ describe('TLS to the upstream', () => {
   });
 });
 
+describe('an upstream that is spared (CONTRACT section 5.7)', () => {
+  const logins = (imap: ImapServer): number => imap.commands.filter((command) => command.startsWith('AUTHENTICATE')).length;
+
+  test('sees at most five wrong passwords of an account, also from clients that hang up before the answer', async () => {
+    const { bridge, imap } = await site({ server: { script: on('AUTHENTICATE', { delayMs: 100 }) } });
+    for (let guess = 1; guess <= 8; guess += 1) {
+      const client = await PopDialogue.connect(bridge.port());
+      await client.command(`USER ${USER}`);
+      client.send(`PASS guess ${guess}\r\n`);
+      const before = bridge.events('login-failed').length;
+      await until(() => logins(imap) === Math.min(guess, 5));
+      client.socket.resetAndDestroy();
+      await until(() => bridge.events('login-failed').length > before);
+    }
+    expect(logins(imap)).toBe(5);
+  });
+
+  test('is not asked again before the pause it wanted is over, whatever command met it', async () => {
+    const { bridge, imap } = await site();
+    const throttles = on('UID FETCH', { reply: 'BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds' });
+    const client = await session(bridge);
+    imap.setScript(throttles);
+    expect(await client.command('RETR 1')).toBe('-ERR [SYS/TEMP] mail server is throttling, try later (in 300 s)');
+    imap.setScript(undefined);
+    const before = imap.commands.length;
+    expect(await client.command('RETR 2')).toMatch(/^-ERR \[SYS\/TEMP\] mail server is throttling/);
+    client.close();
+    expect(await login(bridge)).toMatch(/^-ERR \[SYS\/TEMP\] mail server is throttling/);
+    expect(imap.commands.slice(before)).toEqual([]);
+  });
+
+  test('that throttles the listing is not asked again either', async () => {
+    const { bridge, imap } = await site({ server: { script: on('SELECT', { reply: 'NO [THROTTLED] slow down' }) } });
+    expect(await login(bridge)).toMatch(/^-ERR \[SYS\/TEMP\] mail server is throttling/);
+    imap.setScript(undefined);
+    expect(await login(bridge)).toMatch(/^-ERR \[SYS\/TEMP\] mail server is throttling/);
+    expect(logins(imap)).toBe(1);
+  });
+
+  test('and does not answer in time is not asked twice for one command', async () => {
+    const { bridge, imap } = await site();
+    const client = await session(bridge);
+    imap.setScript(on('UID FETCH', { hang: true }));
+    expect(await client.command('RETR 1')).toMatch(/^-ERR \[SYS\/TEMP\] /);
+    expect(imap.commands.filter((command) => command.includes('BODY'))).toHaveLength(1);
+    imap.setScript(undefined);
+    expect((await client.retrieve(1)).toString()).toContain('body 1');
+  });
+
+  test('and whose password changed meanwhile hears the old one once', async () => {
+    const { bridge, imap } = await site();
+    const client = await session(bridge);
+    imap.setScript(on('AUTHENTICATE', { reply: 'NO [AUTHENTICATIONFAILED] changed' }));
+    imap.dropConnections();
+    const before = logins(imap);
+    for (const number of [1, 2, 3]) expect(await client.command(`RETR ${number}`)).toMatch(/^-ERR \[SYS\/TEMP\] /);
+    expect(logins(imap) - before).toBe(1);
+    await client.command('DELE 1');
+    expect(await client.command('QUIT')).toBe('-ERR [SYS/TEMP] 1 of 1 messages not deleted');
+  });
+});
+
 describe('a listing that fails', () => {
   test.for([
     ['SELECT is refused', on('SELECT', { reply: 'NO [SERVERBUG] no' }), '-ERR [SYS/TEMP]'],
@@ -442,10 +504,7 @@ describe('what a server cannot do', () => {
   });
 
   test("another user's Trash, however it is marked or named, is not ours to fill", async () => {
-    const foreign = ['Other Users/bob/Trash', 'Clients/Trash'].map((path) => ({
-      path,
-      specialUse: path[0] === 'O' ? '\\Trash' : undefined,
-    }));
+    const foreign = [{ path: 'Other Users/bob/Trash', specialUse: '\\Trash' }, { path: 'Clients/Trash' }];
     const namespace = '* NAMESPACE (("" "/")) (("Other Users/" "/")) NIL';
     const script = on('NAMESPACE', { untagged: namespace, reply: 'OK done' });
     const { bridge, imap } = await site({ server: { folders: [{ path: 'INBOX' }, ...foreign], script } });

@@ -101,6 +101,8 @@ export function openFakeMaildrop(options: FakeMaildropOptions): { readonly logge
     connection,
     map: emptyMap(UIDVALIDITY),
     reconnect: () => Promise.resolve(connection),
+    checkPause: () => {},
+    notePause: () => {},
     events: { deleteFailed: () => {}, seenFailed: () => {}, onlyFlagged: () => {} },
     release: () => {
       traces.releases += 1;

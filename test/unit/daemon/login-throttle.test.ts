@@ -4,6 +4,8 @@ import { LoginThrottle } from '../../../src/daemon/login-throttle.ts';
 import { BridgeError, UpstreamError } from '../../../src/errors.ts';
 
 const MINUTE_MS = 60_000;
+const { signal } = new AbortController();
+const DOWN = new UpstreamError('unreachable', 'down');
 
 describe('the login throttle (CONTRACT section 5.7)', () => {
   let clock: FakeClock;
@@ -25,7 +27,7 @@ describe('the login throttle (CONTRACT section 5.7)', () => {
 
   async function attempt(password: string, outcome: 'refused' | 'succeeded', account: string): Promise<string> {
     try {
-      (await throttle.admit(account, password))[outcome]();
+      (await throttle.admit(account, password, signal))[outcome]();
       return 'upstream';
     } catch (error) {
       if (error instanceof BridgeError) return error.code;
@@ -82,12 +84,12 @@ describe('the login throttle (CONTRACT section 5.7)', () => {
   });
 
   test('counts passwords in flight, so that six at once are not six tries', async () => {
-    const admitted = await Promise.allSettled(['a', 'b', 'c', 'd', 'e', 'f'].map((password) => throttle.admit('alice', password)));
+    const admitted = await Promise.allSettled(['a', 'b', 'c', 'd', 'e', 'f'].map((password) => throttle.admit('alice', password, signal)));
     expect(admitted.map((one) => one.status)).toEqual(['fulfilled', 'fulfilled', 'fulfilled', 'fulfilled', 'fulfilled', 'rejected']);
   });
 
   test('holds back a password that is being tried, until its outcome is known', async () => {
-    const first = await throttle.admit('alice', 'stale');
+    const first = await throttle.admit('alice', 'stale', signal);
     const outcomes: string[] = [];
     for (const name of ['second', 'third']) void tryWrong('stale').then((outcome) => outcomes.push(`${name}: ${outcome}`));
     await settled();
@@ -97,15 +99,53 @@ describe('the login throttle (CONTRACT section 5.7)', () => {
     expect(outcomes).toEqual(['second: AUTH_REFUSED_BEFORE', 'third: AUTH_REFUSED_BEFORE']);
   });
 
-  test('lets the same password through one after the other where it works', async () => {
-    const first = await throttle.admit('alice', 'right');
-    const second = tryRight('right');
+  test('lets the same password through where it works, and does not hold it back any more', async () => {
+    const first = await throttle.admit('alice', 'right', signal);
+    const others = [tryRight('right'), tryRight('right')];
     first.succeeded();
-    expect(await second).toBe('upstream');
+    expect(await Promise.all(others)).toEqual(['upstream', 'upstream']);
+    const atOnce = await Promise.all(Array.from({ length: 10 }, () => throttle.admit('alice', 'right', signal)));
+    for (const attempt of atOnce) attempt.succeeded();
+    expect(await tryWrong('other')).toBe('upstream');
+  });
+
+  test('lets who waits for a try that comes to nothing fail with it, instead of each trying in turn', async () => {
+    const first = await throttle.admit('alice', 'right', signal);
+    const others = [tryRight('right'), tryRight('right')];
+    first.undecided(DOWN);
+    expect(await Promise.all(others)).toEqual([DOWN.code, DOWN.code]);
+    expect(await tryRight('right')).toBe('upstream');
+  });
+
+  test('holds nobody who has left meanwhile', async () => {
+    await throttle.admit('alice', 'right', signal);
+    const client = new AbortController();
+    const waiting = throttle.admit('alice', 'right', client.signal);
+    client.abort();
+    await expect(waiting).rejects.toMatchObject({ kind: 'unreachable' });
+  });
+
+  test('counts on, whatever logs in well in between: a busy account is no easier to guess', async () => {
+    for (const password of ['a', 'b', 'c', 'd', 'e']) {
+      expect(await tryWrong(password)).toBe('upstream');
+      await tryRight('proven');
+    }
+    expect(await tryWrong('f')).toBe('LOGIN_BACKOFF');
+    expect(await tryRight('proven')).toBe('upstream');
+  });
+
+  test('keeps a pause that the upstream asks for long after the login', async () => {
+    await tryRight('right');
+    throttle.notePause('alice', new UpstreamError('throttled', 'slow down', { retryAfterMs: 5_000 }));
+    throttle.notePause('alice', DOWN);
+    expect(() => throttle.checkPause('alice')).toThrow(expect.objectContaining({ kind: 'throttled', retryAfterMs: 5_000 }));
+    expect(await tryRight('right')).toBe('UPSTREAM_THROTTLED');
+    await clock.advance(5_000);
+    expect(() => throttle.checkPause('alice')).not.toThrow();
   });
 
   test('holds no grudge where nothing was learned of the password', async () => {
-    for (let times = 0; times < 10; times += 1) (await throttle.admit('alice', 'unknown')).undecided(undefined);
+    for (let times = 0; times < 10; times += 1) (await throttle.admit('alice', 'unknown', signal)).undecided(DOWN);
     expect(await tryRight('unknown')).toBe('upstream');
   });
 
@@ -113,10 +153,10 @@ describe('the login throttle (CONTRACT section 5.7)', () => {
     [299_961, 299_961],
     [undefined, 30_000],
   ])('waits out a pause of %s ms that the upstream asked for, whatever the password', async (retryAfterMs, pauseMs) => {
-    (await throttle.admit('alice', 'right')).undecided({ retryAfterMs });
+    (await throttle.admit('alice', 'right', signal)).undecided(new UpstreamError('throttled', 'slow down', { retryAfterMs }));
     await clock.advance(pauseMs - 1);
-    await expect(throttle.admit('alice', 'other')).rejects.toMatchObject({ kind: 'throttled', retryAfterMs: 1 });
-    await expect(throttle.admit('alice', 'right')).rejects.toBeInstanceOf(UpstreamError);
+    await expect(throttle.admit('alice', 'other', signal)).rejects.toMatchObject({ kind: 'throttled', retryAfterMs: 1 });
+    await expect(throttle.admit('alice', 'right', signal)).rejects.toBeInstanceOf(UpstreamError);
     expect(await tryRight('right', 'bob')).toBe('upstream');
     await clock.advance(1);
     expect(await tryRight('right')).toBe('upstream');
