@@ -4,14 +4,20 @@ import yargs from 'yargs';
 import { checkCommand } from './cli/check.ts';
 import type { CliEnvironment } from './cli/environment.ts';
 import { EXIT_USAGE, exitCodeFor, linesFor, UsageError } from './cli/exit-code.ts';
+import { laterCommand } from './cli/later-commands.ts';
 import { serveCommand } from './cli/serve.ts';
+
+/** What we write is for our own user alone. */
+const OWNER_ONLY = 0o077;
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 
 /** Parses the command line, runs the command, and leaves with its exit code. */
 export async function runProgram(): Promise<void> {
   const args = process.argv.slice(2);
+  process.umask(OWNER_ONLY);
   process.stdout.on('error', leaveQuietly);
+  process.stderr.on('error', () => {});
   try {
     await parser(args, environment()).parseAsync();
     process.exit(0);
@@ -30,6 +36,7 @@ function parser(args: readonly string[], cli: CliEnvironment): ReturnType<typeof
     .option('log-level', { choices: LOG_LEVELS, global: true, describe: 'Instead of log.level' })
     .command(serveCommand(cli))
     .command(checkCommand(cli))
+    .command(laterCommand)
     .demandCommand(1, 'give a command: serve or check')
     .strict()
     .recommendCommands()
@@ -51,7 +58,8 @@ function environment(): CliEnvironment {
     isTerminal: process.stdout.isTTY,
     write: (text) => process.stdout.write(text),
     warn,
-    onSignals: ({ stop, reload, bug }) => {
+    onSignals: ({ stop, reload, bug, outputLost }) => {
+      process.stdout.off('error', leaveQuietly).on('error', outputLost);
       process.on('SIGTERM', stop);
       process.on('SIGINT', stop);
       process.on('SIGHUP', reload);
@@ -69,8 +77,8 @@ function warn(line: string): void {
   process.stderr.write(`popbridge: ${line}\n`);
 }
 
-/** Whoever read our output is gone; there is nobody to log to. */
+/** Whoever read our output is gone: a command that only answers has nobody left to answer. */
 function leaveQuietly(error: NodeJS.ErrnoException): void {
-  if (error.code !== 'EPIPE') throw error;
+  if (error.code !== 'EPIPE') warn(`standard output: ${error.message}`);
   process.exit(1);
 }

@@ -4,6 +4,8 @@ export interface ProcessHandlers {
   readonly reload: () => void;
   /** A promise was rejected and nobody listened: our fault, to be logged; the sessions of others go on. */
   readonly bug: (reason: unknown) => void;
+  /** Standard output takes no more: its reader is gone, or the disk is full. Without this handler the process ends. */
+  readonly outputLost: (error: Error) => void;
 }
 
 /** What a command gets from the process: streams, environment, signals. Passed in, so that commands never touch `process`. */
@@ -18,7 +20,7 @@ export interface CliEnvironment {
   readonly write: (text: string) => void;
   /** Writes one line `popbridge: …` to standard error. */
   readonly warn: (line: string) => void;
-  /** Calls back on SIGTERM and SIGINT, on SIGHUP, and on a failure that nobody caught. */
+  /** Calls back on SIGTERM and SIGINT, on SIGHUP, on a failure that nobody caught, and where standard output is lost. */
   readonly onSignals: (handlers: ProcessHandlers) => void;
 }
 

@@ -1,5 +1,4 @@
 /** `popbridge serve`: the daemon, until a signal ends it. */
-import { chmodSync, mkdirSync } from 'node:fs';
 import type { Argv, CommandModule } from 'yargs';
 import { pause, systemClock } from '../clock.ts';
 import { configFromUpstreamUrl, defaultConfigPath, defaultStateDirectory, loadConfig } from '../config/load.ts';
@@ -9,6 +8,7 @@ import { createLog, LiveSecrets, type Log, type LogStyle } from '../daemon/loggi
 import { notifyService, type ServiceState } from '../daemon/notify.ts';
 import type { CliEnvironment, GlobalOptions } from './environment.ts';
 import { UsageError } from './exit-code.ts';
+import { prepareStateDirectory } from './state-directory.ts';
 
 /** A service manager that does not answer holds up the end no longer than this. */
 const NOTIFY_GRACE_MS = 1_000;
@@ -42,8 +42,7 @@ async function serve(environment: CliEnvironment, options: ServeOptions): Promis
   const secrets = new LiveSecrets();
   const log = createLog({ ...logStyle(environment, config, options), write: environment.write }, secrets);
   const stateDirectory = options.state ?? defaultStateDirectory({ uid: environment.uid, env: environment.variables });
-  mkdirSync(stateDirectory, { recursive: true, mode: 0o700 });
-  chmodSync(stateDirectory, 0o700);
+  prepareStateDirectory(stateDirectory, options.state === undefined ? stateDirectory : '--state');
   const signals = listenToSignals(environment, log);
   const daemon = await Daemon.start({
     loadConfig: load,
@@ -71,8 +70,18 @@ function listenToSignals(environment: CliEnvironment, log: Log): Signals {
     stop: () => resolve(),
     reload: () => signals.onReload(),
     bug: (reason) => log.error('bug', { error: reason }),
+    outputLost: once((error) => environment.warn(`the log is lost, the daemon goes on: ${error.message}`)),
   });
   return signals;
+}
+
+/** Every line that can't be written would say the same. */
+function once(tell: (error: Error) => void): (error: Error) => void {
+  let isTold = false;
+  return (error) => {
+    if (!isTold) tell(error);
+    isTold = true;
+  };
 }
 
 function configLoader(environment: CliEnvironment, options: ServeOptions): () => BridgeConfig {

@@ -21,6 +21,7 @@ import { ClientGone, ClientSocket } from './client-socket.ts';
 import type { LockHolder } from './maildrop-lock.ts';
 import type { MaildropSession } from './maildrop-session.ts';
 import { sendMessage } from './send-message.ts';
+import { SessionTally, type SessionSummary } from './session-tally.ts';
 
 /** What a connection needs of the maildrop that a login opened. */
 export type OpenSession = Pick<MaildropSession, 'operations' | 'fetch' | 'retrieved' | 'commit' | 'close'>;
@@ -35,16 +36,7 @@ export interface LoggedIn {
 export interface ConnectionLog {
   error(error: BridgeError, what: string): void;
   tlsFailed(error: unknown): void;
-  end(summary: ConnectionSummary): void;
-}
-
-export interface ConnectionSummary {
-  readonly retrieved: { readonly count: number; readonly octets: number };
-  readonly tops: { readonly count: number; readonly octets: number };
-  readonly deleted: { readonly count: number; readonly octets: number };
-  readonly operations: number;
-  readonly durationMs: number;
-  readonly outcome: string;
+  end(summary: SessionSummary): void;
 }
 
 export interface ConnectionParts {
@@ -69,16 +61,13 @@ export class Connection implements LockHolder {
   readonly #client: ClientSocket;
   readonly #gone = new AbortController();
   readonly #startedAt: number;
+  readonly #tally = new SessionTally();
   #state: SessionState = initialState(false);
   #session: OpenSession | undefined;
   #isPumping = false;
   #hasEnded = false;
   #cancelTimer: Cancel = () => {};
   #lastCommandAt: number;
-  #outcome = 'lost';
-  #retrieved = { count: 0, octets: 0 };
-  #tops = { count: 0, octets: 0 };
-  #deleted = { count: 0, octets: 0 };
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
@@ -93,9 +82,7 @@ export class Connection implements LockHolder {
   /** Greets the client, after the handshake on a TLS port, and begins. */
   async start(): Promise<void> {
     try {
-      if (this.#parts.isImplicitTls && !(await this.#secure())) return;
-      if (!this.#parts.isImplicitTls) this.#client.start();
-      this.#state = initialState(this.#parts.isImplicitTls);
+      if (!(await this.#begin())) return;
       await this.#reply({ ok: true, text: 'POP3 server ready' });
       this.#armTimer();
     } catch (error) {
@@ -103,6 +90,18 @@ export class Connection implements LockHolder {
       return;
     }
     await this.#pump();
+  }
+
+  /** True when the client may be greeted. A shutdown during the handshake of a TLS port ends it there. */
+  async #begin(): Promise<boolean> {
+    if (!this.#parts.isImplicitTls) {
+      this.#client.start();
+      return true;
+    }
+    this.#state = { phase: 'SECURING' };
+    if (!(await this.#secure())) return false;
+    await this.#take({ on: 'secured' });
+    return isAwaitingLine(this.#state);
   }
 
   // LockHolder
@@ -115,23 +114,27 @@ export class Connection implements LockHolder {
   }
 
   evict(): void {
-    this.#outcome = 'taken over';
-    this.#cut();
+    this.#cut('taken over');
   }
 
-  /** SIGTERM (CONTRACT section 5.11): a word to who waits, a cut inside a response. A running UPDATE goes on; `isUpdating` tells. */
+  /** SIGTERM (CONTRACT section 5.11): a word to who waits, a cut inside a response. A running UPDATE goes on. */
   shutdown(): void {
     const isInReply = this.#isPumping && isAwaitingLine(this.#state);
     const [state, effects] = step(this.#state, { on: 'shutdown' }, this.#parts.policy);
     this.#state = state;
     if (state.phase !== 'CLOSED') return;
-    this.#outcome = 'shutdown';
+    this.#tally.outcome = 'shutdown';
     if (isInReply || !effects.some((effect) => effect.do === 'reply')) this.#cut();
     else void this.#sayGoodbye(effects);
   }
 
-  get isUpdating(): boolean {
-    return this.#state.phase === 'UPDATE';
+  /** Nobody has logged in here, and nobody is about to: such a connection makes room for a new one. */
+  get isIdleBeforeLogin(): boolean {
+    return !this.#isPumping && (this.#state.phase === 'AUTHORIZATION' || this.#state.phase === 'SECURING');
+  }
+
+  displace(): void {
+    this.#cut('displaced');
   }
 
   async #sayGoodbye(effects: readonly Effect[]): Promise<void> {
@@ -147,10 +150,12 @@ export class Connection implements LockHolder {
   async #pump(): Promise<void> {
     if (this.#isPumping) return;
     this.#isPumping = true;
+    let hadCommand = false;
     try {
       while (isAwaitingLine(this.#state)) {
         const line = this.#client.nextLine();
         if (line === undefined) break;
+        hadCommand = true;
         this.#lastCommandAt = this.#parts.clock.monotonic();
         await this.#take(line === 'too-long' ? { on: 'line-too-long' } : { on: 'line', line });
       }
@@ -159,9 +164,10 @@ export class Connection implements LockHolder {
     } finally {
       this.#isPumping = false;
     }
-    this.#lastCommandAt = this.#parts.clock.monotonic();
+    if (hadCommand) this.#lastCommandAt = this.#parts.clock.monotonic();
     if (this.#state.phase === 'CLOSED' || this.#client.hasEnded) this.#finish();
-    else this.#armTimer();
+    // Only a whole command ends a silence: octets that never become a line must not hold a maildrop for ever.
+    else if (hadCommand) this.#armTimer();
   }
 
   /** Steps, and runs what follows; a slow effect's end is stepped in turn. */
@@ -197,7 +203,7 @@ export class Connection implements LockHolder {
       case 'update':
         return this.#update(effect);
       case 'close':
-        if (this.#outcome === 'lost') this.#outcome = 'closed before login';
+        if (this.#tally.outcome === 'lost') this.#tally.outcome = 'closed before login';
         this.#client.end();
         return undefined;
     }
@@ -217,7 +223,7 @@ export class Connection implements LockHolder {
     try {
       const { session, opened } = await this.#parts.logIn(credentials, this, this.#gone.signal);
       this.#session = session;
-      this.#outcome = 'no QUIT';
+      this.#tally.outcome = 'no QUIT';
       return { on: 'maildrop-opened', opened };
     } catch (error) {
       return { on: 'failed', error: toBridgeError(error), begun: false };
@@ -249,16 +255,18 @@ export class Connection implements LockHolder {
           begun = true;
         },
       });
-      const tally = effect.lines === undefined ? this.#retrieved : this.#tops;
-      tally.count += 1;
-      tally.octets += octets;
-      if (effect.lines === undefined) session.retrieved(effect.entry, octets);
+      if (effect.lines !== undefined) {
+        this.#tally.addTop(octets);
+      } else {
+        this.#tally.addRetrieved(octets);
+        session.retrieved(effect.entry, octets);
+      }
       return { on: 'retrieved' };
     } catch (error) {
       if (error instanceof ClientGone) throw error;
       const failure = toBridgeError(error);
       if (!this.#gone.signal.aborted) this.#parts.log.error(failure, effect.lines === undefined ? 'RETR' : 'TOP');
-      if (begun) this.#outcome = 'cut';
+      if (begun) this.#tally.outcome = 'cut';
       return { on: 'failed', error: failure, begun };
     }
   }
@@ -269,13 +277,16 @@ export class Connection implements LockHolder {
     const session = this.#openSession();
     try {
       const outcome = await session.commit(effect.plan);
-      if (outcome.result === 'done') this.#deleted = { count: effect.plan.remove.length, octets: effect.plan.removeOctets };
-      this.#outcome = outcome.result === 'done' ? 'QUIT' : `QUIT, deletions ${outcome.result}`;
+      if (outcome.result === 'done') this.#tally.setDeleted({ count: effect.plan.remove.length, octets: effect.plan.removeOctets });
+      this.#tally.outcome = outcome.result === 'done' ? 'QUIT' : `QUIT, deletions ${outcome.result}`;
       return { on: 'updated', outcome };
     } catch (error) {
-      this.#outcome = 'QUIT, failed';
+      this.#tally.outcome = 'QUIT, failed';
       this.#parts.log.error(toBridgeError(error), 'UPDATE');
       return { on: 'failed', error: toBridgeError(error), begun: false };
+    } finally {
+      // The maildrop is free as soon as UPDATE is done, however slowly the client takes the reply.
+      void session.close();
     }
   }
 
@@ -290,7 +301,8 @@ export class Connection implements LockHolder {
   }
 
   /** Closes at once, without another octet. */
-  #cut(): void {
+  #cut(outcome = this.#tally.outcome): void {
+    this.#tally.outcome = outcome;
     if (this.#state.phase !== 'UPDATE') this.#state = { phase: 'CLOSED' };
     this.#client.destroy();
     this.#gone.abort();
@@ -310,8 +322,7 @@ export class Connection implements LockHolder {
     const left = isLoggedIn ? idleMs : Math.max(0, this.#startedAt + loginMs - this.#parts.clock.monotonic());
     this.#cancelTimer = this.#parts.clock.after(left, () => {
       if (this.#isPumping) return;
-      this.#outcome = isLoggedIn ? 'idle' : 'login timeout';
-      this.#cut();
+      this.#cut(isLoggedIn ? 'idle' : 'login timeout');
     });
   }
 
@@ -328,20 +339,9 @@ export class Connection implements LockHolder {
   }
 
   async #closeSession(): Promise<void> {
-    const operations = this.#session?.operations ?? 0;
-    try {
-      await this.#session?.close();
-    } catch (error) {
-      this.#parts.log.error(toBridgeError(error), 'closing');
-    }
-    this.#parts.log.end({
-      retrieved: this.#retrieved,
-      tops: this.#tops,
-      deleted: this.#deleted,
-      operations,
-      durationMs: Math.round(this.#parts.clock.monotonic() - this.#startedAt),
-      outcome: this.#outcome,
-    });
+    await this.#session?.close();
+    const durationMs = Math.round(this.#parts.clock.monotonic() - this.#startedAt);
+    this.#parts.log.end(this.#tally.summary(this.#session?.operations ?? 0, durationMs));
     this.#parts.onEnd();
   }
 }

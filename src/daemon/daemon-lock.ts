@@ -2,21 +2,36 @@
  * One daemon a state directory. The lock is SQLite's on `daemon.lock`: the operating system drops it when the process ends,
  * however it ends, so there is no stale lock to clean up.
  */
-import { chmodSync } from 'node:fs';
+import { chmodSync, closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { BusyError } from '../errors.ts';
+import { BusyError, StoreError } from '../errors.ts';
 
-/** Takes the lock or throws BusyError. Disposing gives it back. */
+const OWNER_ONLY = 0o600;
+const SQLITE_BUSY = 5;
+
+/**
+ * Takes the lock; disposing gives it back. Throws BusyError where another daemon has it, StoreError where the file is no lock,
+ * and the operating system's error where it can't be written.
+ */
 export function lockStateDirectory(directory: string): Disposable {
   const path = join(directory, 'daemon.lock');
+  // SQLite would only say that it can't open the file, not why.
+  closeSync(openSync(path, 'a', OWNER_ONLY));
+  chmodSync(path, OWNER_ONLY);
   const database = new DatabaseSync(path, { timeout: 0 });
   try {
-    chmodSync(path, 0o600);
     database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;');
   } catch (error) {
     database.close();
-    throw new BusyError('STATE_IN_USE', `another daemon holds the state directory ${directory}`, { cause: error });
+    if (isBusy(error)) throw new BusyError('STATE_IN_USE', `another daemon holds the state directory ${directory}`, { cause: error });
+    throw new StoreError('STORE_FAILED', `${path} can't be used as a lock: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
   }
   return { [Symbol.dispose]: () => database.close() };
+}
+
+function isBusy(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY;
 }

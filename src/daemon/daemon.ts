@@ -42,6 +42,7 @@ export class Daemon {
   readonly #counter: SessionCounter;
   readonly #connections = new Set<Connection>();
   readonly #stopping = new AbortController();
+  #reloading: Promise<void> = Promise.resolve();
   readonly #listeners = new Map<string, Listener>();
   #bindings = new Map<string, Binding>();
   #config: BridgeConfig;
@@ -53,7 +54,10 @@ export class Daemon {
     this.#store = store;
     this.#resources = resources;
     const { clock, log, secrets } = parts;
-    this.#counter = new SessionCounter(() => this.#config.process.limits);
+    this.#counter = new SessionCounter(
+      () => this.#config.process.limits,
+      () => this.#displaceOldest(),
+    );
     const throttle = new LoginThrottle(clock, () => this.#config.process.limits.loginFailures);
     const stopping = this.#stopping.signal;
     this.#loginParts = { store, clock, log, secrets, throttle, stopping, counter: this.#counter, locks: new MaildropLocks(clock) };
@@ -91,8 +95,14 @@ export class Daemon {
   }
 
   /** SIGHUP: takes the new configuration whole, or keeps the old one and says why. Sessions go on with what they have. */
-  async reload(): Promise<void> {
+  reload(): Promise<void> {
+    this.#reloading = this.#reloading.then(() => this.#reload());
+    return this.#reloading;
+  }
+
+  async #reload(): Promise<void> {
     const { log } = this.#parts;
+    if (this.#stopping.signal.aborted) return;
     try {
       const config = this.#parts.loadConfig();
       await this.#bind(bindingsOf(config, this.#parts));
@@ -108,12 +118,13 @@ export class Daemon {
   /** SIGTERM: see CONTRACT section 5.11. Resolves within ten seconds. */
   async stop(): Promise<void> {
     this.#parts.log.info('stopping', { sessions: this.#connections.size });
+    this.#stopping.abort();
+    await this.#reloading;
     for (const listener of this.#listeners.values()) listener.close();
     const idle = new Promise<void>((resolve) => {
       this.#onIdle = resolve;
     });
     for (const connection of this.#connections) connection.shutdown();
-    this.#stopping.abort();
     if (this.#connections.size > 0) await Promise.race([idle, pause(this.#parts.clock, UPDATE_GRACE_MS)]);
     await this.#close();
   }
@@ -190,6 +201,16 @@ export class Daemon {
     });
     this.#connections.add(connection);
     void connection.start();
+  }
+
+  /** At the limit of sessions the oldest connection without a login makes room: whoever opens many must not lock out who has mail to fetch. */
+  #displaceOldest(): boolean {
+    for (const connection of this.#connections) {
+      if (!connection.isIdleBeforeLogin) continue;
+      connection.displace();
+      return true;
+    }
+    return false;
   }
 
   async #reportOrphans(): Promise<void> {

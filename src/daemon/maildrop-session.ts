@@ -17,6 +17,8 @@ export type MarkSeen = 'on-retrieve' | 'on-quit' | 'never';
 export interface SessionEvents {
   deleteFailed(fields: Readonly<Record<string, unknown>>): void;
   seenFailed(error: BridgeError): void;
+  /** What was learned in the session is not on disk; no mail and no unique-id depends on it. */
+  saveFailed(error: BridgeError): void;
   onlyFlagged(count: number): void;
 }
 
@@ -56,7 +58,7 @@ export class MaildropSession {
   #earlierOperations = 0;
   #unseen = new Set<Uid>();
   #cancelSeen: Cancel = () => {};
-  #isClosed = false;
+  #closed: Promise<void> | undefined;
 
   constructor(parts: MaildropSessionParts) {
     this.#parts = parts;
@@ -105,15 +107,18 @@ export class MaildropSession {
     return outcome;
   }
 
-  /** Ends the session: learned sizes are kept, the lock is given back, the upstream is left in the background. */
-  async close(): Promise<void> {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
+  /** Ends the session: learned sizes are kept, the lock is given back, the upstream is left in the background. Never rejects. */
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
     try {
       await this.#flushSeen();
       await this.#parts.store.saveMap(this.#parts.key, this.#savedMap, this.#map);
     } catch (error) {
-      this.#parts.events.seenFailed(toBridgeError(error));
+      this.#parts.events.saveFailed(toBridgeError(error));
     } finally {
       void this.#connection.session.logout();
       this.#parts.release();

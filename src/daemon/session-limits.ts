@@ -11,19 +11,24 @@ export type GiveBack = () => void;
 
 export class SessionCounter {
   readonly #limits: () => SessionLimits;
+  readonly #makeRoom: () => boolean;
   readonly #byAddress = new Map<string, number>();
   readonly #byUser = new Map<string, number>();
   #all = 0;
 
-  /** The limits are asked for each time: a reload may change them. */
-  constructor(limits: () => SessionLimits) {
+  /** The limits are asked for each time: a reload may change them. `makeRoom` ends a session nobody logged in to, if there is one. */
+  constructor(limits: () => SessionLimits, makeRoom: () => boolean = () => false) {
     this.#limits = limits;
+    this.#makeRoom = makeRoom;
   }
 
   /** Counts a new connection. Throws BusyError SESSION_LIMIT when there are too many. */
   connect(address: string): GiveBack {
-    if (this.#all >= this.#limits().sessions) throw new BusyError('SESSION_LIMIT', 'limits.sessions is reached');
     const giveBack = take(this.#byAddress, address, this.#limits().sessionsPerAddress, 'limits.sessions_per_address is reached');
+    if (this.#all >= this.#limits().sessions && !this.#makeRoom()) {
+      giveBack();
+      throw new BusyError('SESSION_LIMIT', 'limits.sessions is reached');
+    }
     this.#all += 1;
     return once(() => {
       this.#all -= 1;

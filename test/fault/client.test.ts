@@ -140,6 +140,19 @@ describe('limits', () => {
     second.close();
   });
 
+  test('at the limit of sessions the oldest connection without a login makes room; with a login none does', async () => {
+    await using limited = await start('[limits]\nsessions = 2');
+    const loggedIn = await session('alice', limited);
+    const idle = await PopDialogue.connect(limited.port());
+    const other = await PopDialogue.connect(limited.port());
+    await idle.closed();
+    expect((await limited.event('session-end'))['outcome']).toBe('displaced');
+    await other.login('bob', 'secret');
+    const refused = await PopDialogue.connect(limited.port());
+    expect(refused.greeting).toBe('-ERR [SYS/TEMP] too many sessions, try later');
+    for (const client of [loggedIn, other]) expect(await client.command('QUIT')).toBe('+OK bye');
+  });
+
   test('a client that does not log in is cut off in time, however slowly it drips', async () => {
     await using hasty = await start('[limits]\nlogin_timeout = "1s"');
     const client = await PopDialogue.connect(hasty.port());

@@ -1,7 +1,7 @@
 /** The built program as a child process: exit codes, signals, restarts. */
 import { connect } from 'node:net';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -48,7 +48,12 @@ describe('the command line', () => {
     [['frobnicate'], 'frobnicate'],
     [['serve', '--frobnicate'], 'frobnicate'],
     [['serve', '--upstream', 'imaps://a.example', '--config', 'x.toml'], 'not both'],
-    [['maildrop', 'list'], 'maildrop'],
+    [['maildrop', 'list'], 'the command "maildrop" is not built yet'],
+    [['account', 'add', '--user', 'alice'], 'the command "account" is not built yet'],
+    [['presets'], 'not built yet'],
+    [['status', '--json'], 'not built yet'],
+    [['trace', 'alice', 'on'], 'not built yet'],
+    [['completion'], 'not built yet'],
     [['serve', '--log-level', 'loud'], 'log-level'],
     [['serve', '--upstream', 'http://a.example'], '--upstream'],
     [['serve', '--upstream', 'imap+insecure://a.example'], '--upstream'],
@@ -175,6 +180,60 @@ describe('serve', () => {
     expect(statSync(state).mode & 0o777).toBe(0o700);
     for (const name of ['control.sock', 'daemon.lock', 'popbridge.sqlite'])
       expect(statSync(join(state, name)).mode & 0o777, name).toBe(0o600);
+  });
+
+  test('refuses a state directory that others can change, and leaves its mode alone', async () => {
+    const shared = mkdtempSync(join(folder, 'shared-'));
+    chmodSync(shared, 0o777);
+    const { code, stderr } = await runBridge(['serve', '--upstream', 'imaps://imap.example.com', '--state', shared]);
+    expect(code).toBe(64);
+    expect(stderr).toContain(`others can write to the state directory ${shared}`);
+    expect(statSync(shared).mode & 0o777).toBe(0o777);
+    expect(readdirSync(shared)).toEqual([]);
+  });
+
+  test("does not close a folder that holds somebody's other things", async () => {
+    const mixed = mkdtempSync(join(folder, 'mixed-'));
+    chmodSync(mixed, 0o755);
+    writeFileSync(join(mixed, 'other'), '');
+    const child = runBridge(['serve', '--upstream', 'imaps://imap.example.com', '--listen', '127.0.0.1:0', '--state', mixed]);
+    await until(() => existsAs(join(mixed, 'control.sock')));
+    const { pid } = (await control(mixed, 'status')) as { pid: number };
+    expect(statSync(mixed).mode & 0o777).toBe(0o755);
+    process.kill(pid, 'SIGTERM');
+    expect((await child).code).toBe(0);
+  });
+
+  test('says of a lock that is no lock what it is: exit 1, not "another daemon"', async () => {
+    const state = mkdtempSync(join(folder, 'lock-'));
+    writeFileSync(join(state, 'daemon.lock'), 'garbage '.repeat(1000));
+    const { code, stderr } = await runBridge(['serve', '--upstream', 'imaps://imap.example.com', '--state', state]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/^popbridge: [^\n]*daemon\.lock can't be used as a lock: [^\n]+\n$/);
+  });
+
+  test('goes on where its log can no longer be written, and says so once', async () => {
+    const state = join(folder, 'full');
+    const full = openSync('/dev/full', 'w');
+    const args = ['serve', '--upstream', `imap+insecure://127.0.0.1:${imap.port}`, '--listen', '127.0.0.1:0', '--state', state];
+    const child = runBridge(args, '', {}, full);
+    await until(() => existsAs(join(state, 'control.sock')));
+    const { listeners, pid } = (await control(state, 'status')) as { listeners: { port: number }[]; pid: number };
+    const client = await PopDialogue.connect(listeners[0]?.port ?? 0);
+    await client.login('alice', 'open sesame');
+    expect(await client.command('QUIT')).toBe('+OK bye');
+    process.kill(pid, 'SIGTERM');
+    expect(await child).toMatchObject({ code: 0, stderr: expect.stringMatching(/^popbridge: the log is lost[^\n]*ENOSPC[^\n]*\n$/) });
+    closeSync(full);
+  });
+
+  test('is not held up by who connects to its control socket and asks nothing', async () => {
+    await using bridge = await BridgeProcess.start({ config: config() });
+    const idle = connect(join(bridge.folder, 'state', 'control.sock'));
+    idle.on('error', () => {});
+    await once(idle, 'connect');
+    expect(await bridge.stop('SIGTERM')).toBe(0);
+    idle.destroy();
   });
 
   test('a second daemon on the same state directory exits 75; after the first ended, even by kill -9, another starts', async () => {

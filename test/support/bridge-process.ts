@@ -27,18 +27,20 @@ export interface ProgramResult {
   readonly stderr: string;
 }
 
-/** Runs the program to its end. */
+/** Runs the program to its end. `output` takes its standard output instead of the result. */
 export async function runBridge(
   args: readonly string[],
   input = '',
   variables: Readonly<Record<string, string>> = {},
+  output: number | 'pipe' = 'pipe',
 ): Promise<ProgramResult> {
-  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['pipe', 'pipe', 'pipe'], env: { ...process.env, ...variables } });
+  const env = { ...process.env, ...variables };
+  const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['pipe', output, 'pipe'], env });
   let stdout = '';
   let stderr = '';
-  child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
-  child.stdin.end(input);
+  child.stdout?.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
+  child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  child.stdin?.end(input);
   const [code] = (await once(child, 'close')) as [number | null];
   return { code, stdout, stderr };
 }

@@ -1,10 +1,12 @@
 /** What no transcript can show: clients that vanish, silence, shutdown. */
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
+import { createSecureContext } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { openFakeMaildrop, type FakeTraces } from '../../support/fake-maildrop.ts';
-import { Connection, type ConnectionSummary } from '../../../src/daemon/connection.ts';
+import { Connection } from '../../../src/daemon/connection.ts';
+import type { SessionSummary } from '../../../src/daemon/session-tally.ts';
 
 interface Open {
   readonly connection: Connection;
@@ -13,7 +15,7 @@ interface Open {
   readonly received: () => string;
   /** Waits until the client has that, or the end of everything. */
   readonly until: (text: string) => Promise<void>;
-  readonly ended: Promise<ConnectionSummary>;
+  readonly ended: Promise<SessionSummary>;
   /** How the connection's start went. */
   readonly started: Promise<unknown>;
 }
@@ -38,7 +40,7 @@ describe('a connection', () => {
   });
 
   /** `beforeStart` sees the server's socket before the connection begins. */
-  async function open(beforeStart: (socket: Socket) => void = () => {}): Promise<Open> {
+  async function open(beforeStart: (socket: Socket) => void = () => {}, isImplicitTls = false): Promise<Open> {
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('no port');
     const accepted = once(server, 'connection') as Promise<[Socket]>;
@@ -46,13 +48,13 @@ describe('a connection', () => {
     const [socket] = await accepted;
     socket.on('error', () => socket.destroy());
     const { loggedIn, traces } = openFakeMaildrop({ messages: [MESSAGE, MESSAGE], clock });
-    const ended = Promise.withResolvers<ConnectionSummary>();
+    const ended = Promise.withResolvers<SessionSummary>();
     const connection = new Connection({
       socket,
       clock,
       policy: { offersTls: false, allowsCleartextLogin: true, loginDelaySeconds: undefined, implementation: 'popbridge-test' },
-      secureContext: () => undefined,
-      isImplicitTls: false,
+      secureContext: () => createSecureContext(),
+      isImplicitTls,
       timeouts: { loginMs: 60_000, idleMs: 600_000, writeMs: 120_000 },
       logIn: () => Promise.resolve(loggedIn),
       log: { error: () => {}, tlsFailed: () => {}, end: ended.resolve },
@@ -93,8 +95,6 @@ describe('a connection', () => {
     return opened;
   }
 
-  // Known fault: start() rejects with ClientGone, nobody handles it, and an unhandled rejection ends the process.
-  // When it is mended this test says so: make it an ordinary one then.
   test('whose client left before the greeting ends quietly: no rejection that would stop the daemon', async () => {
     const { started, ended } = await open((socket) => socket.destroy());
     expect(await started).toBeUndefined();
@@ -123,6 +123,19 @@ describe('a connection', () => {
     expect([received(), traces.removed, traces.releases]).toEqual([before, [], 1]);
   });
 
+  test('whose octets never become a command is as silent as one that sends none', async () => {
+    const { connection, client, traces, ended } = await openLoggedIn();
+    for (let minute = 0; minute < 2; minute += 1) {
+      await clock.advance(60_000);
+      client.write('N');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(connection.isStale).toBe(true);
+    await clock.advance(480_000);
+    expect((await ended).outcome).toBe('idle');
+    expect(traces.releases).toBe(1);
+  });
+
   test('may be taken over once it is silent for two minutes, and then deletes nothing', async () => {
     const { connection, client, until, traces, ended } = await openLoggedIn();
     client.write('DELE 1\r\n');
@@ -146,6 +159,17 @@ describe('a connection', () => {
     expect((await ended).outcome).toBe('shutdown');
     expect(received()).toMatch(/\r\n-ERR \[SYS\/TEMP\] shutting down\r\n$/);
     expect([traces.removed, traces.releases]).toEqual([[], 1]);
+  });
+
+  test('on a TLS port is cut by a shutdown in the midst of its handshake, and makes room where room is needed', async () => {
+    const shutDown = await open(undefined, true);
+    expect(shutDown.connection.isIdleBeforeLogin).toBe(true);
+    shutDown.connection.shutdown();
+    expect((await shutDown.ended).outcome).toBe('shutdown');
+    const displaced = await open(undefined, true);
+    displaced.connection.displace();
+    expect((await displaced.ended).outcome).toBe('displaced');
+    expect([shutDown.received(), displaced.received()]).toEqual(['', '']);
   });
 
   test('that is lost deletes nothing and gives back the lock', async () => {

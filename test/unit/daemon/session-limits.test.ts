@@ -31,6 +31,17 @@ describe('the session limits', () => {
     expect(() => counter.logIn('alice')).toThrow(expect.objectContaining({ code: 'SESSION_LIMIT' }));
   });
 
+  test('at the limit of sessions another one is let in where room can be made', () => {
+    let idle = 1;
+    const counter = new SessionCounter(
+      () => LIMITS,
+      () => (idle -= 1) >= 0,
+    );
+    for (const address of ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4']) counter.connect(address);
+    expect(() => counter.connect('192.0.2.4')).toThrow(/limits\.sessions is reached/);
+    expect(() => counter.connect('192.0.2.5')).toThrow(/limits\.sessions is reached/);
+  });
+
   test('a refused connection takes nothing', () => {
     const counter = new SessionCounter(() => ({ ...LIMITS, sessionsPerAddress: 1 }));
     counter.connect('192.0.2.1');

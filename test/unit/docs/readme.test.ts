@@ -125,8 +125,8 @@ describe('what a user may see', () => {
   });
 
   test('every outcome of a session is documented', () => {
-    const outcomes = all(read('src/daemon/connection.ts'), /#outcome = '([^']+)'/g);
-    expect(outcomes).toContain('taken over');
+    const outcomes = all(read('src/daemon/connection.ts'), /(?:\.outcome = |#cut\((?:isLoggedIn \? )?)'([^']+)'/g);
+    expect(outcomes).toEqual(expect.arrayContaining(['taken over', 'shutdown', 'idle']));
     expect(outcomes.filter((outcome) => !readme.includes(`\`${outcome}\``))).toEqual([]);
   });
 
