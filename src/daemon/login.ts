@@ -190,6 +190,7 @@ function sessionEvents(log: Log, service: UpstreamService, user: string): Sessio
     deleteFailed: (fields) => log.warn('delete-failed', { ...who, ...fields }),
     seenFailed: (error) => log.warn('seen-failed', { ...who, error }),
     saveFailed: (error) => log.error('save-failed', { ...who, error }),
+    mapRebuilt: (error) => log.warn('map-rebuilt', { ...who, error }),
     onlyFlagged: (count) => log.warn('only-flagged', { ...who, count, reason: 'the server has neither MOVE nor UIDPLUS for this' }),
   };
 }

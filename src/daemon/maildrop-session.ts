@@ -20,6 +20,8 @@ export interface SessionEvents {
   /** What was learned in the session is not on disk; no mail and no unique-id depends on it. */
   saveFailed(error: BridgeError): void;
   onlyFlagged(count: number): void;
+  /** The UID map on disk made no sense and was made anew. */
+  mapRebuilt(error: BridgeError): void;
 }
 
 export interface OpenConnection {
@@ -132,7 +134,8 @@ export class MaildropSession {
     const mailbox = await this.#aliveMailbox(uids, signal).catch((error: unknown) => toBridgeError(error));
     if (mailbox instanceof Error) return this.#nothingRemoved(uids.length, mailbox);
     const entry = { path: key.path, uidValidity: mailbox.uidValidity, uids, ...policy, stage: 'planned' };
-    const id = await store.addEntry(key.maildrop, entry);
+    const id = await store.addEntry(key.maildrop, entry).catch((error: unknown) => toBridgeError(error));
+    if (id instanceof Error) return this.#nothingRemoved(uids.length, id);
     try {
       const result = await mailbox.remove({ uids, policy, stage: 'planned', onStage: (stage) => store.setStage(id, stage) }, signal);
       await store.removeEntry(id);

@@ -3,7 +3,7 @@
  * and only when that is on disk makes the snapshot that the client will see.
  */
 import { createHash } from 'node:crypto';
-import { toBridgeError, UpstreamError, type UpstreamFailureKind } from '../errors.ts';
+import { StoreError, toBridgeError, UpstreamError, type UpstreamFailureKind } from '../errors.ts';
 import { Maildrop } from '../maildrop/maildrop.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { knownMessage, reconcile, type UidMap } from '../maildrop/uid-map.ts';
@@ -31,13 +31,24 @@ export interface OpenRequest {
 export async function openMaildrop(request: OpenRequest, signal: AbortSignal): Promise<OpenedMailbox> {
   const { key, store, mailbox } = request;
   const pending = await finishPromised(request, signal);
-  const stored = await store.loadMap(key);
+  const stored = await loadedMap(request);
   const known = stored?.uidValidity === mailbox.uidValidity ? stored : undefined;
   const listing = await mailbox.list((uid) => known !== undefined && knownMessage(known, uid) !== undefined, signal);
   const map = reconcile(stored, listing);
   await store.saveMap(key, stored, map);
   const shown = listing.uids.filter((uid) => !listing.deleted.has(uid) && !pending.has(uid));
   return { maildrop: snapshot(request, map, shown), map, digest: digestOf(mailbox, shown) };
+}
+
+/** The stored map. One that makes no sense is made anew: unique-ids follow from UIDVALIDITY and UID, so only learned sizes are lost. */
+async function loadedMap({ key, store, events }: OpenRequest): Promise<UidMap | undefined> {
+  try {
+    return await store.loadMap(key);
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== 'STORE_CORRUPT') throw error;
+    events.mapRebuilt(error);
+    return undefined;
+  }
 }
 
 /** The octets that name a mailbox in unique-ids: the first 32 bits of the SHA-256 of its path. */

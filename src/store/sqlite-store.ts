@@ -50,8 +50,7 @@ export class SqliteStore implements Store {
       if (mailbox === undefined || !isUidValidity(mailbox.uidValidity)) return undefined;
       const segments = new Map<number, Segment>();
       for (const row of this.#prepare('SELECT number, formula, rows FROM segment WHERE mailbox = ?').all(mailbox.id)) {
-        if (!(row['rows'] instanceof Uint8Array)) throw new StoreError('STORE_CORRUPT', 'a segment of the UID map is no blob');
-        segments.set(Number(row['number']), decodeSegment(row['rows'], String(row['formula'])));
+        segments.set(Number(row['number']), storedSegment(row['rows'], String(row['formula'])));
       }
       const map = { uidValidity: mailbox.uidValidity, segments };
       this.#maps.set(cacheKey(key), map);
@@ -63,6 +62,7 @@ export class SqliteStore implements Store {
     if (previous === next) return;
     this.#transaction(() => {
       const mailbox = this.#mailboxId(key, next);
+      if (previous === undefined) this.#prepare('DELETE FROM segment WHERE mailbox = ?').run(mailbox);
       const put = this.#prepare('INSERT OR REPLACE INTO segment (mailbox, number, formula, rows) VALUES (?, ?, ?, ?)');
       const drop = this.#prepare('DELETE FROM segment WHERE mailbox = ? AND number = ?');
       for (const [number, segment] of next.segments) {
@@ -173,6 +173,15 @@ function migrate(database: DatabaseSync): void {
   MIGRATIONS.slice(version).forEach((sql, index) => {
     database.exec(`BEGIN IMMEDIATE; ${sql} PRAGMA user_version = ${version + index + 1}; COMMIT;`);
   });
+}
+
+function storedSegment(rows: SQLOutputValue | undefined, formula: string): Segment {
+  if (!(rows instanceof Uint8Array)) throw new StoreError('STORE_CORRUPT', 'a segment of the UID map is no blob');
+  try {
+    return decodeSegment(rows, formula);
+  } catch (error) {
+    throw new StoreError('STORE_CORRUPT', error instanceof Error ? error.message : String(error), { cause: error });
+  }
 }
 
 function journalEntry(row: Record<string, SQLOutputValue>): JournalEntry {

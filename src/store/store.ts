@@ -29,9 +29,9 @@ export interface JournalEntry {
 }
 
 export interface Store extends AsyncDisposable {
-  /** The map of a mailbox, or undefined when there is none. */
+  /** The map of a mailbox, or undefined when there is none. Rejects with STORE_CORRUPT where it makes no sense. */
   loadMap(key: MailboxKey): Promise<UidMap | undefined>;
-  /** Saves `next`, writing only the segments that are not the same objects as in `previous`, which must be what is stored. */
+  /** Saves `next`, writing only the segments that are not the same objects as in `previous`, which must be what is stored; without one all of it. */
   saveMap(key: MailboxKey, previous: UidMap | undefined, next: UidMap): Promise<void>;
   /** Open journal entries of a maildrop, oldest first. */
   openEntries(key: MaildropKey): Promise<JournalEntry[]>;

@@ -4,7 +4,7 @@
  */
 import { UpstreamError } from '../errors.ts';
 import { isPersonal, isTopLevel } from '../imap/namespaces.ts';
-import { MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
+import { MESSAGES_PER_COMMAND, uidBatches, type UidBatch } from '../imap/uid-set.ts';
 import { isUid, type Uid, type UidValidity } from '../maildrop/numbers.ts';
 import { fetchHeader, fetchWhole } from './imapflow-fetch.ts';
 import { commandFailure } from './imapflow-failure.ts';
@@ -94,8 +94,15 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
     return this.#agreed(signal, () => this.#flow.messageMove(set, target, { uid: true }));
   }
 
-  copy(set: string, target: string, signal: AbortSignal): Promise<boolean> {
-    return this.#agreed(signal, () => this.#flow.messageCopy(set, target, { uid: true }));
+  async copy({ set, uids }: UidBatch, target: string, signal: AbortSignal): Promise<readonly Uid[] | undefined> {
+    let copied: ReadonlyMap<number, number> | undefined;
+    const hasAgreed = await this.#agreed(signal, async () => {
+      const answer = await this.#flow.messageCopy(set, target, { uid: true });
+      copied = answer === false ? undefined : answer?.uidMap;
+      return answer;
+    });
+    if (!hasAgreed) return undefined;
+    return uids.filter((uid) => copied?.has(uid) ?? true);
   }
 
   /** STORE \Deleted and UID EXPUNGE. Never without UIDPLUS: imapflow would send a bare EXPUNGE. */

@@ -3,7 +3,7 @@
  * \Deleted mail along). The server's word is not enough: what is still there afterwards is looked up.
  */
 import { UpstreamError, type UpstreamFailureKind } from '../errors.ts';
-import { MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
+import { MESSAGES_PER_COMMAND, uidBatches, type UidBatch } from '../imap/uid-set.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import type { DeletePolicy, Removal, RemovalResult } from './upstream.ts';
 
@@ -13,7 +13,8 @@ export interface RemovalCommands {
   readonly canExpungeByUid: boolean;
   existing(uids: readonly Uid[], onlyUndeleted: boolean, signal: AbortSignal): Promise<Uid[]>;
   move(set: string, target: string, signal: AbortSignal): Promise<boolean>;
-  copy(set: string, target: string, signal: AbortSignal): Promise<boolean>;
+  /** Those that were copied, by the server's own account (COPYUID) where it gives one; undefined where it refused. */
+  copy(batch: UidBatch, target: string, signal: AbortSignal): Promise<readonly Uid[] | undefined>;
   flagAndExpunge(set: string, signal: AbortSignal): Promise<boolean>;
   flagDeleted(set: string, signal: AbortSignal): Promise<boolean>;
   unflagDeleted(set: string, signal: AbortSignal): Promise<boolean>;
@@ -36,10 +37,15 @@ export function removalMethod(
 }
 
 export async function removeMessages(commands: RemovalCommands, removal: Removal, signal: AbortSignal): Promise<RemovalResult> {
-  const method = removalMethod(removal.policy, commands);
+  const method = removal.stage === 'copied' ? methodAfterCopy(commands) : removalMethod(removal.policy, commands);
   const problem = await carryOut(commands, removal, method, signal);
   const remaining = await commands.existing(removal.uids, method === 'flag', signal);
   return { remaining, problem, onlyFlagged: method === 'flag' && removal.policy.action !== 'flag' };
+}
+
+/** Messages that lie in the target already must not come there again, whatever the server has learned meanwhile. */
+function methodAfterCopy({ canExpungeByUid }: RemovalCommands): RemovalMethod {
+  return canExpungeByUid ? 'expunge' : 'flag';
 }
 
 /** Gives the first refusal, and stops there. A throw means that the outcome is unknown. */
@@ -65,17 +71,25 @@ async function carryOut(
   }
 }
 
-/** COPY can't be repeated without making duplicates: its stages go to the journal. */
+/** COPY can't be repeated without making duplicates: its stages go to the journal. What was not copied is not expunged. */
 async function copyAndExpunge(commands: RemovalCommands, removal: Removal, signal: AbortSignal): Promise<UpstreamError | undefined> {
-  if (removal.stage !== 'copied') {
-    const target = await destination(commands, removal.policy, signal);
-    if (target instanceof UpstreamError) return target;
-    await removal.onStage('copying');
-    const refused = await each(commands, removal.uids, `COPY to ${target} was refused`, (set) => commands.copy(set, target, signal));
-    if (refused !== undefined) return refused;
-    await removal.onStage('copied');
+  const target = await destination(commands, removal.policy, signal);
+  if (target instanceof UpstreamError) return target;
+  await removal.onStage('copying');
+  let copied: Uid[] = [];
+  let refused: UpstreamError | undefined;
+  for (const batch of uidBatches(removal.uids, MESSAGES_PER_COMMAND)) {
+    const done = await commands.copy(batch, target, signal);
+    if (done === undefined) {
+      refused = commands.refusal(`COPY to ${target} was refused`);
+      break;
+    }
+    copied = copied.concat(done);
   }
-  return expunge(commands, removal.uids, signal);
+  // Only of all of them may the journal say so: at the next login they would be expunged without another look.
+  if (copied.length === removal.uids.length) await removal.onStage('copied');
+  const notExpunged = await expunge(commands, copied, signal);
+  return refused ?? notExpunged;
 }
 
 /** What could not be expunged must not stay flagged: it would be hidden here and lie in wait for somebody's EXPUNGE. */

@@ -3,6 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { bridgeConfig, type BridgeConfigText } from '../support/bridge-config.ts';
 import { BridgeProcess } from '../support/bridge-process.ts';
@@ -455,6 +456,39 @@ describe('QUIT with deletions', () => {
     expect(await (await session(bridge)).multi('UIDL')).toHaveLength(3);
     expect(subjects(imap)).toEqual(['1', '2', '3']);
     expect((await bridge.event('delete-failed', 2))['outcome']).toBe('abandoned');
+  });
+});
+
+describe('state on disk that fails', () => {
+  const sqlite = (bridge: BridgeProcess): DatabaseSync => new DatabaseSync(join(bridge.folder, 'state', 'popbridge.sqlite'));
+
+  test('a UID map that makes no sense is made anew, with the same unique-ids', async () => {
+    const { bridge, imap } = await site();
+    const client = await session(bridge);
+    const uniqueIds = await client.multi('UIDL');
+    await client.command('QUIT');
+    await bridge.event('session-end');
+    await bridge.stop();
+    const database = sqlite(bridge);
+    database.exec("UPDATE segment SET rows = x'ff'");
+    database.close();
+    const again = await BridgeProcess.start({ folder: bridge.folder, config: bridgeConfig({ imapPort: imap.port }) });
+    open.push(again);
+    expect(await (await session(again)).multi('UIDL')).toEqual(uniqueIds);
+    expect(again.events('map-rebuilt')).toHaveLength(1);
+  });
+
+  test('a journal that cannot be written at QUIT leaves every message where it is, and says so', async () => {
+    const { bridge, imap } = await site();
+    const client = await session(bridge);
+    await client.command('DELE 1');
+    const database = sqlite(bridge);
+    database.exec("CREATE TRIGGER full BEFORE INSERT ON journal BEGIN SELECT RAISE(ABORT, 'disk full'); END");
+    expect(await client.command('QUIT')).toBe('-ERR [SYS/TEMP] 1 of 1 messages not deleted');
+    database.exec('DROP TRIGGER full');
+    database.close();
+    expect(subjects(imap)).toEqual(['1', '2', '3']);
+    expect(await (await session(bridge)).multi('UIDL')).toHaveLength(3);
   });
 });
 

@@ -103,7 +103,7 @@ export function openFakeMaildrop(options: FakeMaildropOptions): { readonly logge
     reconnect: () => Promise.resolve(connection),
     checkPause: () => {},
     notePause: () => {},
-    events: { deleteFailed: () => {}, seenFailed: () => {}, saveFailed: () => {}, onlyFlagged: () => {} },
+    events: { deleteFailed: () => {}, seenFailed: () => {}, saveFailed: () => {}, mapRebuilt: () => {}, onlyFlagged: () => {} },
     release: () => {
       traces.releases += 1;
     },

@@ -77,6 +77,24 @@ describe('the store', () => {
     expect(map?.segments.size).toBe(1);
   });
 
+  test('says of a segment that makes no sense that it does not, and saves over it', async () => {
+    {
+      await using store = SqliteStore.open(path);
+      await store.saveMap(key('alice'), undefined, mapOf([1, 2, 3000]));
+    }
+    const database = new DatabaseSync(path);
+    database.exec("UPDATE segment SET rows = x'0105' WHERE number = 2");
+    database.close();
+    const fresh = mapOf([1]);
+    {
+      await using store = SqliteStore.open(path);
+      await expect(store.loadMap(key('alice'))).rejects.toMatchObject({ code: 'STORE_CORRUPT' });
+      await store.saveMap(key('alice'), undefined, fresh);
+    }
+    await using store = SqliteStore.open(path);
+    expect(await store.loadMap(key('alice'))).toEqual(fresh);
+  });
+
   test('keeps the journal until an entry is done, oldest first, across a restart', async () => {
     const entry = { path: 'INBOX', uidValidity: uidValidity(7), uids: uids(3, 9), action: 'trash', folder: undefined, stage: 'planned' };
     let first: number;

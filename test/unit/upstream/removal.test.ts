@@ -1,0 +1,137 @@
+/** What no single fault of a server shows: removals in several batches, and those taken up again. */
+import { describe, expect, test } from 'vitest';
+import { UpstreamError } from '../../../src/errors.ts';
+import type { Uid } from '../../../src/maildrop/numbers.ts';
+import { removeMessages, type RemovalCommands } from '../../../src/upstream/removal.ts';
+import type { RemovalResult, RemovalStage } from '../../../src/upstream/upstream.ts';
+import { uids } from '../../support/fake-maildrop.ts';
+
+const { signal } = new AbortController();
+
+/** A mailbox of messages 1 … n, and a Trash; `refuses` sees each command and may refuse it. */
+class FakeServer implements RemovalCommands {
+  canMove = false;
+  canExpungeByUid = true;
+  readonly trash: Uid[] = [];
+  readonly stages: RemovalStage[] = [];
+  readonly flagged = new Set<Uid>();
+  inbox: Uid[];
+  /** UIDs that COPY leaves out, though it says OK. */
+  forgets: readonly Uid[] = [];
+  refuses: (command: string, count: number) => boolean = () => false;
+  readonly #counts = new Map<string, number>();
+
+  constructor(messages: number) {
+    this.inbox = uids(...Array.from({ length: messages }, (_, index) => index + 1));
+  }
+
+  existing(wanted: readonly Uid[], onlyUndeleted: boolean): Promise<Uid[]> {
+    const set = new Set(wanted);
+    return Promise.resolve(this.inbox.filter((uid) => set.has(uid) && !(onlyUndeleted && this.flagged.has(uid))));
+  }
+
+  move(set: string): Promise<boolean> {
+    return this.#run('MOVE', () => {
+      this.trash.push(...this.#named(set));
+      this.inbox = this.inbox.filter((uid) => !this.trash.includes(uid));
+    });
+  }
+
+  async copy({ uids: batch }: { readonly uids: readonly Uid[] }): Promise<readonly Uid[] | undefined> {
+    const copied = batch.filter((uid) => !this.forgets.includes(uid));
+    const agreed = await this.#run('COPY', () => this.trash.push(...copied));
+    return agreed ? copied : undefined;
+  }
+
+  flagAndExpunge(set: string): Promise<boolean> {
+    return this.#run('EXPUNGE', () => {
+      const gone = new Set(this.#named(set));
+      this.inbox = this.inbox.filter((uid) => !gone.has(uid));
+    });
+  }
+
+  flagDeleted(set: string): Promise<boolean> {
+    return this.#run('FLAG', () => this.#named(set).forEach((uid) => this.flagged.add(uid)));
+  }
+
+  unflagDeleted(set: string): Promise<boolean> {
+    return this.#run('UNFLAG', () => this.#named(set).forEach((uid) => this.flagged.delete(uid)));
+  }
+
+  destination(): Promise<string> {
+    return Promise.resolve('Trash');
+  }
+
+  refusal(what: string): UpstreamError {
+    return new UpstreamError('refused', what);
+  }
+
+  remove(removed: readonly Uid[], stage: RemovalStage = 'planned'): Promise<RemovalResult> {
+    const policy = { action: 'trash', folder: undefined } as const;
+    const onStage = (next: RemovalStage): Promise<void> => {
+      this.stages.push(next);
+      return Promise.resolve();
+    };
+    return removeMessages(this, { uids: removed, policy, stage, onStage }, signal);
+  }
+
+  #run(command: string, effect: () => unknown): Promise<boolean> {
+    const count = (this.#counts.get(command) ?? 0) + 1;
+    this.#counts.set(command, count);
+    if (this.refuses(command, count)) return Promise.resolve(false);
+    effect();
+    return Promise.resolve(true);
+  }
+
+  #named(set: string): Uid[] {
+    const ranges = set.split(',').map((range) => range.split(':').map(Number));
+    return this.inbox.filter((uid) => ranges.some(([first = 0, last = first]) => uid >= first && uid <= last));
+  }
+}
+
+describe('a removal by COPY and UID EXPUNGE', () => {
+  test('of several batches copies and expunges each message once', async () => {
+    const server = new FakeServer(2500);
+    expect(await server.remove(server.inbox)).toMatchObject({ remaining: [], problem: undefined });
+    expect([server.inbox.length, server.trash.length, new Set(server.trash).size]).toEqual([0, 2500, 2500]);
+    expect(server.stages).toEqual(['copying', 'copied']);
+  });
+
+  test('refused in its second batch expunges the first, which lies in Trash, and nothing else', async () => {
+    const server = new FakeServer(2500);
+    server.refuses = (command, count) => command === 'COPY' && count === 2;
+    const { remaining, problem } = await server.remove(server.inbox);
+    expect([remaining.length, server.inbox.length, server.trash.length]).toEqual([1500, 1500, 1000]);
+    expect(problem?.message).toBe('COPY to Trash was refused');
+    expect(server.stages).toEqual(['copying']);
+    expect(server.trash.filter((uid) => server.inbox.includes(uid))).toEqual([]);
+  });
+
+  test('expunges only what the server says it copied', async () => {
+    const server = new FakeServer(3);
+    server.forgets = uids(2);
+    expect((await server.remove(server.inbox)).remaining).toEqual([2]);
+    expect([server.inbox, server.trash]).toEqual([[2], [1, 3]]);
+    expect(server.stages).toEqual(['copying']);
+  });
+
+  test('taken up again after all was copied never copies or moves again, whatever the server has learned meanwhile', async () => {
+    for (const abilities of [{ canMove: true }, { canMove: true, canExpungeByUid: false }, {}]) {
+      const server = Object.assign(new FakeServer(2), abilities);
+      expect((await server.remove(server.inbox, 'copied')).remaining).toEqual([]);
+      expect(server.trash).toEqual([]);
+    }
+  });
+
+  test('does not leave \\Deleted on what could not be expunged', async () => {
+    const server = new FakeServer(2);
+    server.flagged.add(server.inbox[0] ?? fail());
+    server.refuses = (command) => command === 'EXPUNGE';
+    expect((await server.remove(server.inbox, 'copied')).remaining).toEqual([1, 2]);
+    expect(server.flagged.size).toBe(0);
+  });
+});
+
+function fail(): never {
+  throw new Error('no such message');
+}
