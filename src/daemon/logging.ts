@@ -127,5 +127,10 @@ function prettyLine(line: string): string {
 }
 
 function quoted(value: string): string {
-  return /^[\x21\x23-\x5b\x5d-\x7e]+$/.test(value) ? value : JSON.stringify(value);
+  if (/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(value)) return value;
+  // JSON leaves alone what acts on some terminals: C1 controls, and marks that turn the direction of writing.
+  return JSON.stringify(value).replace(
+    /[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
+    (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

@@ -1,6 +1,7 @@
 /** imapflow's errors as ours. Its `authenticationFailed` is not to be trusted: it is true for an overloaded server too. */
 import { CredentialsError, UpstreamError, type BridgeError } from '../errors.ts';
 import { classifyConnectionFailure, classifyLoginRefusal, classifyRefusal, type ServerRefusal } from '../imap/upstream-failure.ts';
+import type { UpstreamLogin } from './upstream.ts';
 
 /** What imapflow puts on its errors; nothing of it is certain. */
 interface ImapflowErrorFields {
@@ -16,11 +17,13 @@ interface ImapflowErrorFields {
   readonly throttleReset?: unknown;
 }
 
+const STRUCK_OUT = '[secret]';
+
 /** Longest piece of upstream text kept for the log. */
 const MAX_TEXT = 300;
 
-/** A failure of connecting or logging in. */
-export function loginFailure(error: unknown): BridgeError {
+/** A failure of connecting or logging in. A server may repeat what it was sent: the login's secrets are struck out first. */
+export function loginFailure(error: unknown, login: UpstreamLogin): BridgeError {
   const fields = fieldsOf(error);
   const refusal = refusalOf(fields);
   if (fields.tlsFailed === true) return tlsFailure(error, fields);
@@ -30,8 +33,17 @@ export function loginFailure(error: unknown): BridgeError {
     return connectionFailure(error, fields);
   }
   const { kind, retryAfterMs } = classifyLoginRefusal(refusal);
-  if (kind === 'credentials') return new CredentialsError('AUTH_REFUSED', describe(error, refusal), { cause: error });
-  return new UpstreamError(kind, describe(error, refusal), { cause: error, retryAfterMs });
+  const text = describe(error, { ...refusal, text: withoutSecrets(refusal.text, login) });
+  if (kind === 'credentials') return new CredentialsError('AUTH_REFUSED', text, { cause: error });
+  return new UpstreamError(kind, text, { cause: error, retryAfterMs });
+}
+
+/** Every form in which the password went over the line (RFC 3501 section 6.2.3, RFC 4616), and the one a person would write. */
+function withoutSecrets(text: string, { user, password }: UpstreamLogin): string {
+  const base64 = (value: string): string => Buffer.from(value).toString('base64');
+  const quoted = password.replace(/["\\]/g, '\\$&');
+  const forms = [base64(`\0${user}\0${password}`), base64(password), quoted, password];
+  return forms.reduce((left, form) => (form === '' ? left : left.replaceAll(form, STRUCK_OUT)), text);
 }
 
 /** STARTTLS was not to be had, or the handshake failed: only a bad certificate is something an administrator must mend. */

@@ -26,7 +26,7 @@ export class ImapflowUpstream implements Upstream {
       await withDeadline(deadline, () => client.flow.connect());
     } catch (error) {
       client.destroy();
-      throw throttled(client, error) ?? loginFailure(error);
+      throw throttled(client, error) ?? loginFailure(error, login);
     }
     if (client.wasPreauthenticated) {
       // We would be served somebody's mail, and nobody proved whose.

@@ -65,9 +65,9 @@ describe('the log', () => {
 
   test('on a terminal is plainer, and control characters can not act there', () => {
     const { log, lines } = setup({ pretty: true });
-    log.info('login-failed', { user: 'al\u001b[2Jice\nfake line', count: 2 });
+    log.info('login-failed', { user: 'al\u001b[2Jice\nfake line\u009b2J\u202e', count: 2 });
     expect(lines).toHaveLength(1);
-    expect(lines[0]).toMatch(/^\d\d:\d\d:\d\d info {2}login-failed user="al\\u001b\[2Jice\\nfake line" count=2\n$/);
+    expect(lines[0]).toMatch(/^\d\d:\d\d:\d\d info {2}login-failed user="al\\u001b\[2Jice\\nfake line\\u009b2J\\u202e" count=2\n$/);
   });
 
   test('follows a reload', () => {
