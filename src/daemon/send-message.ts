@@ -33,7 +33,7 @@ export async function sendMessage(request: SendRequest): Promise<number> {
   const normaliser = new LineEndNormaliser();
   const cutter = lines === undefined ? undefined : new TopCutter(lines);
   const outlet = new Outlet(request);
-  for await (const chunk of request.source(partFor(lines))) {
+  for await (const chunk of request.source(partFor(lines, request.entry.octets))) {
     const normalised = normaliser.transform(chunk);
     await outlet.pass(cutter === undefined ? normalised : cutter.transform(normalised));
     if (cutter?.isDone === true) break;
@@ -84,7 +84,8 @@ class Outlet {
   }
 }
 
-function partFor(lines: number | undefined): MessagePart {
-  if (lines === undefined) return 'whole';
+/** More lines than the message has octets are all of it: fetchmail asks so, to read without RETR. */
+function partFor(lines: number | undefined, octets: number): MessagePart {
+  if (lines === undefined || lines >= octets) return 'whole';
   return lines === 0 ? 'header' : 'beginning';
 }

@@ -591,6 +591,22 @@ describe('a listing', () => {
   });
 });
 
+describe('TOP', () => {
+  test('asks for no more than it needs: the header, a beginning, or with more lines than there are octets the whole', async () => {
+    const { bridge, imap } = await site();
+    const client = await session(bridge);
+    const asked = async (command: string): Promise<string> => {
+      const before = imap.commands.length;
+      await client.multi(command);
+      return imap.commands.slice(before).join(' | ');
+    };
+    expect(await asked('TOP 1 0')).toMatch(/^UID FETCH 1 \(UID BODY\.PEEK\[HEADER\]\)$/);
+    expect(await asked('TOP 1 5')).toMatch(/^UID FETCH 1 \(UID BODY\.PEEK\[\]<0\.65536>\)$/);
+    expect(await asked('TOP 1 99999999')).toMatch(/^UID FETCH 1 \(UID BODY\.PEEK\[\]\)$/);
+    expect(imap.mailbox('INBOX').messages[0]?.flags).toEqual([]);
+  });
+});
+
 describe('a client that closes within RETR', () => {
   test('leaves no session behind', async () => {
     const { bridge, imap } = await site({ messages: 0 });
