@@ -28,7 +28,7 @@ const BY_CODE: Readonly<Record<string, Kind>> = {
   LIMIT: 'refused',
   SERVERBUG: 'refused',
   CLIENTBUG: 'refused',
-  OVERQUOTA: 'throttled',
+  OVERQUOTA: 'refused',
   THROTTLED: 'throttled',
   PRIVACYREQUIRED: 'forbidden',
   CONTACTADMIN: 'forbidden',
@@ -71,7 +71,9 @@ export function classifyRefusal(refusal: ServerRefusal): { readonly kind: Upstre
 
 function classify(refusal: ServerRefusal): ClassifiedFailure | undefined {
   const code = refusal.code?.toUpperCase().split(' ')[0] ?? '';
-  const kind = BY_CODE[code] ?? BY_TEXT.find(([pattern]) => pattern.test(refusal.text))?.[1];
+  const byText = BY_TEXT.find(([pattern]) => pattern.test(refusal.text))?.[1];
+  // A full mailbox, to most servers; Gmail says so of bandwidth too (RFC 5530 section 3).
+  const kind = code === 'OVERQUOTA' && byText === 'throttled' ? byText : (BY_CODE[code] ?? byText);
   if (kind === undefined) return undefined;
   const retryAfterMs = kind === 'throttled' ? backoffMs(refusal.text) : undefined;
   return retryAfterMs === undefined ? { kind } : { kind, retryAfterMs };

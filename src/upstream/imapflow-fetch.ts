@@ -7,6 +7,7 @@ import { UpstreamError } from '../errors.ts';
 import type { OperationRunner } from './imapflow-upstream.ts';
 import type { FetchRequest } from './upstream.ts';
 
+const LF = 0x0a;
 const MIB = 1024 * 1024;
 /** Up to this size a message comes in one piece. */
 const WHOLE_OCTETS = MIB;
@@ -19,6 +20,8 @@ const SLICE_OCTETS = MIB / 16;
 /** What a FETCH brought: `undefined` where the server sent no row, a row without the section, or NIL for it. */
 type Octets = Buffer | undefined;
 
+const NOTHING = Buffer.alloc(0);
+
 /** A window of a message; `isMarked`: the server told where it begins (`BODY[]<0>`), as RFC 3501 section 7.4.2 demands. */
 interface Answer {
   readonly octets: Octets;
@@ -30,15 +33,16 @@ interface Span {
   readonly maxLength: number;
 }
 
-/** The header, or where the server gives none for it, the beginning of the message: the caller cuts either. */
+/** The header, or where the server gives no whole line for it, the beginning of the message: the caller cuts either. */
 export async function* fetchHeader(
   runner: OperationRunner,
   request: FetchRequest,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, void> {
   const { octets } = await row(runner, request, signal, { headers: true }, 'headers');
-  if (octets === undefined || octets.length === 0) yield* windows(runner, { ...request, part: 'beginning' }, signal);
-  else yield* slices(octets);
+  // Courier cuts a header without a blank line between CR and LF.
+  if (octets?.at(-1) === LF) yield* slices(octets);
+  else yield* windows(runner, { ...request, part: 'beginning' }, signal);
 }
 
 export async function* fetchWhole(
@@ -59,13 +63,14 @@ async function* windows(runner: OperationRunner, request: FetchRequest, signal: 
   const readsAhead = request.part === 'whole';
   let length = readsAhead ? WINDOW_OCTETS : FIRST_WINDOW_OCTETS;
   let offset = 0;
-  let isShort = false;
+  let before: Buffer | undefined;
   let pending = window(runner, request, signal, { start: 0, maxLength: length });
   for (;;) {
     const answer = await pending;
-    const octets: Buffer = offset === 0 ? beginning(answer.octets, request) : continuation(answer, { offset, length, isShort }, request);
+    const octets: Buffer =
+      offset === 0 ? beginning(answer.octets, request) : continuation(answer, { offset, length, short: before }, request);
     offset += octets.length;
-    isShort = octets.length < length;
+    before = octets.length < length ? octets : undefined;
     if (isLast(octets.length, length, offset, request.octets)) {
       yield* slices(octets);
       return;
@@ -97,19 +102,25 @@ function beginning(octets: Octets, request: FetchRequest): Buffer {
 }
 
 /**
- * Further octets. Only an empty string is the server's word that there are no more; where RFC822.SIZE promised more, only after
- * a window it did not fill. Nothing at all is its word only where no more was promised. Octets that may just as well be the whole message once again are not taken for its continuation.
+ * Further octets; none at the end. Only an empty string is the server's word that there are no more, or nothing at all where no
+ * more was promised; where RFC822.SIZE promised more, only after a window that the server did not fill. A server that ignores
+ * partial FETCH gives the whole message once again: that is the end too, not its continuation.
  */
 function continuation(
-  { octets, isMarked }: Answer,
-  before: { readonly offset: number; readonly length: number; readonly isShort: boolean },
+  { octets = NOTHING, isMarked }: Answer,
+  before: { readonly offset: number; readonly length: number; readonly short: Buffer | undefined },
   request: FetchRequest,
 ): Buffer {
-  if (octets === undefined && before.offset === request.octets) return Buffer.alloc(0);
-  const isMissing = octets?.length === 0 && before.offset < request.octets && !before.isShort;
-  if (octets === undefined || isMissing) throw unreadable(request);
-  const isDoubtful = octets.length > before.length || (octets.length > 0 && before.isShort && !isMarked);
-  if (isDoubtful) throw new UpstreamError('protocol', 'the server does not answer a partial FETCH with the part asked for');
+  const { offset, length, short } = before;
+  if (octets.length === 0) {
+    if (offset < request.octets && short === undefined) throw unreadable(request);
+    if (octets === NOTHING && offset > request.octets && short === undefined) throw unreadable(request);
+    return NOTHING;
+  }
+  if (short?.length === offset && octets.equals(short)) return NOTHING;
+  if (octets.length > length || (short !== undefined && !isMarked)) {
+    throw new UpstreamError('protocol', 'the server does not answer a partial FETCH with the part asked for');
+  }
   return octets;
 }
 

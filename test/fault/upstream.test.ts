@@ -354,10 +354,35 @@ describe('a message that fails', () => {
     }
   });
 
+  test.for([
+    [1_000, 'TOP 1 5'],
+    [MIB - 5, 'RETR 1'],
+    [MIB + 500_000, 'RETR 1'],
+  ] as const)(
+    'of %i octets, from a server that ignores partial FETCH, echoes it and overstates sizes, comes once',
+    async ([size, command]) => {
+      const { bridge, imap } = await site({ messages: 0 });
+      const whole = `Subject: once\r\n\r\n${'x'.repeat(size - 19)}\r\n`;
+      imap.mailbox('INBOX').append(whole, { declaredSize: size + 2 * MIB });
+      imap.setScript(({ command: asked }) => {
+        const [, span] = /\[\](<[\d.]+>)/.exec(asked) ?? [];
+        return span === undefined
+          ? undefined
+          : { raw: `* 1 FETCH (UID 1 BODY[]${span} {${whole.length}}\r\n${whole})\r\n$TAG OK done\r\n` };
+      });
+      const client = await session(bridge);
+      expect((await client.multi(command)).join('\r\n')).toBe(whole.trimEnd());
+    },
+  );
+
   test('in its header only, for TOP, is cut from the beginning of the message instead', async () => {
     const { bridge, imap } = await site();
     const client = await session(bridge);
-    for (const fault of [{ emptyBody: 'NIL' }, { raw: '* 2 FETCH (UID 2 BODY[HEADER] "")\r\n$TAG OK done\r\n' }] as const) {
+    for (const fault of [
+      { emptyBody: 'NIL' },
+      { raw: '* 2 FETCH (UID 2 BODY[HEADER] "")\r\n$TAG OK done\r\n' },
+      { raw: '* 2 FETCH (UID 2 BODY[HEADER] {11}\r\nSubject: 2\r)\r\n$TAG OK done\r\n' },
+    ] as const) {
       imap.setScript(({ command }) => (command.includes('HEADER') ? fault : undefined));
       expect(await client.multi('TOP 2 0')).toEqual(['Subject: 2', '']);
     }
@@ -414,6 +439,23 @@ describe('QUIT with deletions', () => {
     expect(answer).toBe('-ERR [SYS/TEMP] 1 of 1 messages not deleted');
     expect(subjects(imap)).toEqual(['1', '2', '3']);
     expect(await (await session(bridge)).multi('UIDL')).toHaveLength(3);
+  });
+
+  test.for([
+    ['CREATE', {}],
+    ['UID MOVE', {}],
+    ['UID COPY', { capabilities: WITHOUT_MOVE }],
+  ] as const)('refused by a full mailbox at %s tells so, and the next login reads its mail', async ([command, server]) => {
+    const folders = command === 'CREATE' ? [{ path: 'INBOX' }] : [{ path: 'INBOX' }, { path: 'Trash', specialUse: '\\Trash' }];
+    const { imap, bridge } = await site({ server: { ...server, folders } });
+    imap.setScript(on(command, { reply: 'NO [OVERQUOTA] Quota exceeded' }));
+    for (let times = 0; times < 2; times += 1) {
+      const client = await session(bridge);
+      expect(await client.multi('UIDL')).toHaveLength(3);
+      await client.command('DELE 2');
+      expect(await client.command('QUIT')).toBe('-ERR [SYS/TEMP] 1 of 1 messages not deleted');
+    }
+    expect(subjects(imap)).toEqual(['1', '2', '3']);
   });
 
   test('said to be done but not done is found out', async () => {

@@ -30,6 +30,7 @@ const AT_LOGIN: readonly (readonly [paragraph: string, refused: ServerRefusal, f
   ['3.4', refusal('NO', 'Server Unavailable. 15'), { kind: 'throttled', retryAfterMs: 15_000 }],
   ['3.4', refusal('NO', 'slow down', 'THROTTLED'), { kind: 'throttled' }],
   ['3.4', refusal('NO', 'Account exceeded command or bandwidth limits', 'OVERQUOTA'), { kind: 'throttled' }],
+  ['3.18', refusal('NO', 'Quota exceeded (mailbox for user is full)', 'OVERQUOTA'), { kind: 'refused' }],
   ['3.4', refusal('NO', 'Account exceeded command or bandwidth limits'), { kind: 'throttled' }],
   ['3.4', refusal('BYE', 'Session expired'), { kind: 'refused' }],
   ['3.4', refusal('NO', 'CAPABILITY Rate limit hit.'), { kind: 'throttled' }],
