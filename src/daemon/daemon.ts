@@ -1,6 +1,7 @@
 /** The composition root: puts configuration, store, upstreams and listeners together, reloads them, and takes them apart again. */
 import type { Socket } from 'node:net';
 import { join } from 'node:path';
+import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import { pause } from '../clock.ts';
 import type { BridgeConfig } from '../config/schema.ts';
@@ -31,6 +32,9 @@ export interface DaemonParts {
   readonly onReload: (config: BridgeConfig) => void;
 }
 
+/** Remembered at a time, of all accounts. */
+const MAX_CUT_MESSAGES = 1_000;
+
 /** A running UPDATE gets this long after SIGTERM; then it is left to the journal (CONTRACT section 5.11). */
 const UPDATE_GRACE_MS = 8_000;
 
@@ -60,7 +64,17 @@ export class Daemon {
     );
     const throttle = new LoginThrottle(clock, () => this.#config.process.limits.loginFailures);
     const stopping = this.#stopping.signal;
-    this.#loginParts = { store, clock, log, secrets, throttle, stopping, counter: this.#counter, locks: new MaildropLocks(clock) };
+    this.#loginParts = {
+      store,
+      clock,
+      log,
+      secrets,
+      throttle,
+      stopping,
+      counter: this.#counter,
+      locks: new MaildropLocks(clock),
+      cutMessages: new LRUCache({ max: MAX_CUT_MESSAGES }),
+    };
   }
 
   /** Starts everything; when it resolves all listeners are up. Whatever fails, nothing is left open. */

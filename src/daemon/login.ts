@@ -2,6 +2,7 @@
  * From a POP3 client's credentials to an open maildrop, in the order that keeps every promise: throttle, account, credentials
  * proven upstream, then the lock (never before: RFC 2449 section 8.1.2), then the listing.
  */
+import type { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import { pause } from '../clock.ts';
 import { CredentialsError, toBridgeError, UpstreamError } from '../errors.ts';
@@ -39,6 +40,7 @@ export interface LoginParts {
   readonly secrets: LiveSecrets;
   readonly log: Log;
   readonly maxMessageOctets: number;
+  readonly cutMessages: LRUCache<string, true>;
   /** Aborts when the daemon stops. */
   readonly stopping: AbortSignal;
 }
@@ -114,6 +116,7 @@ async function openFor(
     checkPause: () => parts.throttle.checkPause(account),
     notePause: (error) => parts.throttle.notePause(account, error),
     events,
+    cutMessages: parts.cutMessages,
     release: () => {
       for (const give of undo.splice(0).reverse()) give();
     },

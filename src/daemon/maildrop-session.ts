@@ -2,6 +2,7 @@
  * A maildrop that is open: the lock, the upstream connection and the UID map behind one POP3 session. Reconnects once, silently,
  * where the upstream was lost between commands and UIDVALIDITY is the same.
  */
+import type { LRUCache } from 'lru-cache';
 import type { Cancel, Clock } from '../clock.ts';
 import { InvariantError, UpstreamError, toBridgeError, type BridgeError } from '../errors.ts';
 import type { MaildropEntry } from '../maildrop/maildrop.ts';
@@ -45,6 +46,8 @@ export interface MaildropSessionParts {
   /** Learns of a failure that may be the wish for a pause. */
   readonly notePause: (error: unknown) => void;
   readonly events: SessionEvents;
+  /** Messages that broke off lately because the server dropped the connection: the next time they are read in one piece. */
+  readonly cutMessages: LRUCache<string, true>;
   /** Gives back the lock and whatever else the login took. */
   readonly release: () => void;
 }
@@ -76,8 +79,10 @@ export class MaildropSession {
 
   /** The octets of a message as the server has them; see UpstreamMailbox.fetch. */
   async *fetch(entry: MaildropEntry, part: MessagePart, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
-    const request = { uid: entry.uid, octets: entry.octets, part };
     const mailbox = await this.#mailbox(signal);
+    const { cutMessages, key } = this.#parts;
+    const name = JSON.stringify([key, mailbox.uidValidity, entry.uid]);
+    const request = { uid: entry.uid, octets: entry.octets, part, inOnePiece: cutMessages.has(name) };
     let begun = false;
     try {
       for await (const chunk of mailbox.fetch(request, signal)) {
@@ -87,6 +92,7 @@ export class MaildropSession {
       return;
     } catch (error) {
       this.#parts.notePause(error);
+      if (begun && !signal.aborted && error instanceof UpstreamError && error.kind === 'unreachable') cutMessages.set(name, true);
       if (begun || signal.aborted || !this.#isLost(error)) throw error;
     }
     yield* (await this.#mailbox(signal)).fetch(request, signal);

@@ -11,6 +11,8 @@ const LF = 0x0a;
 const MIB = 1024 * 1024;
 /** Up to this size a message comes in one piece. */
 const WHOLE_OCTETS = MIB;
+/** It has to lie in memory then. */
+const MOST_IN_ONE_PIECE = 48 * MIB;
 const WINDOW_OCTETS = MIB;
 /** First window for a caller that may stop early (TOP); it doubles from there. */
 const FIRST_WINDOW_OCTETS = MIB / 16;
@@ -50,7 +52,8 @@ export async function* fetchWhole(
   request: FetchRequest,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, void> {
-  if (request.part === 'whole' && request.octets <= WHOLE_OCTETS) {
+  const most = request.inOnePiece === true ? MOST_IN_ONE_PIECE : WHOLE_OCTETS;
+  if (request.part === 'whole' && request.octets <= most) {
     const { octets } = await row(runner, request, signal, { source: true }, 'source');
     yield* slices(beginning(octets, request));
     return;

@@ -63,6 +63,8 @@ export interface FetchRequest {
   /** RFC822.SIZE, to choose how to ask; never to cut. */
   readonly octets: number;
   readonly part: MessagePart;
+  /** Not in windows: some servers drop the connection at the border of one, and would do so for ever. */
+  readonly inOnePiece?: boolean;
 }
 
 export type DeleteAction = 'trash' | 'expunge' | 'archive' | 'move' | 'flag';

@@ -316,6 +316,17 @@ describe('a message that fails', () => {
     expect(imap.mailbox('INBOX').messages[0]?.flags).not.toContain('\\Seen');
   });
 
+  test('at a window for which the server drops the connection is read in one piece the next time', async () => {
+    const { bridge, imap } = await site({ messages: 0 });
+    const whole = `Subject: big\r\n\r\n${`${'x'.repeat(78)}\r\n`.repeat(60_000)}`;
+    imap.mailbox('INBOX').append(whole);
+    imap.setScript(({ command }) => (command.includes('<2097152.') ? { close: true } : undefined));
+    const client = await session(bridge);
+    client.send('RETR 1\r\n');
+    expect((await client.closed()).toString()).not.toContain('\r\n.\r\n');
+    expect((await (await session(bridge)).retrieve(1)).toString() === whole).toBe(true);
+  });
+
   const windowAt = (offset: number, fault: Fault): ImapScript => {
     return ({ command }) => (command.includes(`]<${offset}.`) ? fault : undefined);
   };

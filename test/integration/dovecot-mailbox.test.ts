@@ -221,7 +221,19 @@ describeWithPeers(['dovecot', 'openssl'], 'a mailbox on Dovecot', () => {
     ['a body of 3 MB in short lines', message('three', 'abc\r\n.d\r\n'.repeat(330_000)), message('three', 'abc\r\n.d\r\n'.repeat(330_000))],
   ];
 
-  test.for(hostile)('a message with %s arrives as it should', async ([, stored, expected]) => {
+  /** Bare CRs and whole line ends around the places where a message of that kind is read in windows. */
+  const windows = Buffer.alloc(3 * 1024 * 1024, 'abcdefgh\r\n');
+  windows.write('Subject: windows\r\n\r\n', 'latin1');
+  for (const border of [1, 2].map((mib) => mib * 1024 * 1024)) windows.write('\r\r\r', border - 3, 'latin1');
+  windows.write('\r\n', windows.length - 2, 'latin1');
+  const returns = message('returns', `${'line\r'.repeat(500_000)}end\r\n`);
+
+  test.for([
+    ...hostile,
+    ['bare CRs where windows meet', windows, windows],
+    ['only bare CRs, 2.5 MB', returns, returns],
+    ['CRs and nothing else', message('crs', `${'\r'.repeat(2_500_000)}x\r\n`), message('crs', `${'\r'.repeat(2_500_000)}x\r\n`)],
+  ] as const)('a message with %s arrives as it should', async ([, stored, expected]) => {
     await dovecot.deliver(user, [stored]);
     const client = await session();
     const octets = await client.retrieve(1);

@@ -1,4 +1,5 @@
 /** A maildrop without a server: messages from a list, a real MaildropSession on a fake mailbox and a store in memory. */
+import { LRUCache } from 'lru-cache';
 import type { LoggedIn } from '../../src/daemon/connection.ts';
 import { MaildropSession, type MarkSeen } from '../../src/daemon/maildrop-session.ts';
 import type { Clock } from '../../src/clock.ts';
@@ -102,6 +103,7 @@ export function openFakeMaildrop(options: FakeMaildropOptions): { readonly logge
     map: emptyMap(UIDVALIDITY),
     reconnect: () => Promise.resolve(connection),
     checkPause: () => {},
+    cutMessages: new LRUCache({ max: 10 }),
     notePause: () => {},
     events: { deleteFailed: () => {}, seenFailed: () => {}, saveFailed: () => {}, mapRebuilt: () => {}, onlyFlagged: () => {} },
     release: () => {
