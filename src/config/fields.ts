@@ -1,5 +1,6 @@
 /** The kinds of values that keys take: from what is written to what the program uses, or a fault that says what is allowed. Pure. */
 import { z } from 'zod';
+import { parseTemplate } from '../maildrop/unique-id.ts';
 import { DURATION_PATTERN, parseDuration } from './duration.ts';
 import { shown } from './fault-text.ts';
 import { ADDRESS_PATTERN, isNetwork, parseAddress, parseHost } from './network-address.ts';
@@ -77,6 +78,16 @@ export function sha256() {
 /** The name of a mail folder. */
 export function folderName() {
   return optionalText().min(1, 'is empty; give the name of a folder');
+}
+
+/** How unique-ids are made: the name of a format, or a template. */
+export function uniqueIdTemplate() {
+  return z.string().transform((text, context) => {
+    const template = parseTemplate(text);
+    if (!('problem' in template)) return template;
+    const allowed = 'must be "popbridge", "dovecot", "cyrus", "courier", "uw", or a template such as "{uidvalidity}.{uid}"';
+    return refuse(context, `${shown(text)} makes no unique-ids: ${template.problem}; ${allowed}`);
+  });
 }
 
 /** Text on one line; '' where none is wanted. */

@@ -31,7 +31,7 @@ export function fileConfig(origin: FileOrigin, tables: FileTables, upstream: Non
     upstream: upstreamConfig(origin, upstream),
     listen: listenConfigs(origin, tables),
     login: { domains: login.domains, default: login.default, delayMs: login.delay },
-    maildrop: { folder: folder.toUpperCase() === INBOX ? INBOX : folder, sizes: maildrop.sizes },
+    maildrop: { folder: folder.toUpperCase() === INBOX ? INBOX : folder, sizes: maildrop.sizes, uniqueId: maildrop.unique_id },
     retrieve: { markSeen: retrieve.mark_seen },
     delete: { action: tables.delete.action, folder: setOrUndefined(tables.delete.folder) },
   };

@@ -27,7 +27,11 @@ export const LATER_KEYS: readonly LaterKey[] = [
   { key: 'maildrop.show', when: is('unseen'), problem: '"unseen" is not built yet; must be "all"' },
   { key: 'maildrop.since', problem: 'a limit by age is not built yet; leave it out' },
   { key: 'maildrop.newest', problem: 'a limit by number is not built yet; leave it out' },
-  { key: 'maildrop.unique_id', when: isOtherText('popbridge'), problem: 'other unique-ids are not built yet; must be "popbridge"' },
+  {
+    key: 'maildrop.unique_id',
+    when: is('gmail'),
+    problem: '"gmail" is not built yet; must be "popbridge", "dovecot", "cyrus", "courier", "uw", or a template',
+  },
   { key: 'maildrop.sizes', when: is('exact'), problem: '"exact" is not built yet; must be "trust" or "learn"' },
   { key: 'maildrop.lock', when: is('shared'), problem: '"shared" is not built yet; must be "exclusive"' },
   { key: 'delete.action', when: is('hide'), problem: '"hide" is not built yet; must be "trash", "expunge", "archive", "move" or "flag"' },
@@ -74,10 +78,6 @@ function is(expected: string): (value: unknown) => boolean {
 
 function startsWith(prefix: string): (value: unknown) => boolean {
   return (value) => typeof value === 'string' && value.startsWith(prefix);
-}
-
-function isOtherText(built: string): (value: unknown) => boolean {
-  return (value) => typeof value === 'string' && value !== built;
 }
 
 function isSeveralFolders(value: unknown): boolean {

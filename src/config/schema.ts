@@ -4,7 +4,8 @@
  */
 import { z } from 'zod';
 import { count, domain, duration, folderName, listenAddress, network, optionalText } from './fields.ts';
-import { serverHost, serverPort, sha256, size, storeUrl, usernameTemplate } from './fields.ts';
+import { serverHost, serverPort, sha256, size, storeUrl, uniqueIdTemplate, usernameTemplate } from './fields.ts';
+import type { UniqueIdTemplate } from '../maildrop/unique-id.ts';
 
 /** The IMAP server of one file. */
 export interface UpstreamConfig {
@@ -47,7 +48,7 @@ export interface FileConfig {
   readonly listen: readonly ListenConfig[];
   /** Domains in lower case. */
   readonly login: { readonly domains: readonly string[]; readonly default: boolean; readonly delayMs: number };
-  readonly maildrop: { readonly folder: string; readonly sizes: 'trust' | 'learn' };
+  readonly maildrop: { readonly folder: string; readonly sizes: 'trust' | 'learn'; readonly uniqueId: UniqueIdTemplate };
   readonly retrieve: { readonly markSeen: 'on-retrieve' | 'on-quit' | 'never' };
   readonly delete: { readonly action: 'trash' | 'expunge' | 'archive' | 'move' | 'flag'; readonly folder: string | undefined };
 }
@@ -151,7 +152,9 @@ const maildrop = z
   .strictObject({
     folders: z.array(folderName()).min(1, 'is empty; name one folder').max(1).default(['INBOX']).describe('The folder that clients see'),
     show: z.enum(['all']).default('all').describe('Which messages clients see'),
-    unique_id: z.enum(['popbridge']).default('popbridge').describe('How unique-ids are made: of folder, UIDVALIDITY and UID'),
+    unique_id: uniqueIdTemplate()
+      .prefault('popbridge')
+      .describe('How the unique-ids of messages not yet shown are made: a format by name, or a template'),
     sizes: z
       .enum(['trust', 'learn'])
       .default('learn')

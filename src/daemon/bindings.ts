@@ -103,6 +103,7 @@ export function serviceOf(file: FileConfig, parts: Pick<BindingParts, 'clock' | 
     takesTheRest: file.login.default,
     folder: file.maildrop.folder,
     learnsSizes: file.maildrop.sizes === 'learn',
+    uniqueIds: file.maildrop.uniqueId,
     markSeen: file.retrieve.markSeen,
     policy: file.delete,
     loginDelayMs: file.login.delayMs,

@@ -6,6 +6,7 @@ import type { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import { pause } from '../clock.ts';
 import { CredentialsError, toBridgeError, UpstreamError } from '../errors.ts';
+import type { UniqueIdTemplate } from '../maildrop/unique-id.ts';
 import type { Credentials } from '../pop3/sasl.ts';
 import type { MailboxKey, MaildropKey, Store } from '../store/store.ts';
 import type { DeletePolicy, Upstream, UpstreamLogin, UpstreamMailbox, UpstreamSession } from '../upstream/upstream.ts';
@@ -25,6 +26,7 @@ export interface UpstreamService extends UserRule {
   readonly upstream: Upstream;
   readonly folder: string;
   readonly learnsSizes: boolean;
+  readonly uniqueIds: UniqueIdTemplate;
   readonly markSeen: MarkSeen;
   readonly policy: DeletePolicy;
   readonly loginDelayMs: number;
@@ -140,7 +142,7 @@ async function openMailbox(
 ): Promise<OpenedFor> {
   const mailbox = await session.select(service.folder, signal);
   const mailboxKey = { maildrop, path: mailbox.path };
-  const request = { key: mailboxKey, store: parts.store, mailbox, learnsSizes: service.learnsSizes, events };
+  const request = { key: mailboxKey, store: parts.store, mailbox, learnsSizes: service.learnsSizes, uniqueIds: service.uniqueIds, events };
   return { mailbox, mailboxKey, opened: await openMaildrop(request, signal) };
 }
 

@@ -6,8 +6,8 @@ import { createHash } from 'node:crypto';
 import { StoreError, toBridgeError, UpstreamError, type UpstreamFailureKind } from '../errors.ts';
 import { Maildrop } from '../maildrop/maildrop.ts';
 import type { Uid } from '../maildrop/numbers.ts';
-import { knownMessage, reconcile, type UidMap } from '../maildrop/uid-map.ts';
-import { uniqueIdFormula } from '../maildrop/unique-id.ts';
+import { knownMessage, reconcile, uniqueIdsIn, type UidMap } from '../maildrop/uid-map.ts';
+import { applyTemplate, FALLBACK, type UniqueIdTemplate } from '../maildrop/unique-id.ts';
 import type { JournalEntry, MailboxKey, Store } from '../store/store.ts';
 import type { DeleteAction, RemovalStage, UpstreamMailbox } from '../upstream/upstream.ts';
 import type { SessionEvents } from './maildrop-session.ts';
@@ -25,6 +25,8 @@ export interface OpenRequest {
   readonly mailbox: UpstreamMailbox;
   /** LIST tells true sizes where they are known. */
   readonly learnsSizes: boolean;
+  /** How messages not shown before get their unique-ids. */
+  readonly uniqueIds: UniqueIdTemplate;
   readonly events: SessionEvents;
 }
 
@@ -34,7 +36,9 @@ export async function openMaildrop(request: OpenRequest, signal: AbortSignal): P
   const stored = await loadedMap(request);
   const known = stored?.uidValidity === mailbox.uidValidity ? stored : undefined;
   const listing = await mailbox.list((uid) => known !== undefined && knownMessage(known, uid) !== undefined, signal);
-  const map = reconcile(stored, listing);
+  const names = { folderTag: folderTag(mailbox.path), uidValidity: mailbox.uidValidity };
+  const ids = { formula: applyTemplate(request.uniqueIds, names), fallback: applyTemplate(FALLBACK, names) };
+  const map = reconcile(stored, listing, ids);
   await store.saveMap(key, stored, map);
   const shown = listing.uids.filter((uid) => !listing.deleted.has(uid) && !pending.has(uid));
   return { maildrop: snapshot(request, map, shown), map, digest: digestOf(mailbox, shown) };
@@ -63,9 +67,7 @@ function snapshot(request: OpenRequest, map: UidMap, uids: readonly Uid[]): Mail
     const learned = request.learnsSizes ? message?.trueOctets : undefined;
     octets[index] = learned ?? message?.declaredOctets ?? 0;
   });
-  const { mailbox } = request;
-  const uniqueId = uniqueIdFormula(folderTag(mailbox.path), mailbox.uidValidity);
-  return Maildrop.of({ uids, octets, uniqueId, isReadOnly: mailbox.isReadOnly });
+  return Maildrop.of({ uids, octets, uniqueId: uniqueIdsIn(map), isReadOnly: request.mailbox.isReadOnly });
 }
 
 function digestOf(mailbox: UpstreamMailbox, uids: readonly Uid[]): string {

@@ -4,7 +4,6 @@
  * meanwhile do not change it (RFC 1939 section 4: message-numbers hold for the session).
  */
 import { isMessageNumber, messageNumberAt, type MessageNumber, type Uid } from './numbers.ts';
-import type { UniqueIdOf } from './unique-id.ts';
 import type { UpdatePlan } from './update-plan.ts';
 
 /** What STAT tells: messages not marked deleted, and their octets. */
@@ -25,7 +24,7 @@ export interface MaildropEntry {
 export interface Snapshot {
   readonly uids: readonly Uid[];
   readonly octets: Float64Array;
-  readonly uniqueId: UniqueIdOf;
+  readonly uniqueId: (uid: Uid) => string;
   /** The mailbox can't be changed: DELE is refused. */
   readonly isReadOnly: boolean;
 }

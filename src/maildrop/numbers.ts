@@ -21,6 +21,12 @@ export function isUid(value: unknown): value is Uid {
   return isNonZeroUint32(value);
 }
 
+/** A number that is known to be a UID. Throws RangeError where it is none. */
+export function asUid(value: number): Uid {
+  if (!isUid(value)) throw new RangeError(`${value} is no UID`);
+  return value;
+}
+
 export function isUidValidity(value: unknown): value is UidValidity {
   return isNonZeroUint32(value);
 }

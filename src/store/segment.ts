@@ -1,27 +1,35 @@
 /**
- * Segments of the UID map as octets (version 1): UIDs and arrivals as differences, sizes as they are, all in variable-length
+ * Segments of the UID map as octets (version 2): UIDs and arrivals as differences, sizes as they are, all in variable-length
  * numbers of seven bits an octet: about eight octets a message. Pure.
  */
-import { isUid, type Uid } from '../maildrop/numbers.ts';
-import type { Segment } from '../maildrop/uid-map.ts';
+import { isUid } from '../maildrop/numbers.ts';
+import { UNKNOWN_OCTETS, type Segment } from '../maildrop/uid-map.ts';
 
-const VERSION = 1;
+const VERSION = 2;
+/** Messages of one segment at most; a count above it is damage. */
+const MAX_MESSAGES = 1024;
+/** Every unique-id is made of the first formula and the message's own UID, or that stands in each row. */
+const PLAIN = 0;
+const MIXED = 1;
 
-/** Encodes everything but the formula, which the store keeps beside it. */
 export function encodeSegment(segment: Segment): Uint8Array {
   const out: number[] = [VERSION];
+  put(out, segment.formulas.length);
+  for (const formula of segment.formulas) putText(out, formula);
   put(out, segment.uids.length);
+  const isPlain = segment.formulas.length < 2 && segment.idUids.every((idUid, index) => idUid === segment.uids[index]);
+  put(out, isPlain ? PLAIN : MIXED);
   let uid = 0;
   let arrival = 0;
   segment.uids.forEach((next, index) => {
-    const declared = segment.declaredOctets[index] ?? 0;
-    const trueOctets = segment.trueOctets[index] ?? -1;
     const arrived = segment.arrivals[index] ?? 0;
     put(out, next - uid);
-    put(out, declared);
-    // 0: unknown. 1: as declared. Else the true size, moved up by two.
-    put(out, trueOctets < 0 ? 0 : trueOctets === declared ? 1 : trueOctets + 2);
+    putSizes(out, segment.declaredOctets[index] ?? 0, segment.trueOctets[index] ?? UNKNOWN_OCTETS);
     put(out, zigzag(arrived - arrival));
+    if (!isPlain) {
+      put(out, segment.formulaOf[index] ?? 0);
+      put(out, zigzag((segment.idUids[index] ?? 0) - next));
+    }
     uid = next;
     arrival = arrived;
   });
@@ -29,11 +37,21 @@ export function encodeSegment(segment: Segment): Uint8Array {
 }
 
 /** Throws RangeError where the octets are not an encoded segment. */
-export function decodeSegment(octets: Uint8Array, formula: string): Segment {
+export function decodeSegment(octets: Uint8Array): Segment {
   const reader = new Reader(octets);
   if (reader.number() !== VERSION) throw new RangeError('unknown version of a UID map segment');
-  const count = reader.number();
-  const segment = { formula, uids: [] as Uid[], declaredOctets: [] as number[], trueOctets: [] as number[], arrivals: [] as number[] };
+  const formulas = Array.from({ length: reader.count(MAX_MESSAGES) }, () => reader.text());
+  const count = reader.count(MAX_MESSAGES);
+  const isPlain = reader.count(MIXED) === PLAIN;
+  const segment = {
+    uids: new Uint32Array(count),
+    declaredOctets: new Float64Array(count),
+    trueOctets: new Float64Array(count),
+    arrivals: new Float64Array(count),
+    formulas,
+    formulaOf: new Uint16Array(count),
+    idUids: new Uint32Array(count),
+  };
   let uid = 0;
   let arrival = 0;
   for (let index = 0; index < count; index += 1) {
@@ -43,13 +61,29 @@ export function decodeSegment(octets: Uint8Array, formula: string): Segment {
     const declared = reader.number();
     const size = reader.number();
     arrival += unzigzag(reader.number());
-    segment.uids.push(uid);
-    segment.declaredOctets.push(declared);
-    segment.trueOctets.push(size === 0 ? -1 : size === 1 ? declared : size - 2);
-    segment.arrivals.push(arrival);
+    const place = isPlain ? 0 : reader.number();
+    const idUid = isPlain ? uid : uid + unzigzag(reader.number());
+    if (place >= formulas.length || !isUid(idUid)) throw new RangeError('a UID map segment holds an impossible unique-id');
+    segment.uids[index] = uid;
+    segment.declaredOctets[index] = declared;
+    segment.trueOctets[index] = size === 0 ? UNKNOWN_OCTETS : size === 1 ? declared : size - 2;
+    segment.arrivals[index] = arrival;
+    segment.formulaOf[index] = place;
+    segment.idUids[index] = idUid;
   }
   if (!reader.isAtEnd) throw new RangeError('a UID map segment is too long');
   return segment;
+}
+
+function putText(out: number[], text: string): void {
+  put(out, text.length);
+  for (const octet of Buffer.from(text, 'latin1')) out.push(octet);
+}
+
+/** For the true size 0: unknown; 1: as declared; else moved up by two. */
+function putSizes(out: number[], declared: number, trueOctets: number): void {
+  put(out, declared);
+  put(out, trueOctets === UNKNOWN_OCTETS ? 0 : trueOctets === declared ? 1 : trueOctets + 2);
 }
 
 /** Sizes pass 2^32, so no bit operators here. */
@@ -92,5 +126,20 @@ class Reader {
       if (!Number.isSafeInteger(value)) throw new RangeError('a UID map segment holds a number that is too large');
       if (octet < 128) return value;
     }
+  }
+
+  count(most: number): number {
+    const count = this.number();
+    if (count > most) throw new RangeError('a UID map segment holds too many rows');
+    return count;
+  }
+
+  text(): string {
+    const length = this.number();
+    const end = this.#at + length;
+    if (end > this.#octets.length) throw new RangeError('a UID map segment is cut short');
+    const text = Buffer.from(this.#octets.subarray(this.#at, end)).toString('latin1');
+    this.#at = end;
+    return text;
   }
 }

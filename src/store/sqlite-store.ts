@@ -49,8 +49,8 @@ export class SqliteStore implements Store {
       const mailbox = this.#mailbox(key);
       if (mailbox === undefined || !isUidValidity(mailbox.uidValidity)) return undefined;
       const segments = new Map<number, Segment>();
-      for (const row of this.#prepare('SELECT number, formula, rows FROM segment WHERE mailbox = ?').all(mailbox.id)) {
-        segments.set(Number(row['number']), storedSegment(row['rows'], String(row['formula'])));
+      for (const row of this.#prepare('SELECT number, rows FROM segment WHERE mailbox = ?').all(mailbox.id)) {
+        segments.set(Number(row['number']), storedSegment(row['rows']));
       }
       const map = { uidValidity: mailbox.uidValidity, segments };
       this.#maps.set(cacheKey(key), map);
@@ -63,10 +63,10 @@ export class SqliteStore implements Store {
     this.#transaction(() => {
       const mailbox = this.#mailboxId(key, next);
       if (previous === undefined) this.#prepare('DELETE FROM segment WHERE mailbox = ?').run(mailbox);
-      const put = this.#prepare('INSERT OR REPLACE INTO segment (mailbox, number, formula, rows) VALUES (?, ?, ?, ?)');
+      const put = this.#prepare('INSERT OR REPLACE INTO segment (mailbox, number, rows) VALUES (?, ?, ?)');
       const drop = this.#prepare('DELETE FROM segment WHERE mailbox = ? AND number = ?');
       for (const [number, segment] of next.segments) {
-        if (previous?.segments.get(number) !== segment) put.run(mailbox, number, segment.formula, encodeSegment(segment));
+        if (previous?.segments.get(number) !== segment) put.run(mailbox, number, encodeSegment(segment));
       }
       for (const number of previous?.segments.keys() ?? []) {
         if (!next.segments.has(number)) drop.run(mailbox, number);
@@ -175,10 +175,10 @@ function migrate(database: DatabaseSync): void {
   });
 }
 
-function storedSegment(rows: SQLOutputValue | undefined, formula: string): Segment {
+function storedSegment(rows: SQLOutputValue | undefined): Segment {
   if (!(rows instanceof Uint8Array)) throw new StoreError('STORE_CORRUPT', 'a segment of the UID map is no blob');
   try {
-    return decodeSegment(rows, formula);
+    return decodeSegment(rows);
   } catch (error) {
     throw new StoreError('STORE_CORRUPT', error instanceof Error ? error.message : String(error), { cause: error });
   }

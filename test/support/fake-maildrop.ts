@@ -6,8 +6,8 @@ import type { Clock } from '../../src/clock.ts';
 import { UpstreamError } from '../../src/errors.ts';
 import { Maildrop } from '../../src/maildrop/maildrop.ts';
 import { isUid, isUidValidity, type Uid, type UidValidity } from '../../src/maildrop/numbers.ts';
-import { emptyMap } from '../../src/maildrop/uid-map.ts';
-import { uniqueIdFormula } from '../../src/maildrop/unique-id.ts';
+import { emptyMap, type NewIds } from '../../src/maildrop/uid-map.ts';
+import { applyTemplate, FALLBACK, parseTemplate, uniqueIdsOf, type UniqueIdFormula } from '../../src/maildrop/unique-id.ts';
 import { LineEndNormaliser } from '../../src/pop3/line-ends.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { FetchRequest, Removal, RemovalResult, UpstreamMailbox, UpstreamSession } from '../../src/upstream/upstream.ts';
@@ -28,6 +28,18 @@ export function uidValidity(number: number): UidValidity {
 
 export const FOLDER_TAG = 0x1234abcd;
 export const UIDVALIDITY = uidValidity(7);
+
+/** A template, or the one of that name, as it applies to the fake mailbox. */
+export function formulaOf(template: string, validity: UidValidity): UniqueIdFormula {
+  const parsed = parseTemplate(template);
+  if ('problem' in parsed) throw new Error(parsed.problem);
+  return applyTemplate(parsed, { folderTag: FOLDER_TAG, uidValidity: validity });
+}
+
+export function newIds(validity: UidValidity, template = 'popbridge'): NewIds {
+  const fallback = applyTemplate(FALLBACK, { folderTag: FOLDER_TAG, uidValidity: validity });
+  return { formula: formulaOf(template, validity), fallback };
+}
 
 /** A message of the fake mailbox: its octets, and what goes wrong when it is fetched. */
 export interface FakeMessage {
@@ -68,7 +80,7 @@ export function snapshotOf(octets: readonly number[], options: { isReadOnly?: bo
   return Maildrop.of({
     uids: octets.map((_, index) => uid(FIRST_UID + index)),
     octets: Float64Array.from(octets),
-    uniqueId: uniqueIdFormula(FOLDER_TAG, UIDVALIDITY),
+    uniqueId: uniqueIdsOf(formulaOf('popbridge', UIDVALIDITY)),
     isReadOnly: options.isReadOnly === true,
   });
 }

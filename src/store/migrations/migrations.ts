@@ -30,4 +30,7 @@ export const MIGRATIONS: readonly string[] = [
      stage TEXT NOT NULL
    ) STRICT;
    CREATE INDEX journal_of_maildrop ON journal (maildrop);`,
+  // Segments of version 2 hold the formulas of their unique-ids. Those before are made anew: the ids follow from UIDVALIDITY and UID.
+  `DELETE FROM segment;
+   ALTER TABLE segment DROP COLUMN formula;`,
 ];

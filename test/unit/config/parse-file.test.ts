@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest';
+import { parseTemplate } from '../../../src/maildrop/unique-id.ts';
 import { LATER_KEYS } from '../../../src/config/not-built-yet.ts';
 import { faultsOf, parseText, upstreamOf } from './parse.ts';
 
+const POPBRIDGE_IDS = parseTemplate('popbridge');
 const MINIMAL = '[upstream]\nhost = "imap.example.com"\n';
 const PIN = 'AB:'.repeat(31) + 'CD';
 
@@ -37,7 +39,7 @@ test('host alone is a configuration; everything else has its default', () => {
         },
       ],
       login: { domains: [], default: false, delayMs: 0 },
-      maildrop: { folder: 'INBOX', sizes: 'learn' },
+      maildrop: { folder: 'INBOX', sizes: 'learn', uniqueId: POPBRIDGE_IDS },
       retrieve: { markSeen: 'on-retrieve' },
       delete: { action: 'trash', folder: undefined },
     },
@@ -108,7 +110,7 @@ test('values are taken over in the form that the program uses', () => {
     { name: '[::1]:0#2', host: '::1', security: 'tls', certificateFile: '/own/cert.pem', keyFile: '/etc/popbridge/own.key' },
   ]);
   expect(config.login).toEqual({ domains: ['example.com'], default: false, delayMs: 60_000 });
-  expect(config.maildrop).toEqual({ folder: 'INBOX', sizes: 'trust' });
+  expect(config.maildrop).toEqual({ folder: 'INBOX', sizes: 'trust', uniqueId: POPBRIDGE_IDS });
   expect(config.delete).toEqual({ action: 'move', folder: 'Old mail' });
 });
 
@@ -239,6 +241,10 @@ describe('one fault', () => {
       `${MINIMAL}[limits]\nmessage = "5"`,
       'limits.message: "5" is no size; write a whole number and a unit (B, kB, MB, GB, KiB, MiB, GiB), such as "64MiB"',
     ],
+    [
+      `${MINIMAL}[maildrop]\nunique_id = "{uidvalidity}{uid}"`,
+      'maildrop.unique_id: "{uidvalidity}{uid}" makes no unique-ids: two messages could share an id; put "." or "-" after a field, or give it all digits, as {uid:08x}; must be "popbridge", "dovecot", "cyrus", "courier", "uw", or a template such as "{uidvalidity}.{uid}"',
+    ],
     [`${MINIMAL}[store]\nurl = "mysql:x"`, 'store.url: "mysql:x" is no store; must be "sqlite:", "sqlite:PATH" or "memory:"'],
     [`${MINIMAL}[log]\nlevel = "warning"`, 'log.level: "warning" is not allowed; must be one of "debug", "info", "warn", "error"'],
   ];
@@ -255,6 +261,8 @@ test('what looks odd and is allowed', () => {
     `${MINIMAL}[delete]\naction = "archive"\nfolder = "inbox.old"`,
     `${MINIMAL}[maildrop]\nfolders = ["a"]\n[delete]\nfolder = "A"`,
     `${MINIMAL}[login]\nmode = "upstream"\n[maildrop]\nshow = "all"\nunique_id = "popbridge"\nlock = "exclusive"`,
+    `${MINIMAL}[maildrop]\nunique_id = "cyrus"`,
+    `${MINIMAL}[maildrop]\nunique_id = "old-{uid:X}.{uidvalidity:08x}"`,
   ];
   for (const toml of texts) expect(faultsOf(toml)).toEqual([]);
 });
@@ -297,8 +305,7 @@ describe('what is not built yet is refused by name', () => {
     [`${MINIMAL}[maildrop]\nshow = "unseen"`, 'maildrop.show'],
     [`${MINIMAL}[maildrop]\nsince = ""`, 'maildrop.since'],
     [`${MINIMAL}[maildrop]\nnewest = 0`, 'maildrop.newest'],
-    [`${MINIMAL}[maildrop]\nunique_id = "dovecot"`, 'maildrop.unique_id'],
-    [`${MINIMAL}[maildrop]\nunique_id = "{uid}"`, 'maildrop.unique_id'],
+    [`${MINIMAL}[maildrop]\nunique_id = "gmail"`, 'maildrop.unique_id'],
     [`${MINIMAL}[maildrop]\nsizes = "exact"`, 'maildrop.sizes'],
     [`${MINIMAL}[maildrop]\nlock = "shared"`, 'maildrop.lock'],
     [`${MINIMAL}[delete]\naction = "hide"`, 'delete.action'],

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { uid } from '../../support/fake-maildrop.ts';
-import { knownMessage, reconcile, segmentNumber, withTrueOctets, type UidMap } from '../../../src/maildrop/uid-map.ts';
-import { listing } from './listing.ts';
+import { knownMessage, segmentNumber, withTrueOctets, type UidMap } from '../../../src/maildrop/uid-map.ts';
+import { listing, reconciled } from './listing.ts';
 
 /** UIDs around the borders of segments, ascending. */
 const uidSet = fc
@@ -19,7 +19,7 @@ function learning(map: UidMap, learned: readonly number[]): UidMap {
 function contents(map: UidMap): unknown[] {
   return [...map.segments]
     .sort(([one], [other]) => one - other)
-    .flatMap(([, segment]) => segment.uids.map((one) => knownMessage(map, one)));
+    .flatMap(([, segment]) => Array.from(segment.uids, (one) => knownMessage(map, uid(one))));
 }
 
 function newOnes(before: readonly number[], after: readonly number[]): number[] {
@@ -29,7 +29,7 @@ function newOnes(before: readonly number[], after: readonly number[]): number[] 
 test('after reconciling, the map holds exactly what was listed', () => {
   fc.assert(
     fc.property(uidSet, uidSet, (before, after) => {
-      const map = reconcile(reconcile(undefined, listing(7, before)), listing(7, after, newOnes(before, after)));
+      const map = reconciled(reconciled(undefined, listing(7, before)), listing(7, after, newOnes(before, after)));
       expect(contents(map)).toEqual(after.map((one) => ({ uid: one, declaredOctets: one * 10, trueOctets: undefined })));
       for (const [number, segment] of map.segments) {
         expect(segment.uids.length).toBeGreaterThan(0);
@@ -42,10 +42,10 @@ test('after reconciling, the map holds exactly what was listed', () => {
 test('reconciling is idempotent: a second time gives the very same map', () => {
   fc.assert(
     fc.property(uidSet, uidSet, (before, after) => {
-      const first = learning(reconcile(undefined, listing(7, before)), before.slice(0, 3));
-      const once = reconcile(first, listing(7, after, newOnes(before, after)));
-      expect(reconcile(once, listing(7, after, []))).toBe(once);
-      expect(reconcile(once, listing(7, after, after))).toBe(once);
+      const first = learning(reconciled(undefined, listing(7, before)), before.slice(0, 3));
+      const once = reconciled(first, listing(7, after, newOnes(before, after)));
+      expect(reconciled(once, listing(7, after, []))).toBe(once);
+      expect(reconciled(once, listing(7, after, after))).toBe(once);
     }),
   );
 });
@@ -54,9 +54,9 @@ test('a known true size is never lost while UIDVALIDITY holds, whatever vanishes
   fc.assert(
     fc.property(uidSet, uidSet, uidSet, fc.boolean(), (before, come, gone, sendsAllRows) => {
       const learned = before.filter((_, index) => index % 2 === 0);
-      const map = learning(reconcile(undefined, listing(7, before)), learned);
+      const map = learning(reconciled(undefined, listing(7, before)), learned);
       const after = [...new Set([...before, ...come])].filter((one) => !gone.includes(one)).sort((one, other) => one - other);
-      const next = reconcile(map, listing(7, after, sendsAllRows ? after : newOnes(before, after)));
+      const next = reconciled(map, listing(7, after, sendsAllRows ? after : newOnes(before, after)));
       for (const one of learned) {
         if (after.includes(one)) expect(knownMessage(next, uid(one))?.trueOctets).toBe(one * 10 + 1);
       }
@@ -67,8 +67,8 @@ test('a known true size is never lost while UIDVALIDITY holds, whatever vanishes
 test('another UIDVALIDITY starts afresh, as if nothing had been stored', () => {
   fc.assert(
     fc.property(uidSet, uidSet, (before, after) => {
-      const map = learning(reconcile(undefined, listing(7, before)), before);
-      expect(reconcile(map, listing(8, after))).toEqual(reconcile(undefined, listing(8, after)));
+      const map = learning(reconciled(undefined, listing(7, before)), before);
+      expect(reconciled(map, listing(8, after))).toEqual(reconciled(undefined, listing(8, after)));
     }),
   );
 });
@@ -76,8 +76,8 @@ test('another UIDVALIDITY starts afresh, as if nothing had been stored', () => {
 test('segments in which nothing changed are the same objects', () => {
   fc.assert(
     fc.property(uidSet, uidSet, (before, after) => {
-      const map = reconcile(undefined, listing(7, before));
-      const next = reconcile(map, listing(7, after, newOnes(before, after)));
+      const map = reconciled(undefined, listing(7, before));
+      const next = reconciled(map, listing(7, after, newOnes(before, after)));
       for (const [number, segment] of next.segments) {
         const old = map.segments.get(number);
         if (old !== undefined && old.uids.join() === segment.uids.join()) expect(segment).toBe(old);

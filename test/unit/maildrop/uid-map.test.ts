@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { uid, uids, uidValidity } from '../../support/fake-maildrop.ts';
-import { emptyMap, knownMessage, reconcile, segmentNumber, withTrueOctets, type UidMap } from '../../../src/maildrop/uid-map.ts';
-import { listing } from './listing.ts';
+import { emptyMap, knownMessage, segmentNumber, uidsIn, uniqueIdsIn, withTrueOctets, type UidMap } from '../../../src/maildrop/uid-map.ts';
+import { listing, reconciled } from './listing.ts';
 
-const MAP: UidMap = reconcile(undefined, listing(7, [1, 2, 1023, 1024, 5000]));
+const MAP: UidMap = reconciled(undefined, listing(7, [1, 2, 1023, 1024, 5000]));
 
 describe('the UID map', () => {
   test('knows what was listed: the size the server declared, no true one yet', () => {
@@ -20,28 +20,28 @@ describe('the UID map', () => {
   });
 
   test('is the very same object after the same listing', () => {
-    expect(reconcile(MAP, listing(7, [1, 2, 1023, 1024, 5000], []))).toBe(MAP);
+    expect(reconciled(MAP, listing(7, [1, 2, 1023, 1024, 5000], []))).toBe(MAP);
   });
 
   test('keeps segments without a change as the same objects', () => {
-    const next = reconcile(MAP, listing(7, [1, 2, 1023, 1024, 5000, 5001], [5001]));
+    const next = reconciled(MAP, listing(7, [1, 2, 1023, 1024, 5000, 5001], [5001]));
     expect(next.segments.get(0)).toBe(MAP.segments.get(0));
     expect(next.segments.get(1)).toBe(MAP.segments.get(1));
-    expect(next.segments.get(4)?.uids).toEqual([5000, 5001]);
+    expect([...(next.segments.get(4)?.uids ?? [])]).toEqual([5000, 5001]);
   });
 
   test('drops what vanished, and segments that became empty', () => {
-    const next = reconcile(MAP, listing(7, [2, 1023, 5000], []));
+    const next = reconciled(MAP, listing(7, [2, 1023, 5000], []));
     expect([knownMessage(next, uid(1)), [...next.segments.keys()]]).toEqual([undefined, [0, 4]]);
   });
 
   test('of a mailbox that became empty has no segments', () => {
-    expect(reconcile(MAP, listing(7, []))).toEqual(emptyMap(uidValidity(7)));
+    expect(reconciled(MAP, listing(7, []))).toEqual(emptyMap(uidValidity(7)));
   });
 
   test('starts afresh under another UIDVALIDITY: nothing known counts', () => {
     const learned = withTrueOctets(MAP, uid(1), 11);
-    const next = reconcile(learned, listing(8, [1, 2], [1, 2]));
+    const next = reconciled(learned, listing(8, [1, 2], [1, 2]));
     expect(next.uidValidity).toBe(8);
     expect(knownMessage(next, uid(1))?.trueOctets).toBeUndefined();
     expect(knownMessage(next, uid(5000))).toBeUndefined();
@@ -50,7 +50,7 @@ describe('the UID map', () => {
   test('keeps a learned size when its segment changes, also where the server sent the row again', () => {
     const learned = withTrueOctets(MAP, uid(2), 21);
     for (const rows of [[3], [2, 3], [1, 2, 3]]) {
-      const next = reconcile(learned, listing(7, [2, 3, 1023], rows));
+      const next = reconciled(learned, listing(7, [2, 3, 1023], rows));
       expect(knownMessage(next, uid(2))).toEqual({ uid: 2, declaredOctets: 20, trueOctets: 21 });
     }
   });
@@ -70,10 +70,43 @@ describe('the UID map', () => {
   test('takes arrivals and sizes from the rows, in whatever order they came', () => {
     const { uids: listed } = listing(7, [1, 2]);
     const added = { uids: uids(2, 1), octets: [22, 11], arrivals: [2000, 1000] };
-    const segment = reconcile(undefined, { uidValidity: uidValidity(7), uids: listed, added }).segments.get(0);
-    expect([segment?.declaredOctets, segment?.arrivals]).toEqual([
+    const segment = reconciled(undefined, { uidValidity: uidValidity(7), uids: listed, added }).segments.get(0);
+    expect([segment?.declaredOctets, segment?.arrivals].map((array) => [...(array ?? [])])).toEqual([
       [11, 22],
       [1000, 2000],
     ]);
+  });
+
+  test('gives its UIDs in order', () => {
+    expect(uidsIn(MAP)).toEqual([1, 2, 1023, 1024, 5000]);
+  });
+
+  describe('when the template is changed', () => {
+    const idsOf = (map: UidMap): string[] => uidsIn(map).map(uniqueIdsIn(map));
+    const cyrus = reconciled(MAP, listing(7, [1, 2, 3, 1023, 1024, 5000, 9000], [3, 9000]), 'cyrus');
+
+    test('gives what was shown the same ids as before, and only new messages those of the new template', () => {
+      const before = idsOf(MAP);
+      expect(idsOf(cyrus)).toEqual([before[0], before[1], '7.3', ...before.slice(2), '7.9000']);
+    });
+
+    test('keeps every id through further changes, also where a segment is written anew', () => {
+      const again = reconciled(cyrus, listing(7, [2, 3, 4, 1024, 9000, 9001], [4, 9001]), 'uw');
+      expect(idsOf(again)).toEqual([
+        ...idsOf(MAP).slice(1, 2),
+        '7.3',
+        '0000000700000004',
+        ...idsOf(MAP).slice(3, 4),
+        '7.9000',
+        '0000000700002329',
+      ]);
+    });
+
+    test('never gives a new message the id of another', () => {
+      const first = reconciled(undefined, listing(9, [2]), '1{uid}-{uidvalidity}');
+      const second = reconciled(first, listing(9, [2, 11, 12], [11, 12]), '{uid}-{uidvalidity}');
+      expect(idsOf(second)).toEqual(['12-9', '11-9', '1234abcd.00000009.0000000c.2']);
+      expect(idsOf(reconciled(second, listing(9, [11, 12, 13], [13]), '{uid}-{uidvalidity}'))[1]).toBe('1234abcd.00000009.0000000c.2');
+    });
   });
 });

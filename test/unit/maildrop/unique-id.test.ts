@@ -1,45 +1,128 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { uid, uidValidity } from '../../support/fake-maildrop.ts';
-import { uniqueIdFormula } from '../../../src/maildrop/unique-id.ts';
+import { uidValidity } from '../../support/fake-maildrop.ts';
+import {
+  applyTemplate,
+  parseTemplate,
+  tellsFolders,
+  uidInId,
+  uniqueIdsOf,
+  verbatimFormula,
+  type UniqueIdTemplate,
+} from '../../../src/maildrop/unique-id.ts';
 
-const parts = fc.record({
-  folder: fc.integer({ min: 0, max: 0xffff_ffff }),
-  validity: fc.integer({ min: 1, max: 0xffff_ffff }),
-  uid: fc.integer({ min: 1, max: 0xffff_ffff }),
-});
-
-type Parts = typeof parts extends fc.Arbitrary<infer Value> ? Value : never;
-
-function uniqueId({ folder, validity, uid: number }: Parts): string {
-  return uniqueIdFormula(folder, uidValidity(validity))(uid(number));
+interface Message {
+  readonly folder: number;
+  readonly validity: number;
+  readonly uid: number;
 }
+
+const uint32 = fc.oneof(
+  fc.integer({ min: 1, max: 30 }),
+  fc.constantFrom(0x11, 0x111, 0x1111_1111, 0xffff_ffff),
+  fc.integer({ min: 1, max: 0xffff_ffff }),
+);
+const messages: fc.Arbitrary<Message> = fc.record({ folder: uint32, validity: uint32, uid: uint32 });
+
+function template(text: string): UniqueIdTemplate {
+  const parsed = parseTemplate(text);
+  if ('problem' in parsed) throw new Error(parsed.problem);
+  return parsed;
+}
+
+function uniqueId(text: string, { folder, validity, uid }: Message): string {
+  return uniqueIdsOf(applyTemplate(template(text), { folderTag: folder, uidValidity: uidValidity(validity) }))(uid);
+}
+
+const NAMES = ['popbridge', 'dovecot', 'cyrus', 'courier', 'uw'];
+const MESSAGE: Message = { folder: 0x83ecb521, validity: 1_600_000_000, uid: 42 };
 
 describe('a unique-id', () => {
   test.each([
-    [{ folder: 0, validity: 1, uid: 1 }, '00000000.00000001.00000001'],
-    [{ folder: 0xffff_ffff, validity: 0xffff_ffff, uid: 0xffff_ffff }, 'ffffffff.ffffffff.ffffffff'],
-    [{ folder: 0x1234abcd, validity: 7, uid: 101 }, '1234abcd.00000007.00000065'],
-  ])('of %j is %s, for ever', (of, id) => {
-    expect(uniqueId(of)).toBe(id);
+    ['popbridge', '83ecb521.5f5e1000.0000002a'],
+    ['dovecot', '0000002a5f5e1000'],
+    ['cyrus', '1600000000.42'],
+    ['courier', '1600000000-42'],
+    ['uw', '5f5e10000000002a'],
+    ['{uid:X}-{uidvalidity:08X}', '2A-5F5E1000'],
+    ['mail.{folder}.{uidvalidity}.{uid:010d}', 'mail.2213328161.1600000000.0000000042'],
+  ])('under "%s" is %s, for ever', (text, id) => {
+    expect(uniqueId(text, MESSAGE)).toBe(id);
   });
 
-  test('has 26 characters out of 0-9a-f and "." (RFC 1939 section 7; CONTRACT section 5.4)', () => {
+  test('of popbridge has 26 characters out of 0-9a-f and "." (CONTRACT section 5.4)', () => {
+    fc.assert(fc.property(messages, (message) => /^[0-9a-f]{8}\.[0-9a-f]{8}\.[0-9a-f]{8}$/.test(uniqueId('popbridge', message))));
+  });
+
+  test('verbatim is that text, braces and all', () => {
+    expect(uniqueIdsOf(verbatimFormula('<{uid}@=x>'))(7)).toBe('<{uid}@=x>');
+  });
+});
+
+/** Templates of any shape, good and bad. */
+const texts = fc
+  .array(
+    fc.oneof(
+      fc.constantFrom('.', '-', 'a', '7', 'x.', ''),
+      fc
+        .tuple(fc.constantFrom('folder', 'uidvalidity', 'uid'), fc.constantFrom('', ':d', ':x', ':X', ':08x', ':04x', ':010d', ':08X'))
+        .map(([name, format]) => `{${name}${format}}`),
+    ),
+    { minLength: 1, maxLength: 7 },
+  )
+  .map((parts) => parts.join(''));
+
+describe('a template that is taken', () => {
+  test.each(NAMES)('"%s" is one', (name) => expect(parseTemplate(name)).not.toHaveProperty('problem'));
+
+  test('never gives two messages of a folder the same id, not even ignoring case, nor two folders where it tells them', () => {
     fc.assert(
-      fc.property(parts, (of) => {
-        expect(uniqueId(of)).toMatch(/^[0-9a-f]{8}\.[0-9a-f]{8}\.[0-9a-f]{8}$/);
-        expect(uniqueId(of)).toHaveLength(26);
+      fc.property(fc.oneof(texts, fc.constantFrom(...NAMES)), messages, messages, (text, one, other) => {
+        const parsed = parseTemplate(text);
+        fc.pre(!('problem' in parsed));
+        const another = tellsFolders(parsed) ? other : { ...other, folder: one.folder };
+        const isSame = one.folder === another.folder && one.validity === another.validity && one.uid === another.uid;
+        expect(uniqueId(text, one).toLowerCase() === uniqueId(text, another).toLowerCase()).toBe(isSame);
       }),
+      { numRuns: 2_000 },
     );
   });
 
-  test('is never shared, not even ignoring case, by two messages, epochs or folders', () => {
-    const near = fc.record({ folder: fc.constantFrom(1, 0x11), validity: fc.constantFrom(1, 0x11), uid: fc.constantFrom(1, 0x11, 0x111) });
+  test('gives 1 to 70 characters that every client takes, and its formula finds the UID in them again', () => {
     fc.assert(
-      fc.property(fc.oneof(parts, near), fc.oneof(parts, near), (one, other) => {
-        const same = one.folder === other.folder && one.validity === other.validity && one.uid === other.uid;
-        expect(uniqueId(one).toUpperCase() === uniqueId(other).toUpperCase()).toBe(same);
+      fc.property(fc.oneof(texts, fc.constantFrom(...NAMES)), messages, messages, (text, { folder, validity, uid }, other) => {
+        const parsed = parseTemplate(text);
+        fc.pre(!('problem' in parsed));
+        const formula = applyTemplate(parsed, { folderTag: folder, uidValidity: uidValidity(validity) });
+        const id = uniqueIdsOf(formula)(uid);
+        expect(id).toMatch(/^[A-Za-z0-9.-]{1,70}$/);
+        expect([uidInId(formula, id), uidInId(formula, id.toUpperCase())]).toEqual([uid, uid]);
+        const found = uidInId(formula, uniqueId(text, other));
+        if (found !== undefined) expect(uniqueIdsOf(formula)(found).toLowerCase()).toBe(uniqueId(text, other).toLowerCase());
       }),
+      { numRuns: 1_000 },
     );
+  });
+});
+
+describe('a template is refused', () => {
+  test.each([
+    ['{uid}', '{uidvalidity} is missing'],
+    ['{uidvalidity}.x', '{uid} is missing'],
+    ['{uidvalidity}{uid}', 'could share an id'],
+    ['{uidvalidity}7{uid}', 'could share an id'],
+    ['{uidvalidity:x}a{uid}', 'could share an id'],
+    ['{uid:04x}{uidvalidity:x}', 'could share an id'],
+    ['{uid}.{uidvalidity}.{uid}', 'twice'],
+    ['{uid}_{uidvalidity}', '"_" can\'t stand in it'],
+    ['{uid} {uidvalidity}', "can't stand in it"],
+    ['{mailbox}.{uidvalidity}.{uid}', '"{mailbox}" can\'t stand in it'],
+    ['{uid:011d}.{uidvalidity}', "can't stand in it"],
+    ['{uid', "can't stand in it"],
+    ['', 'is missing'],
+    [`${'x'.repeat(50)}{uidvalidity}.{uid}`, '71 characters; at most 70'],
+    ['frobnicate', 'is missing'],
+  ])('"%s": %s', (text, problem) => {
+    expect(parseTemplate(text)).toEqual({ problem: expect.stringContaining(problem) });
   });
 });
