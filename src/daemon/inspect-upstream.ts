@@ -1,7 +1,7 @@
 /** Logs in once and reports what an operator wants to know of an upstream before any client does. Changes nothing there. */
 import type { Clock } from '../clock.ts';
 import { removalMethod } from '../upstream/removal.ts';
-import type { UpstreamLogin, UpstreamMailbox, UpstreamSession } from '../upstream/upstream.ts';
+import { NOTHING_KNOWN, type UpstreamLogin, type UpstreamMailbox, type UpstreamSession } from '../upstream/upstream.ts';
 import type { UpstreamService } from './login.ts';
 
 export interface UpstreamReport {
@@ -26,7 +26,7 @@ export async function inspectUpstream(service: UpstreamService, login: UpstreamL
   const loginMs = Math.round(clock.monotonic() - startedAt);
   try {
     const mailbox = await session.select(service.folder, signal);
-    const listing = await mailbox.list(() => false, signal);
+    const listing = await mailbox.list(NOTHING_KNOWN, signal);
     const warnings = warningsFor(service, session, mailbox);
     const facts = {
       upstream: service.id,

@@ -94,11 +94,14 @@ async function openFor(
   undo.push(parts.counter.logIn(account));
   const release = await parts.locks.acquire(JSON.stringify([account, key.view]), client.holder, signal);
   undo.push(release);
+  // A client that leaves does not end a listing: a first one may take longer than its patience, and then serves the next poll.
+  const { stopping } = parts;
   const events = sessionEvents(parts.log, service, login.user);
-  const { mailbox, mailboxKey, opened } = await openMailbox(parts, service, key, { session, events }, signal).catch((error: unknown) => {
+  const { mailbox, mailboxKey, opened } = await openMailbox(parts, service, key, { session, events }, stopping).catch((error: unknown) => {
     parts.throttle.notePause(account, error);
     throw error;
   });
+  if (signal.aborted) throw new UpstreamError('unreachable', 'the client left during its login');
   parts.throttle.noteLogin(account);
   client.onAccount({ user: login.user, upstream: service.id, digest: opened.digest });
   logLogin(parts.log, service, login.user, client, { session, mailbox }, opened.maildrop.dropListing.count);

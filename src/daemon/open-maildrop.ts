@@ -6,10 +6,10 @@ import { createHash } from 'node:crypto';
 import { StoreError, toBridgeError, UpstreamError, type UpstreamFailureKind } from '../errors.ts';
 import { Maildrop } from '../maildrop/maildrop.ts';
 import type { Uid } from '../maildrop/numbers.ts';
-import { knownMessage, reconcile, uniqueIdsIn, type UidMap } from '../maildrop/uid-map.ts';
+import { countIn, knownMessage, reconcile, uidsIn, uniqueIdsIn, type UidMap } from '../maildrop/uid-map.ts';
 import { applyTemplate, FALLBACK, type UniqueIdTemplate } from '../maildrop/unique-id.ts';
 import type { JournalEntry, MailboxKey, Store } from '../store/store.ts';
-import type { DeleteAction, RemovalStage, UpstreamMailbox } from '../upstream/upstream.ts';
+import { NOTHING_KNOWN, type DeleteAction, type KnownMailbox, type RemovalStage, type UpstreamMailbox } from '../upstream/upstream.ts';
 import type { SessionEvents } from './maildrop-session.ts';
 
 export interface OpenedMailbox {
@@ -35,13 +35,18 @@ export async function openMaildrop(request: OpenRequest, signal: AbortSignal): P
   const pending = await finishPromised(request, signal);
   const stored = await loadedMap(request);
   const known = stored?.uidValidity === mailbox.uidValidity ? stored : undefined;
-  const listing = await mailbox.list((uid) => known !== undefined && knownMessage(known, uid) !== undefined, signal);
+  const listing = await mailbox.list(known === undefined ? NOTHING_KNOWN : knownMailbox(known), signal);
   const names = { folderTag: folderTag(mailbox.path), uidValidity: mailbox.uidValidity };
   const ids = { formula: applyTemplate(request.uniqueIds, names), fallback: applyTemplate(FALLBACK, names) };
   const map = reconcile(stored, listing, ids);
   await store.saveMap(key, stored, map);
   const shown = listing.uids.filter((uid) => !listing.deleted.has(uid) && !pending.has(uid));
   return { maildrop: snapshot(request, map, shown), map, digest: digestOf(mailbox, shown) };
+}
+
+/** What an upstream needs to know to ask only for what changed. */
+function knownMailbox(map: UidMap): KnownMailbox {
+  return { uidNext: map.uidNext, count: countIn(map), uids: () => uidsIn(map), has: (uid) => knownMessage(map, uid) !== undefined };
 }
 
 /** The stored map. One that makes no sense is made anew: unique-ids follow from UIDVALIDITY and UID, so only learned sizes are lost. */

@@ -26,6 +26,8 @@ export interface Segment {
 
 export interface UidMap {
   readonly uidValidity: UidValidity;
+  /** UIDNEXT at the last listing; 0 where the server told none. */
+  readonly uidNext: number;
   readonly segments: ReadonlyMap<number, Segment>;
 }
 
@@ -45,6 +47,7 @@ export interface IdSource {
 /** A listing as `reconcile` needs it: every UID there is, and rows for those the map didn't know. */
 export interface ListedMessages {
   readonly uidValidity: UidValidity;
+  readonly uidNext: number;
   readonly uids: readonly Uid[];
   readonly added: { readonly uids: readonly Uid[]; readonly octets: readonly number[]; readonly arrivals: readonly number[] };
 }
@@ -64,7 +67,14 @@ export function segmentNumber(uid: number): number {
 }
 
 export function emptyMap(uidValidity: UidValidity): UidMap {
-  return { uidValidity, segments: new Map() };
+  return { uidValidity, uidNext: 0, segments: new Map() };
+}
+
+/** How many messages the map holds. */
+export function countIn(map: UidMap): number {
+  let count = 0;
+  for (const segment of map.segments.values()) count += segment.uids.length;
+  return count;
 }
 
 /** Looks a message up. */
@@ -119,7 +129,10 @@ export function reconcile(
     const unchanged = old !== undefined && isSameList(old.uids, uids);
     segments.set(number, unchanged ? old : build(uids, old, { ids, adopted, others, added: listed.added, addedIndex }));
   }
-  return stored !== undefined && isSame(stored, before, segments) ? stored : { uidValidity: listed.uidValidity, segments };
+  const { uidValidity, uidNext } = listed;
+  return stored !== undefined && stored.uidNext === uidNext && isSame(stored, before, segments)
+    ? stored
+    : { uidValidity, uidNext, segments };
 }
 
 /** The map with the true size of a message noted; the same map when it was known or the message is not in it. */

@@ -52,7 +52,7 @@ export class SqliteStore implements Store {
       for (const row of this.#prepare('SELECT number, rows FROM segment WHERE mailbox = ?').all(mailbox.id)) {
         segments.set(Number(row['number']), storedSegment(row['rows']));
       }
-      const map = { uidValidity: mailbox.uidValidity, segments };
+      const map = { uidValidity: mailbox.uidValidity, uidNext: mailbox.uidNext, segments };
       this.#maps.set(cacheKey(key), map);
       return map;
     });
@@ -62,6 +62,7 @@ export class SqliteStore implements Store {
     if (previous === next) return;
     this.#transaction(() => {
       const mailbox = this.#mailboxId(key, next);
+      this.#prepare('UPDATE mailbox SET uid_next = ? WHERE id = ?').run(next.uidNext, mailbox);
       if (previous === undefined) this.#prepare('DELETE FROM segment WHERE mailbox = ?').run(mailbox);
       const put = this.#prepare('INSERT OR REPLACE INTO segment (mailbox, number, rows) VALUES (?, ?, ?)');
       const drop = this.#prepare('DELETE FROM segment WHERE mailbox = ? AND number = ?');
@@ -115,12 +116,12 @@ export class SqliteStore implements Store {
     this.#database.close();
   }
 
-  #mailbox(key: MailboxKey): { readonly id: number; readonly uidValidity: number } | undefined {
+  #mailbox(key: MailboxKey): { readonly id: number; readonly uidValidity: number; readonly uidNext: number } | undefined {
     const row = this.#prepare(
-      `SELECT mailbox.id, uid_validity FROM mailbox JOIN maildrop ON maildrop.id = mailbox.maildrop
+      `SELECT mailbox.id, uid_validity, uid_next FROM mailbox JOIN maildrop ON maildrop.id = mailbox.maildrop
        WHERE upstream = ? AND user = ? AND view = ? AND path = ?`,
     ).get(key.maildrop.upstream, key.maildrop.user, key.maildrop.view, key.path);
-    return row && { id: Number(row['id']), uidValidity: Number(row['uid_validity']) };
+    return row && { id: Number(row['id']), uidValidity: Number(row['uid_validity']), uidNext: Number(row['uid_next']) };
   }
 
   /** The mailbox's row, made or moved to the map's UIDVALIDITY. A new epoch starts without segments. */

@@ -11,7 +11,16 @@ import { commandFailure } from './imapflow-failure.ts';
 import { destinationFolder, expectedDestination, type FolderCommands } from './destination.ts';
 import type { OperationRunner } from './imapflow-upstream.ts';
 import { removeMessages, type RemovalCommands } from './removal.ts';
-import type { DeletePolicy, FetchRequest, Listing, ListingRows, Removal, RemovalResult, UpstreamMailbox } from './upstream.ts';
+import type {
+  DeletePolicy,
+  FetchRequest,
+  KnownMailbox,
+  Listing,
+  ListingRows,
+  Removal,
+  RemovalResult,
+  UpstreamMailbox,
+} from './upstream.ts';
 import type { ChosenFolder, ListedFolder } from '../imap/special-use.ts';
 
 export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, FolderCommands {
@@ -39,12 +48,12 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
   }
 
   /** A listing that does not add up is asked for once more: some servers now and then leave rows out. */
-  async list(isKnown: (uid: Uid) => boolean, signal: AbortSignal): Promise<Listing> {
-    const first = await this.#tryList(isKnown, signal);
+  async list(known: KnownMailbox, signal: AbortSignal): Promise<Listing> {
+    const first = await this.#tryList(known, signal);
     if (first !== undefined) return first;
     // A NOOP lets the server tell of what was expunged meanwhile (RFC 3501 section 7.4.1).
     await this.#runner.run(signal, () => this.#flow.noop());
-    const second = await this.#tryList(isKnown, signal);
+    const second = await this.#tryList(known, signal);
     if (second === undefined) throw incomplete(this.path);
     return second;
   }
@@ -162,14 +171,30 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
   }
 
   /** A whole listing, or undefined when its parts don't agree. */
-  async #tryList(isKnown: (uid: Uid) => boolean, signal: AbortSignal): Promise<Listing | undefined> {
-    if (this.#exists() === 0) return { uidValidity: this.uidValidity, uids: [], deleted: new Set(), added: noRows() };
-    const uids = await this.#search({ all: true }, signal);
+  async #tryList(known: KnownMailbox, signal: AbortSignal): Promise<Listing | undefined> {
+    const { uidValidity } = this;
+    const uidNext = this.#uidNext();
+    if (this.#exists() === 0) return { uidValidity, uidNext, uids: [], deleted: new Set(), added: noRows() };
+    const isUnchanged = this.#isUnchanged(known, uidNext);
+    const uids = isUnchanged ? known.uids() : await this.#search({ all: true }, signal);
     if (uids.length !== this.#exists()) return undefined;
     const deleted = new Set(await this.#search({ deleted: true }, signal));
-    const unknown = uids.filter((uid) => !isKnown(uid));
+    const unknown = isUnchanged ? [] : uids.filter((uid) => !known.has(uid));
     const added = await this.#rows(unknown, signal);
-    return added.uids.length === unknown.length ? { uidValidity: this.uidValidity, uids, deleted, added } : undefined;
+    return added.uids.length === unknown.length ? { uidValidity, uidNext, uids, deleted, added } : undefined;
+  }
+
+  /** Without a new UID nothing came, and with as many messages as before nothing went (RFC 3501 section 2.3.1.1). */
+  #isUnchanged(known: KnownMailbox, uidNext: number): boolean {
+    if (uidNext === 0 || uidNext !== known.uidNext || known.count !== this.#exists()) return false;
+    // A server whose UIDNEXT is no more than a UID that it gave away tells nothing by it.
+    return uidNext > (known.uids().at(-1) ?? 0);
+  }
+
+  /** As SELECT told it; 0 where it didn't. */
+  #uidNext(): number {
+    const selected = this.#flow.mailbox;
+    return selected !== false && isUid(selected.uidNext) ? selected.uidNext : 0;
   }
 
   #exists(): number {

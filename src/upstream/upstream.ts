@@ -45,9 +45,24 @@ export interface ListingRows {
   readonly arrivals: number[];
 }
 
+/** What is known of a mailbox under its UIDVALIDITY: only what changed since is asked for. */
+export interface KnownMailbox {
+  /** UIDNEXT at the listing before; 0 where the server told none. */
+  readonly uidNext: number;
+  readonly count: number;
+  /** All of them, ascending. */
+  uids(): readonly Uid[];
+  has(uid: Uid): boolean;
+}
+
+/** Of a mailbox seen for the first time. */
+export const NOTHING_KNOWN: KnownMailbox = { uidNext: 0, count: 0, uids: () => [], has: () => false };
+
 /** A whole mailbox: never a part of it (CONTRACT section 5.3). */
 export interface Listing {
   readonly uidValidity: UidValidity;
+  /** 0 where the server told none. */
+  readonly uidNext: number;
   /** Every message, ascending by UID. */
   readonly uids: readonly Uid[];
   /** Those flagged \Deleted. */
@@ -99,8 +114,8 @@ export interface UpstreamMailbox {
   readonly path: string;
   readonly uidValidity: UidValidity;
   readonly isReadOnly: boolean;
-  /** Lists the mailbox; rows are asked only for UIDs that `isKnown` doesn't know. */
-  list(isKnown: (uid: Uid) => boolean, signal: AbortSignal): Promise<Listing>;
+  /** Lists the mailbox, to be called once, right after it was selected; rows are asked only for messages not known. */
+  list(known: KnownMailbox, signal: AbortSignal): Promise<Listing>;
   /**
    * The octets of a message, as the server has them. Throws `message-gone` or `message-unreadable` before the first chunk
    * where that can be told; any failure later means that what was given is not the whole message.

@@ -660,6 +660,57 @@ describe('TOP', () => {
   });
 });
 
+describe('a poll of a mailbox seen before', () => {
+  const poll = async (bridge: BridgeProcess): Promise<string[]> => {
+    const client = await session(bridge);
+    const uniqueIds = await client.multi('UIDL');
+    await client.command('QUIT');
+    return uniqueIds;
+  };
+  const asked = async (imap: ImapServer, work: () => Promise<unknown>): Promise<string[]> => {
+    const before = imap.commands.length;
+    await work();
+    return imap.commands.slice(before).filter((command) => /SEARCH|FETCH/.test(command));
+  };
+
+  test('asks for nothing but \\Deleted flags where SELECT tells that nothing came or went', async () => {
+    const { bridge, imap } = await site();
+    const uniqueIds = await poll(bridge);
+    expect(await asked(imap, async () => expect(await poll(bridge)).toEqual(uniqueIds))).toEqual(['UID SEARCH DELETED']);
+  });
+
+  test('asks for the rows of what came, and notices what went, also when both make up for each other', async () => {
+    const { bridge, imap } = await site();
+    const before = await poll(bridge);
+    imap.mailbox('INBOX').expunge(2);
+    imap.mailbox('INBOX').append('Subject: 4\r\n\r\n');
+    let after: string[] = [];
+    const commands = await asked(imap, async () => (after = await poll(bridge)));
+    expect(commands).toEqual(['UID SEARCH ALL', 'UID SEARCH DELETED', expect.stringMatching(/^UID FETCH 4 /)]);
+    expect(after.map((line) => line.slice(2))).toEqual([before[0]?.slice(2), before[2]?.slice(2), expect.stringMatching(/00000004$/)]);
+  });
+
+  test.for(['none', 1] as const)('takes no shortcut at a server whose UIDNEXT is %s', async (toldUidNext) => {
+    const { bridge, imap } = await site();
+    imap.mailbox('INBOX').toldUidNext = toldUidNext;
+    expect(await poll(bridge)).toHaveLength(3);
+    imap.mailbox('INBOX').expunge(1);
+    imap.mailbox('INBOX').append('Subject: 4\r\n\r\n');
+    expect((await poll(bridge)).at(-1)).toMatch(/00000004$/);
+  });
+
+  test('whose first listing outlived its client is served at once: the listing went on', async () => {
+    const { bridge, imap } = await site({ server: { script: on('UID FETCH', { delayMs: 500 }) } });
+    const impatient = await PopDialogue.connect(bridge.port());
+    await impatient.command(`USER ${USER}`);
+    impatient.send(`PASS ${PASSWORD}\r\n`);
+    await until(() => imap.commands.some((command) => command.startsWith('UID FETCH')));
+    impatient.socket.resetAndDestroy();
+    const commands = await asked(imap, async () => expect(await poll(bridge)).toHaveLength(3));
+    expect(commands.filter((command) => command.includes('FETCH'))).toEqual([]);
+  });
+});
+
 describe('a client that closes within RETR', () => {
   test('leaves no session behind', async () => {
     const { bridge, imap } = await site({ messages: 0 });

@@ -33,4 +33,5 @@ export const MIGRATIONS: readonly string[] = [
   // Segments of version 2 hold the formulas of their unique-ids. Those before are made anew: the ids follow from UIDVALIDITY and UID.
   `DELETE FROM segment;
    ALTER TABLE segment DROP COLUMN formula;`,
+  `ALTER TABLE mailbox ADD COLUMN uid_next INTEGER NOT NULL DEFAULT 0;`,
 ];

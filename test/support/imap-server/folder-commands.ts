@@ -100,7 +100,9 @@ function describeSelected(context: CommandContext, { mailbox, messages, isReadOn
   out.text(`* FLAGS (${FLAGS})\r\n* OK [PERMANENTFLAGS (${permanent})] Flags permitted.\r\n`);
   out.text(`* ${messages.length} EXISTS\r\n* 0 RECENT\r\n`);
   if (unseen > 0) out.text(`* OK [UNSEEN ${unseen}] First unseen.\r\n`);
-  out.text(`* OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs valid\r\n* OK [UIDNEXT ${mailbox.uidNext}] Predicted next UID\r\n`);
+  out.text(`* OK [UIDVALIDITY ${mailbox.uidValidity}] UIDs valid\r\n`);
+  const uidNext = mailbox.toldUidNext ?? mailbox.uidNext;
+  if (uidNext !== 'none') out.text(`* OK [UIDNEXT ${uidNext}] Predicted next UID\r\n`);
   if (mailbox.permitsUidNotSticky) out.text('* NO [UIDNOTSTICKY] UIDs are not persistent\r\n');
 }
 

@@ -40,6 +40,8 @@ export class FakeMailbox {
   readOnly = false;
   /** SELECT warns that UIDs won't last (RFC 4315, UIDNOTSTICKY). */
   permitsUidNotSticky = false;
+  /** What SELECT tells instead of the real UIDNEXT; `none`: nothing. */
+  toldUidNext: number | 'none' | undefined;
   readonly #clock: () => Date;
   #messages: StoredMessage[] = [];
   readonly #observers = new Set<MailboxObserver>();

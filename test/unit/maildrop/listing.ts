@@ -6,6 +6,7 @@ import { reconcile, type ListedMessages, type UidMap } from '../../../src/maildr
 export function listing(validity: number, listed: readonly number[], added: readonly number[] = listed): ListedMessages {
   return {
     uidValidity: uidValidity(validity),
+    uidNext: 0,
     uids: listed.map(uid),
     added: { uids: added.map(uid), octets: added.map((one) => one * 10), arrivals: added.map((one) => one * 1000) },
   };

@@ -70,7 +70,7 @@ describe('the UID map', () => {
   test('takes arrivals and sizes from the rows, in whatever order they came', () => {
     const { uids: listed } = listing(7, [1, 2]);
     const added = { uids: uids(2, 1), octets: [22, 11], arrivals: [2000, 1000] };
-    const segment = reconciled(undefined, { uidValidity: uidValidity(7), uids: listed, added }).segments.get(0);
+    const segment = reconciled(undefined, { uidValidity: uidValidity(7), uidNext: 0, uids: listed, added }).segments.get(0);
     expect([segment?.declaredOctets, segment?.arrivals].map((array) => [...(array ?? [])])).toEqual([
       [11, 22],
       [1000, 2000],

@@ -24,7 +24,7 @@ const key = (user: string, upstream = 'one'): MailboxKey => ({ maildrop: { upstr
 function mapOf(numbers: readonly number[], validity = 7, stored?: UidMap): UidMap {
   const all = uids(...numbers);
   const octets = numbers.map((number) => number * 10);
-  const listed = { uidValidity: uidValidity(validity), uids: all, added: { uids: all, octets, arrivals: octets } };
+  const listed = { uidValidity: uidValidity(validity), uidNext: 0, uids: all, added: { uids: all, octets, arrivals: octets } };
   return reconcile(stored, listed, newIds(listed.uidValidity));
 }
 
