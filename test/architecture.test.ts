@@ -33,7 +33,14 @@ const LAYERS: readonly (readonly string[])[] = [
 
 /** What a lower layer shows to a part of the same height. ARCHITECTURE puts `ports` beside pop3 | imap: they may name imap's values. */
 const PURE = new Set(['errors', 'clock', 'maildrop', 'pop3', 'imap', 'config', 'ports']);
-const PORTS = new Set(['upstream/upstream.ts', 'store/store.ts', 'store/segment.ts']);
+/** Ports, and the pure encodings beside them. */
+const PORTS = new Set([
+  'upstream/upstream.ts',
+  'store/store.ts',
+  'store/segment.ts',
+  'store/identity-segment.ts',
+  'store/variable-length.ts',
+]);
 function partOf(path: string): string {
   if (PORTS.has(path)) return 'ports';
   if (!path.includes('/')) return path.replace(/\.ts$/, '');

@@ -7,6 +7,7 @@ import { pause } from '../clock.ts';
 import type { BridgeConfig } from '../config/schema.ts';
 import type { Store } from '../store/store.ts';
 import { SqliteStore } from '../store/sqlite-store.ts';
+import { BackgroundWork } from './background-work.ts';
 import { bindingsOf, type Binding } from './bindings.ts';
 import { Connection } from './connection.ts';
 import { openControlSocket } from './control-socket.ts';
@@ -46,6 +47,7 @@ export class Daemon {
   readonly #counter: SessionCounter;
   readonly #connections = new Set<Connection>();
   readonly #stopping = new AbortController();
+  readonly #background = new BackgroundWork();
   #reloading: Promise<void> = Promise.resolve();
   readonly #listeners = new Map<string, Listener>();
   #bindings = new Map<string, Binding>();
@@ -63,14 +65,14 @@ export class Daemon {
       () => this.#displaceOldest(),
     );
     const throttle = new LoginThrottle(clock, () => this.#config.process.limits.loginFailures);
-    const stopping = this.#stopping.signal;
     this.#loginParts = {
       store,
       clock,
       log,
       secrets,
       throttle,
-      stopping,
+      stopping: this.#stopping.signal,
+      background: this.#background,
       counter: this.#counter,
       locks: new MaildropLocks(clock),
       cutMessages: new LRUCache({ max: MAX_CUT_MESSAGES }),
@@ -139,6 +141,7 @@ export class Daemon {
       this.#onIdle = resolve;
     });
     for (const connection of this.#connections) connection.shutdown();
+    void this.#background.endAll();
     if (this.#connections.size > 0) await Promise.race([idle, pause(this.#parts.clock, UPDATE_GRACE_MS)]);
     await this.#close();
   }

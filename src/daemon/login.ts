@@ -12,7 +12,9 @@ import type { MailboxKey, MaildropKey, Store } from '../store/store.ts';
 import type { DeletePolicy, Upstream, UpstreamLogin, UpstreamMailbox, UpstreamSession } from '../upstream/upstream.ts';
 import { removalMethod } from '../upstream/removal.ts';
 import { chooseUpstream, imapUser, type UserRule } from './account.ts';
+import type { BackgroundWork } from './background-work.ts';
 import type { LoggedIn } from './connection.ts';
+import { lookBack } from './look-back.ts';
 import type { LiveSecrets, Log } from './logging.ts';
 import type { LoginThrottle } from './login-throttle.ts';
 import type { LockHolder, MaildropLocks } from './maildrop-lock.ts';
@@ -45,6 +47,7 @@ export interface LoginParts {
   readonly cutMessages: LRUCache<string, true>;
   /** Aborts when the daemon stops. */
   readonly stopping: AbortSignal;
+  readonly background: BackgroundWork;
 }
 
 /** The client that logs in. `onAccount` learns whose session it is, for the log. */
@@ -89,7 +92,8 @@ async function openFor(
   const account = JSON.stringify([key.upstream, key.user]);
   parts.throttle.checkDelay(account, login.password, service.loginDelayMs);
   const session = await proveUpstream(parts, service, account, login, signal);
-  undo.push(() => void session.logout());
+  const leave = (): void => void session.logout();
+  undo.push(leave);
   // Only now: who has no password must not use up its owner's sessions.
   undo.push(parts.counter.logIn(account));
   const release = await parts.locks.acquire(JSON.stringify([account, key.view]), client.holder, signal);
@@ -123,7 +127,10 @@ async function openFor(
     events,
     cutMessages: parts.cutMessages,
     release: () => {
-      for (const give of undo.splice(0).reverse()) give();
+      for (const give of undo.splice(0).reverse()) if (give !== leave) give();
+    },
+    leave: (connection, map) => {
+      parts.background.start(account, (until) => lookBack({ ...parts, key: mailboxKey, connection, map }, until));
     },
   });
   const loginDelaySeconds = service.loginDelayMs > 0 ? Math.ceil(service.loginDelayMs / 1000) : undefined;
@@ -145,7 +152,15 @@ async function openMailbox(
 ): Promise<OpenedFor> {
   const mailbox = await session.select(service.folder, signal);
   const mailboxKey = { maildrop, path: mailbox.path };
-  const request = { key: mailboxKey, store: parts.store, mailbox, learnsSizes: service.learnsSizes, uniqueIds: service.uniqueIds, events };
+  const request = {
+    key: mailboxKey,
+    store: parts.store,
+    mailbox,
+    learnsSizes: service.learnsSizes,
+    uniqueIds: service.uniqueIds,
+    events,
+    now: Math.floor(parts.clock.now() / 1000),
+  };
   return { mailbox, mailboxKey, opened: await openMaildrop(request, signal) };
 }
 
@@ -160,6 +175,7 @@ async function proveUpstream(
   login: UpstreamLogin,
   signal: AbortSignal,
 ): Promise<UpstreamSession> {
+  await parts.background.end(account);
   const attempt = await parts.throttle.admit(account, login.password, signal);
   const session = await service.upstream.login(login, parts.stopping).catch((error: unknown) => {
     const failure = toBridgeError(error);
@@ -198,6 +214,7 @@ function sessionEvents(log: Log, service: UpstreamService, user: string): Sessio
     deleteFailed: (fields) => log.warn('delete-failed', { ...who, ...fields }),
     seenFailed: (error) => log.warn('seen-failed', { ...who, error }),
     saveFailed: (error) => log.error('save-failed', { ...who, error }),
+    mapRematched: (counts) => log.warn('map-rematched', { ...who, ...counts }),
     mapRebuilt: (error) => log.warn('map-rebuilt', { ...who, error }),
     onlyFlagged: (count) => log.warn('only-flagged', { ...who, count, reason: 'the server has neither MOVE nor UIDPLUS for this' }),
   };

@@ -8,7 +8,7 @@ import { InvariantError, UpstreamError, toBridgeError, type BridgeError } from '
 import type { MaildropEntry } from '../maildrop/maildrop.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import type { UpdateOutcome, UpdatePlan } from '../maildrop/update-plan.ts';
-import { withTrueOctets, type UidMap } from '../maildrop/uid-map.ts';
+import { withoutMessages, withTrueOctets, type UidMap } from '../maildrop/uid-map.ts';
 import type { MailboxKey, Store } from '../store/store.ts';
 import type { DeletePolicy, MessagePart, RemovalResult, UpstreamMailbox, UpstreamSession } from '../upstream/upstream.ts';
 
@@ -21,6 +21,8 @@ export interface SessionEvents {
   /** What was learned in the session is not on disk; no mail and no unique-id depends on it. */
   saveFailed(error: BridgeError): void;
   onlyFlagged(count: number): void;
+  /** UIDVALIDITY changed, and messages were matched with those known before. */
+  mapRematched(counts: Readonly<Record<'messages' | 'kept' | 'ambiguous' | 'lost', number>>): void;
   /** The UID map on disk made no sense and was made anew. */
   mapRebuilt(error: BridgeError): void;
 }
@@ -50,6 +52,8 @@ export interface MaildropSessionParts {
   readonly cutMessages: LRUCache<string, true>;
   /** Gives back the lock and whatever else the login took. */
   readonly release: () => void;
+  /** Takes over the connection when the session is done with it. */
+  readonly leave: (connection: OpenConnection, map: UidMap) => void;
 }
 
 /** \Seen is stored this long after the last octet, with all that was retrieved meanwhile: not one round trip a message. */
@@ -128,8 +132,8 @@ export class MaildropSession {
     } catch (error) {
       this.#parts.events.saveFailed(toBridgeError(error));
     } finally {
-      void this.#connection.session.logout();
       this.#parts.release();
+      this.#parts.leave(this.#connection, this.#map);
     }
   }
 
@@ -145,6 +149,13 @@ export class MaildropSession {
     try {
       const result = await mailbox.remove({ uids, policy, stage: 'planned', onStage: (stage) => store.setStage(id, stage) }, signal);
       await store.removeEntry(id);
+      const remaining = new Set(result.remaining);
+      // What was deleted on purpose is no message that went missing; flagged ones are still there.
+      if (policy.action !== 'flag' && !result.onlyFlagged)
+        this.#map = withoutMessages(
+          this.#map,
+          uids.filter((uid) => !remaining.has(uid)),
+        );
       return this.#told(uids.length, result);
     } catch (error) {
       events.deleteFailed({ total: uids.length, outcome: 'unknown', error: toBridgeError(error) });

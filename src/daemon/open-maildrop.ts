@@ -7,10 +7,11 @@ import { StoreError, toBridgeError, UpstreamError, type UpstreamFailureKind } fr
 import { Maildrop } from '../maildrop/maildrop.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { countIn, knownMessage, reconcile, uidsIn, uniqueIdsIn, type UidMap } from '../maildrop/uid-map.ts';
-import { applyTemplate, FALLBACK, type UniqueIdTemplate } from '../maildrop/unique-id.ts';
+import { applyTemplate, fallbackFormula, type UniqueIdTemplate } from '../maildrop/unique-id.ts';
 import type { JournalEntry, MailboxKey, Store } from '../store/store.ts';
 import { NOTHING_KNOWN, type DeleteAction, type KnownMailbox, type RemovalStage, type UpstreamMailbox } from '../upstream/upstream.ts';
 import type { SessionEvents } from './maildrop-session.ts';
+import { recognise } from './recognise.ts';
 
 export interface OpenedMailbox {
   readonly maildrop: Maildrop;
@@ -28,6 +29,8 @@ export interface OpenRequest {
   /** How messages not shown before get their unique-ids. */
   readonly uniqueIds: UniqueIdTemplate;
   readonly events: SessionEvents;
+  /** Seconds since 1970. */
+  readonly now: number;
 }
 
 export async function openMaildrop(request: OpenRequest, signal: AbortSignal): Promise<OpenedMailbox> {
@@ -37,9 +40,20 @@ export async function openMaildrop(request: OpenRequest, signal: AbortSignal): P
   const known = stored?.uidValidity === mailbox.uidValidity ? stored : undefined;
   const listing = await mailbox.list(known === undefined ? NOTHING_KNOWN : knownMailbox(known), signal);
   const names = { folderTag: folderTag(mailbox.path), uidValidity: mailbox.uidValidity };
-  const ids = { formula: applyTemplate(request.uniqueIds, names), fallback: applyTemplate(FALLBACK, names) };
-  const map = reconcile(stored, listing, ids);
-  await store.saveMap(key, stored, map);
+  // Without a map all that can be done is to give the same ids for the same UIDs.
+  const highestUid = stored === undefined ? 0 : await store.highestUid(key, mailbox.uidValidity);
+  const formula = applyTemplate(request.uniqueIds, names);
+  const { adopted, taken, extras, rematched } = await recognise(
+    { key, store, mailbox, formula, now: request.now },
+    stored,
+    listing,
+    signal,
+  );
+  const ids = { formula, fallback: (attempt: number) => fallbackFormula(names, attempt), taken, highestUid };
+  const map = reconcile(stored, listing, ids, adopted);
+  const hasMore = extras.identities.size > 0 || extras.gone.length > 0;
+  await store.saveMap(key, stored, map, hasMore ? extras : undefined);
+  if (rematched !== undefined) request.events.mapRematched({ ...rematched, messages: listing.uids.length });
   const shown = listing.uids.filter((uid) => !listing.deleted.has(uid) && !pending.has(uid));
   return { maildrop: snapshot(request, map, shown), map, digest: digestOf(mailbox, shown) };
 }

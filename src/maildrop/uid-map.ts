@@ -36,6 +36,8 @@ export interface KnownMessage {
   readonly uid: Uid;
   readonly declaredOctets: number;
   readonly trueOctets: number | undefined;
+  /** INTERNALDATE, seconds since 1970. */
+  readonly arrival: number;
 }
 
 /** Where a message's unique-id comes from. */
@@ -55,8 +57,17 @@ export interface ListedMessages {
 /** How messages that were never shown get their unique-ids. */
 export interface NewIds {
   readonly formula: UniqueIdFormula;
-  /** Taken where the formula would give an id that another message has. */
-  readonly fallback: UniqueIdFormula;
+  /** Taken, with 2, 3 and so on, where the formula would give an id that another message has or had. */
+  readonly fallback: (attempt: number) => UniqueIdFormula;
+  /** Ids of messages that went; never to be given again. */
+  readonly taken: ReadonlySet<string>;
+  /** The highest UID ever listed under this UIDVALIDITY: a new message with no higher one may have the UID, and the id, of another. */
+  readonly highestUid: number;
+}
+
+/** An id's source as text, to be kept in sets. */
+export function sourceKey({ formula, idUid }: IdSource): string {
+  return `${idUid} ${formula}`;
 }
 
 const SEGMENT_UIDS = 1024;
@@ -83,7 +94,12 @@ export function knownMessage(map: UidMap, uid: Uid): KnownMessage | undefined {
   if (found === undefined) return undefined;
   const { segment, index } = found;
   const trueOctets = segment.trueOctets[index] ?? UNKNOWN_OCTETS;
-  return { uid, declaredOctets: segment.declaredOctets[index] ?? 0, trueOctets: trueOctets === UNKNOWN_OCTETS ? undefined : trueOctets };
+  return {
+    uid,
+    declaredOctets: segment.declaredOctets[index] ?? 0,
+    trueOctets: trueOctets === UNKNOWN_OCTETS ? undefined : trueOctets,
+    arrival: segment.arrivals[index] ?? 0,
+  };
 }
 
 /** The unique-ids of the messages in the map; for another one it throws InvariantError. */
@@ -103,10 +119,23 @@ export function idSource(map: UidMap, uid: Uid): IdSource | undefined {
   return found && sourceAt(found.segment, found.index);
 }
 
+/** True when a message of the map has the unique-id from there. */
+export function isIdUsed(map: UidMap, { formula, idUid }: IdSource): boolean {
+  for (const segment of map.segments.values()) {
+    const place = segment.formulas.indexOf(formula);
+    if (place >= 0 && segment.idUids.some((one, index) => one === idUid && segment.formulaOf[index] === place)) return true;
+  }
+  return false;
+}
+
 /** Every UID in the map, ascending. */
 export function uidsIn(map: UidMap): Uid[] {
   const numbers = [...map.segments.keys()].sort((one, other) => one - other);
-  return numbers.flatMap((number) => Array.from(map.segments.get(number)?.uids ?? [], asUid));
+  return numbers.flatMap((number) => uidsOf(map.segments.get(number)));
+}
+
+export function uidsOf(segment: Segment | undefined): Uid[] {
+  return Array.from(segment?.uids ?? [], asUid);
 }
 
 /**
@@ -135,6 +164,27 @@ export function reconcile(
     : { uidValidity, uidNext, segments };
 }
 
+/** The map without messages that were removed upstream. */
+export function withoutMessages(map: UidMap, removed: readonly Uid[]): UidMap {
+  const gone = new Set<number>(removed);
+  const segments = new Map(map.segments);
+  for (const number of new Set(removed.map(segmentNumber))) {
+    const segment = segments.get(number);
+    const left =
+      segment === undefined ? [] : Array.from(segment.uids, (uid, index) => [uid, index] as const).filter(([uid]) => !gone.has(uid));
+    if (segment === undefined || left.length === 0) segments.delete(number);
+    else
+      segments.set(
+        number,
+        picked(
+          segment,
+          left.map(([, index]) => index),
+        ),
+      );
+  }
+  return { ...map, segments };
+}
+
 /** The map with the true size of a message noted; the same map when it was known or the message is not in it. */
 export function withTrueOctets(map: UidMap, uid: Uid, octets: number): UidMap {
   const found = locate(map, uid);
@@ -143,41 +193,52 @@ export function withTrueOctets(map: UidMap, uid: Uid, octets: number): UidMap {
   return { ...map, segments: new Map(map.segments).set(segmentNumber(uid), changed) };
 }
 
-/** Where else an id might be in use: under the formulas of messages that got theirs otherwise. Most mailboxes have none. */
+/** Which ids other messages have. Most mailboxes have but one formula, and each message's own UID in its id: then that is quickly told. */
 class OtherIds {
   readonly #map: UidMap;
-  readonly #adopted: ReadonlyMap<Uid, IdSource>;
-  readonly #formulas: ReadonlySet<UniqueIdFormula>;
+  readonly #current: UniqueIdFormula;
+  readonly #adopted: ReadonlySet<string>;
+  readonly #otherFormulas: ReadonlySet<UniqueIdFormula>;
+  /** UIDs in ids under the current formula that are another's own UID. */
+  readonly #displaced = new Set<number>();
   #verbatim: ReadonlySet<string> | undefined;
 
   constructor(map: UidMap, adopted: ReadonlyMap<Uid, IdSource>, current: UniqueIdFormula) {
     this.#map = map;
-    this.#adopted = adopted;
-    const formulas = new Set([...map.segments.values()].flatMap((segment) => segment.formulas));
-    for (const { formula } of adopted.values()) formulas.add(formula);
+    this.#current = current;
+    this.#adopted = new Set([...adopted.values()].map(sourceKey));
+    const formulas = new Set([...adopted.values()].map(({ formula }) => formula));
+    for (const segment of map.segments.values()) {
+      for (const formula of segment.formulas) formulas.add(formula);
+      const place = segment.formulas.indexOf(current);
+      segment.idUids.forEach((idUid, index) => {
+        if (segment.formulaOf[index] === place && idUid !== segment.uids[index]) this.#displaced.add(idUid);
+      });
+    }
     formulas.delete(current);
-    this.#formulas = formulas;
+    this.#otherFormulas = formulas;
   }
 
-  has(uniqueId: string): boolean {
-    return [...this.#formulas].some((formula) => {
-      const idUid = uidInId(formula, uniqueId);
-      return idUid === undefined ? this.#hasVerbatim(uniqueId) : this.#isUsed(formula, idUid);
-    });
+  has(source: IdSource): boolean {
+    const uniqueId = uniqueIdsOf(source.formula)(source.idUid);
+    return this.#isUsed(source) || [...this.#otherFormulas].some((formula) => this.#gives(formula, uniqueId));
+  }
+
+  #isUsed(source: IdSource): boolean {
+    if (this.#adopted.has(sourceKey(source))) return true;
+    return source.formula === this.#current ? this.#displaced.has(source.idUid) : isIdUsed(this.#map, source);
+  }
+
+  #gives(formula: UniqueIdFormula, uniqueId: string): boolean {
+    const idUid = uidInId(formula, uniqueId);
+    return idUid === undefined ? this.#hasVerbatim(uniqueId) : this.#isUsed({ formula, idUid });
   }
 
   #hasVerbatim(uniqueId: string): boolean {
-    this.#verbatim ??= new Set([...this.#formulas].filter((formula) => formula.startsWith('=')).map((one) => one.slice(1).toLowerCase()));
+    this.#verbatim ??= new Set(
+      [...this.#otherFormulas].filter((formula) => formula.startsWith('=')).map((one) => one.slice(1).toLowerCase()),
+    );
     return this.#verbatim.has(uniqueId.toLowerCase());
-  }
-
-  #isUsed(formula: UniqueIdFormula, idUid: number): boolean {
-    for (const source of this.#adopted.values()) if (source.formula === formula && source.idUid === idUid) return true;
-    for (const segment of this.#map.segments.values()) {
-      const place = segment.formulas.indexOf(formula);
-      if (place >= 0 && segment.idUids.some((one, index) => one === idUid && segment.formulaOf[index] === place)) return true;
-    }
-    return false;
   }
 }
 
@@ -214,8 +275,27 @@ function build(uids: readonly Uid[], old: Segment | undefined, { ids, adopted, o
   return { ...segment, formulas };
 }
 
-function newSource(uid: Uid, { formula, fallback }: NewIds, others: OtherIds): IdSource {
-  return { formula: others.has(uniqueIdsOf(formula)(uid)) ? fallback : formula, idUid: uid };
+function picked(segment: Segment, indices: readonly number[]): Segment {
+  const pick = (from: ArrayLike<number>): number[] => indices.map((index) => from[index] ?? 0);
+  return {
+    uids: Uint32Array.from(pick(segment.uids)),
+    declaredOctets: Float64Array.from(pick(segment.declaredOctets)),
+    trueOctets: Float64Array.from(pick(segment.trueOctets)),
+    arrivals: Float64Array.from(pick(segment.arrivals)),
+    formulas: segment.formulas,
+    formulaOf: Uint16Array.from(pick(segment.formulaOf)),
+    idUids: Uint32Array.from(pick(segment.idUids)),
+  };
+}
+
+function newSource(uid: Uid, { formula, fallback, taken, highestUid }: NewIds, others: OtherIds): IdSource {
+  let source: IdSource = { formula, idUid: uid };
+  let isTaken = uid <= highestUid;
+  for (let attempt = 2; isTaken || taken.has(sourceKey(source)) || others.has(source); attempt += 1) {
+    source = { formula: fallback(attempt), idUid: uid };
+    isTaken = false;
+  }
+  return source;
 }
 
 function sourceAt(segment: Segment, index: number): IdSource {

@@ -50,10 +50,11 @@ const LITERAL = /^[A-Za-z0-9.-]+$/;
 const FIELD = /^\{(folder|uidvalidity|uid)(?::(?:0(10|[1-9]))?([dxX]))?\}$/;
 const VERBATIM = '=';
 
-/** For the message to which the configured template would give the id of another one. */
-export const FALLBACK: UniqueIdTemplate = {
-  parts: [hexadecimal('folder'), '.', hexadecimal('uidvalidity'), '.', hexadecimal('uid'), '.2'],
-};
+/** For messages to which the configured template would give the id of another one; attempts count from 2. */
+export function fallbackFormula(names: MailboxNames, attempt: number): UniqueIdFormula {
+  const parts = [hexadecimal('folder'), '.', hexadecimal('uidvalidity'), '.', hexadecimal('uid'), `.${attempt}`];
+  return applyTemplate({ parts }, names);
+}
 
 /** Parses a template, or takes the one of that name. Says what is wrong where ids would be no ids or could name two messages. */
 export function parseTemplate(text: string): UniqueIdTemplate | { readonly problem: string } {

@@ -4,6 +4,7 @@
  */
 import { isUid } from '../maildrop/numbers.ts';
 import { UNKNOWN_OCTETS, type Segment } from '../maildrop/uid-map.ts';
+import { OctetReader, put, putText, unzigzag, zigzag } from './variable-length.ts';
 
 const VERSION = 2;
 /** Messages of one segment at most; a count above it is damage. */
@@ -38,7 +39,7 @@ export function encodeSegment(segment: Segment): Uint8Array {
 
 /** Throws RangeError where the octets are not an encoded segment. */
 export function decodeSegment(octets: Uint8Array): Segment {
-  const reader = new Reader(octets);
+  const reader = new OctetReader(octets);
   if (reader.number() !== VERSION) throw new RangeError('unknown version of a UID map segment');
   const formulas = Array.from({ length: reader.count(MAX_MESSAGES) }, () => reader.text());
   const count = reader.count(MAX_MESSAGES);
@@ -75,71 +76,8 @@ export function decodeSegment(octets: Uint8Array): Segment {
   return segment;
 }
 
-function putText(out: number[], text: string): void {
-  put(out, text.length);
-  for (const octet of Buffer.from(text, 'latin1')) out.push(octet);
-}
-
 /** For the true size 0: unknown; 1: as declared; else moved up by two. */
 function putSizes(out: number[], declared: number, trueOctets: number): void {
   put(out, declared);
   put(out, trueOctets === UNKNOWN_OCTETS ? 0 : trueOctets === declared ? 1 : trueOctets + 2);
-}
-
-/** Sizes pass 2^32, so no bit operators here. */
-function put(out: number[], value: number): void {
-  let rest = value;
-  while (rest >= 128) {
-    out.push((rest % 128) + 128);
-    rest = Math.floor(rest / 128);
-  }
-  out.push(rest);
-}
-
-function zigzag(value: number): number {
-  return value < 0 ? -2 * value - 1 : 2 * value;
-}
-
-function unzigzag(value: number): number {
-  return value % 2 === 1 ? -(value + 1) / 2 : value / 2;
-}
-
-class Reader {
-  readonly #octets: Uint8Array;
-  #at = 0;
-
-  constructor(octets: Uint8Array) {
-    this.#octets = octets;
-  }
-
-  get isAtEnd(): boolean {
-    return this.#at === this.#octets.length;
-  }
-
-  number(): number {
-    let value = 0;
-    for (let scale = 1; ; scale *= 128) {
-      const octet = this.#octets[this.#at];
-      if (octet === undefined || !Number.isSafeInteger(scale)) throw new RangeError('a UID map segment is cut short');
-      this.#at += 1;
-      value += (octet % 128) * scale;
-      if (!Number.isSafeInteger(value)) throw new RangeError('a UID map segment holds a number that is too large');
-      if (octet < 128) return value;
-    }
-  }
-
-  count(most: number): number {
-    const count = this.number();
-    if (count > most) throw new RangeError('a UID map segment holds too many rows');
-    return count;
-  }
-
-  text(): string {
-    const length = this.number();
-    const end = this.#at + length;
-    if (end > this.#octets.length) throw new RangeError('a UID map segment is cut short');
-    const text = Buffer.from(this.#octets.subarray(this.#at, end)).toString('latin1');
-    this.#at = end;
-    return text;
-  }
 }

@@ -6,16 +6,20 @@ import { chmodSync } from 'node:fs';
 import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
 import { LRUCache } from 'lru-cache';
 import { StoreError } from '../errors.ts';
-import { isUid, isUidValidity } from '../maildrop/numbers.ts';
-import type { Segment, UidMap } from '../maildrop/uid-map.ts';
+import { isUid, isUidValidity, type Uid, type UidValidity } from '../maildrop/numbers.ts';
+import { segmentNumber, uidsOf, type Segment, type UidMap } from '../maildrop/uid-map.ts';
+import { decodeGone, encodeGone } from './gone-messages.ts';
+import { decodeIdentities, encodeIdentities } from './identity-segment.ts';
 import { MIGRATIONS } from './migrations/migrations.ts';
 import { decodeSegment, encodeSegment } from './segment.ts';
-import type { JournalEntry, MailboxKey, MaildropKey, Store } from './store.ts';
+import type { GoneMessage, JournalEntry, MailboxKey, MaildropKey, MapExtras, Store } from './store.ts';
 
 /** Memory for loaded maps, in octets, at about this many octets a message. */
 const CACHE_OCTETS = 64 * 1024 * 1024;
 const OCTETS_PER_MESSAGE = 40;
 const BUSY_TIMEOUT_MS = 2_000;
+/** Messages that went are remembered for at least a year. */
+const REMEMBERED_SECONDS = 400 * 24 * 60 * 60;
 
 export class SqliteStore implements Store {
   readonly #database: DatabaseSync;
@@ -58,8 +62,8 @@ export class SqliteStore implements Store {
     });
   }
 
-  async saveMap(key: MailboxKey, previous: UidMap | undefined, next: UidMap): Promise<void> {
-    if (previous === next) return;
+  async saveMap(key: MailboxKey, previous: UidMap | undefined, next: UidMap, extras?: MapExtras): Promise<void> {
+    if (previous === next && extras === undefined) return;
     this.#transaction(() => {
       const mailbox = this.#mailboxId(key, next);
       this.#prepare('UPDATE mailbox SET uid_next = ? WHERE id = ?').run(next.uidNext, mailbox);
@@ -67,13 +71,58 @@ export class SqliteStore implements Store {
       const put = this.#prepare('INSERT OR REPLACE INTO segment (mailbox, number, rows) VALUES (?, ?, ?)');
       const drop = this.#prepare('DELETE FROM segment WHERE mailbox = ? AND number = ?');
       for (const [number, segment] of next.segments) {
-        if (previous?.segments.get(number) !== segment) put.run(mailbox, number, encodeSegment(segment));
+        if (previous?.segments.get(number) === segment) continue;
+        put.run(mailbox, number, encodeSegment(segment));
+        this.#pruneIdentities(mailbox, number, segment);
       }
       for (const number of previous?.segments.keys() ?? []) {
-        if (!next.segments.has(number)) drop.run(mailbox, number);
+        if (next.segments.has(number)) continue;
+        drop.run(mailbox, number);
+        this.#prepare('DELETE FROM identity WHERE mailbox = ? AND number = ?').run(mailbox, number);
       }
+      this.#raiseHighestUid(mailbox, next);
+      if (extras === undefined) return;
+      this.#mergeIdentities(mailbox, extras.identities);
+      this.#putGone(mailbox, extras);
     });
     this.#maps.set(cacheKey(key), next);
+  }
+
+  async loadIdentities(key: MailboxKey, segments?: readonly number[]): Promise<ReadonlyMap<Uid, string>> {
+    return guarded('the UID map cannot be read', () => {
+      const mailbox = this.#mailbox(key)?.id ?? 0;
+      const all = new Map<Uid, string>();
+      for (const number of segments ?? this.#identitySegments(mailbox).keys()) {
+        for (const [uid, identity] of this.#identitiesIn(mailbox, number)) all.set(uid, identity);
+      }
+      return all;
+    });
+  }
+
+  async addIdentities(key: MailboxKey, uidValidity: UidValidity, identities: ReadonlyMap<Uid, string>): Promise<void> {
+    this.#transaction(() => {
+      const mailbox = this.#mailbox(key);
+      if (mailbox?.uidValidity === uidValidity) this.#mergeIdentities(mailbox.id, identities);
+    });
+  }
+
+  async identityCounts(key: MailboxKey): Promise<ReadonlyMap<number, number>> {
+    return guarded('the UID map cannot be read', () => this.#identitySegments(this.#mailbox(key)?.id ?? 0));
+  }
+
+  async highestUid(key: MailboxKey, uidValidity: UidValidity): Promise<number> {
+    return guarded('the UID map cannot be read', () => {
+      const epoch = this.#prepare('SELECT highest_uid FROM epoch WHERE mailbox = ? AND uid_validity = ?');
+      return Number(epoch.get(this.#mailbox(key)?.id ?? 0, uidValidity)?.['highest_uid'] ?? 0);
+    });
+  }
+
+  async loadGone(key: MailboxKey): Promise<GoneMessage[]> {
+    return guarded('the UID map cannot be read', () =>
+      this.#prepare('SELECT messages FROM gone WHERE mailbox = ? ORDER BY gone_at DESC, id DESC')
+        .all(this.#mailbox(key)?.id ?? 0)
+        .flatMap((row) => decodeGone(String(row['messages']))),
+    );
   }
 
   async openEntries(key: MaildropKey): Promise<JournalEntry[]> {
@@ -129,7 +178,7 @@ export class SqliteStore implements Store {
     const found = this.#mailbox(key);
     if (found?.uidValidity === map.uidValidity) return found.id;
     if (found !== undefined) {
-      this.#prepare('DELETE FROM segment WHERE mailbox = ?').run(found.id);
+      for (const table of ['segment', 'identity']) this.#prepare(`DELETE FROM ${table} WHERE mailbox = ?`).run(found.id);
       this.#prepare('UPDATE mailbox SET uid_validity = ? WHERE id = ?').run(map.uidValidity, found.id);
       return found.id;
     }
@@ -139,6 +188,52 @@ export class SqliteStore implements Store {
       map.uidValidity,
     );
     return Number(added.lastInsertRowid);
+  }
+
+  #raiseHighestUid(mailbox: number, { uidValidity, segments }: UidMap): void {
+    const last = segments.get(Math.max(-1, ...segments.keys()));
+    this.#prepare(
+      `INSERT INTO epoch (mailbox, uid_validity, highest_uid) VALUES (?, ?, ?)
+       ON CONFLICT DO UPDATE SET highest_uid = max(highest_uid, excluded.highest_uid)`,
+    ).run(mailbox, uidValidity, last?.uids.at(-1) ?? 0);
+  }
+
+  #mergeIdentities(mailbox: number, identities: ReadonlyMap<Uid, string>): void {
+    const put = this.#prepare('INSERT OR REPLACE INTO identity (mailbox, number, count, rows) VALUES (?, ?, ?, ?)');
+    for (const [number, added] of Map.groupBy(identities, ([uid]) => segmentNumber(uid))) {
+      const merged = new Map([...this.#identitiesIn(mailbox, number), ...added]);
+      put.run(mailbox, number, merged.size, encodeIdentities(merged));
+    }
+  }
+
+  /** Forgets identities of messages that are no longer there. */
+  #pruneIdentities(mailbox: number, number: number, segment: Segment): void {
+    const before = this.#identitiesIn(mailbox, number);
+    if (before.size === 0) return;
+    const kept = new Map(uidsOf(segment).flatMap((uid) => (before.has(uid) ? [[uid, before.get(uid) ?? ''] as const] : [])));
+    if (kept.size === before.size) return;
+    this.#prepare('UPDATE identity SET count = ?, rows = ? WHERE mailbox = ? AND number = ?').run(
+      kept.size,
+      encodeIdentities(kept),
+      mailbox,
+      number,
+    );
+  }
+
+  #identitiesIn(mailbox: number, number: number): Map<Uid, string> {
+    const rows = this.#prepare('SELECT rows FROM identity WHERE mailbox = ? AND number = ?').get(mailbox, number)?.['rows'];
+    return rows instanceof Uint8Array ? sound(() => decodeIdentities(rows)) : new Map();
+  }
+
+  #identitySegments(mailbox: number): Map<number, number> {
+    const rows = this.#prepare('SELECT number, count FROM identity WHERE mailbox = ?').all(mailbox);
+    return new Map(rows.map((row) => [Number(row['number']), Number(row['count'])]));
+  }
+
+  #putGone(mailbox: number, { gone, now }: MapExtras): void {
+    this.#prepare('DELETE FROM gone WHERE mailbox = ? AND gone_at < ?').run(mailbox, now - REMEMBERED_SECONDS);
+    if (gone.length === 0) return;
+    this.#prepare('INSERT INTO gone (mailbox, gone_at, messages) VALUES (?, ?, ?)').run(mailbox, now, encodeGone(gone));
   }
 
   #maildropId(key: MaildropKey): number {
@@ -178,8 +273,13 @@ function migrate(database: DatabaseSync): void {
 
 function storedSegment(rows: SQLOutputValue | undefined): Segment {
   if (!(rows instanceof Uint8Array)) throw new StoreError('STORE_CORRUPT', 'a segment of the UID map is no blob');
+  return sound(() => decodeSegment(rows));
+}
+
+/** What was decoded, or STORE_CORRUPT. */
+function sound<T>(decode: () => T): T {
   try {
-    return decodeSegment(rows);
+    return decode();
   } catch (error) {
     throw new StoreError('STORE_CORRUPT', error instanceof Error ? error.message : String(error), { cause: error });
   }

@@ -8,6 +8,7 @@ import { MESSAGES_PER_COMMAND, uidBatches, type UidBatch } from '../imap/uid-set
 import { isUid, type Uid, type UidValidity } from '../maildrop/numbers.ts';
 import { fetchHeader, fetchWhole } from './imapflow-fetch.ts';
 import { commandFailure } from './imapflow-failure.ts';
+import { IDENTITY_KINDS } from '../maildrop/rematch.ts';
 import { destinationFolder, expectedDestination, type FolderCommands } from './destination.ts';
 import type { OperationRunner } from './imapflow-upstream.ts';
 import { removeMessages, type RemovalCommands } from './removal.ts';
@@ -67,6 +68,19 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
         ? await this.#whyUnreadable(request.uid, error, signal)
         : error;
     }
+  }
+
+  async messageIds(uids: readonly Uid[], signal: AbortSignal): Promise<ReadonlyMap<Uid, string>> {
+    const found = new Map<Uid, string>();
+    for (const { set } of uidBatches(uids, MESSAGES_PER_COMMAND)) {
+      await this.#runner.runLong(signal, async () => {
+        for await (const row of this.#flow.fetch(set, { uid: true, headers: ['message-id'] }, { uid: true })) {
+          const messageId = messageIdIn(row.headers);
+          if (isUid(row.uid) && messageId !== undefined) found.set(row.uid, messageId);
+        }
+      });
+    }
+    return found;
   }
 
   async addSeen(uids: readonly Uid[], signal: AbortSignal): Promise<void> {
@@ -209,11 +223,11 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
     const rows = noRows();
     for (const batch of uidBatches(uids, MESSAGES_PER_COMMAND)) {
       const wanted = new Set<number>(batch.uids);
-      const octetsOf = new Map<Uid, readonly [octets: number, arrival: number]>();
+      const octetsOf = new Map<Uid, readonly [octets: number, arrival: number, identity: string | undefined]>();
       await this.#runner.runLong(signal, async () => {
         for await (const row of this.#flow.fetch(batch.set, { uid: true, size: true, internalDate: true }, { uid: true })) {
           if (!isUid(row.uid) || !wanted.has(row.uid)) continue;
-          octetsOf.set(row.uid, [row.size ?? 0, seconds(row.internalDate)]);
+          octetsOf.set(row.uid, [row.size ?? 0, seconds(row.internalDate), this.#identity(row.emailId)]);
         }
       });
       for (const uid of batch.uids) {
@@ -222,9 +236,16 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
         rows.uids.push(uid);
         rows.octets.push(row[0]);
         rows.arrivals.push(row[1]);
+        rows.identities.push(row[2]);
       }
     }
     return rows;
+  }
+
+  /** imapflow asks for EMAILID, else for X-GM-MSGID, where the server has it. */
+  #identity(emailId: string | undefined): string | undefined {
+    if (typeof emailId !== 'string' || emailId === '') return undefined;
+    return (this.#flow.capabilities.has('OBJECTID') ? IDENTITY_KINDS.emailId : IDENTITY_KINDS.gmailId) + emailId;
   }
 
   /** UIDs found, ascending and each once, all of them valid. */
@@ -244,11 +265,18 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
 }
 
 function noRows(): ListingRows {
-  return { uids: [], octets: [], arrivals: [] };
+  return { uids: [], octets: [], arrivals: [], identities: [] };
 }
 
 function incomplete(path: string): UpstreamError {
   return new UpstreamError('incomplete', `the server's listing of ${path} does not add up, twice`);
+}
+
+/** The value of the first Message-ID header, unfolded. */
+function messageIdIn(headers: unknown): string | undefined {
+  if (!Buffer.isBuffer(headers)) return undefined;
+  const value = /^message-id[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)/im.exec(headers.toString('latin1'))?.[1]?.replace(/\s+/g, ' ').trim();
+  return value === '' ? undefined : value;
 }
 
 function seconds(date: Date | string | undefined): number {

@@ -43,6 +43,8 @@ export interface ListingRows {
   readonly octets: number[];
   /** INTERNALDATE in seconds since 1970, 0 where the server gives none. */
   readonly arrivals: number[];
+  /** What the server calls the content, for ever and wherever it lies (EMAILID of RFC 8474, X-GM-MSGID); with its kind. */
+  readonly identities: (string | undefined)[];
 }
 
 /** What is known of a mailbox under its UIDVALIDITY: only what changed since is asked for. */
@@ -121,6 +123,8 @@ export interface UpstreamMailbox {
    * where that can be told; any failure later means that what was given is not the whole message.
    */
   fetch(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void>;
+  /** The Message-ID headers of those that have one. */
+  messageIds(uids: readonly Uid[], signal: AbortSignal): Promise<ReadonlyMap<Uid, string>>;
   addSeen(uids: readonly Uid[], signal: AbortSignal): Promise<void>;
   /** Which of these messages are still in the mailbox, those flagged \Deleted among them unless told otherwise. */
   existing(uids: readonly Uid[], onlyUndeleted: boolean, signal: AbortSignal): Promise<Uid[]>;

@@ -636,11 +636,11 @@ describe('a listing', () => {
     const { bridge, imap } = await site({ messages: 2500 });
     const client = await session(bridge);
     expect(await client.multi('LIST')).toHaveLength(2500);
-    expect(imap.commands.filter((command) => command.includes('FETCH'))).toHaveLength(3);
+    expect(imap.commands.filter((command) => command.includes('RFC822.SIZE'))).toHaveLength(3);
     await client.command('QUIT');
     const before = imap.commands.length;
     await (await session(bridge)).command('QUIT');
-    expect(imap.commands.slice(before).filter((command) => command.includes('FETCH'))).toEqual([]);
+    expect(imap.commands.slice(before).filter((command) => command.includes('RFC822.SIZE'))).toEqual([]);
   });
 });
 
@@ -670,7 +670,7 @@ describe('a poll of a mailbox seen before', () => {
   const asked = async (imap: ImapServer, work: () => Promise<unknown>): Promise<string[]> => {
     const before = imap.commands.length;
     await work();
-    return imap.commands.slice(before).filter((command) => /SEARCH|FETCH/.test(command));
+    return imap.commands.slice(before).filter((command) => /SEARCH|RFC822\.SIZE/.test(command));
   };
 
   test('asks for nothing but \\Deleted flags where SELECT tells that nothing came or went', async () => {
@@ -708,6 +708,132 @@ describe('a poll of a mailbox seen before', () => {
     impatient.socket.resetAndDestroy();
     const commands = await asked(imap, async () => expect(await poll(bridge)).toHaveLength(3));
     expect(commands.filter((command) => command.includes('FETCH'))).toEqual([]);
+  });
+});
+
+describe('unique-ids (CONTRACT section 5.4)', () => {
+  const mail = (name: string): string => `Subject: ${name}\r\nMessage-ID: <${name}@example.com>\r\n\r\nbody\r\n`;
+  const names = ['one', 'two', 'three', 'four'];
+  const arrival = (index: number): { readonly internalDate: Date } => ({ internalDate: new Date(Date.UTC(2026, 0, index + 1)) });
+
+  /** Unique-ids by subject, after what this session leaves to be done is done. */
+  async function shown({ bridge, imap }: Site): Promise<Record<string, string>> {
+    const before = imap.commands.filter((command) => command === 'LOGOUT').length;
+    const client = await session(bridge);
+    const ids: Record<string, string> = {};
+    for (const line of await client.multi('UIDL')) {
+      const [number, id = ''] = line.split(' ');
+      ids[(await client.multi(`TOP ${number} 0`))[0]?.replace('Subject: ', '') ?? ''] = id;
+    }
+    await client.command('QUIT');
+    await until(() => imap.commands.filter((command) => command === 'LOGOUT').length > before);
+    return ids;
+  }
+
+  async function siteWithMail(setup: Setup = {}): Promise<Site> {
+    const running = await site({ messages: 0, ...setup });
+    names.forEach((name, index) => running.imap.mailbox('INBOX').append(mail(name), arrival(index)));
+    return running;
+  }
+
+  test('stay when UIDVALIDITY changes and the mailbox has its messages in another order', async () => {
+    const running = await siteWithMail();
+    const before = await shown(running);
+    const inbox = running.imap.mailbox('INBOX');
+    for (const uid of [1, 2, 3, 4]) inbox.expunge(uid);
+    for (const index of [2, 0, 3, 1]) inbox.append(mail(names[index] ?? ''), arrival(index));
+    inbox.append(mail('five'), arrival(4));
+    inbox.resetUidValidity();
+    const after = await shown(running);
+    expect(after).toEqual({ ...before, five: expect.any(String) });
+    expect(new Set(Object.values(after)).size).toBe(5);
+    expect(running.bridge.events('map-rematched')[0]).toMatchObject({ messages: 5, kept: 4, ambiguous: 0, lost: 0 });
+    expect(await shown(running)).toEqual(after);
+    inbox.resetUidValidity();
+    expect(await shown(running)).toEqual(after);
+  });
+
+  test('come back with a message that was moved away and back, or that the server did not list for a while', async () => {
+    const running = await siteWithMail();
+    const before = await shown(running);
+    const inbox = running.imap.mailbox('INBOX');
+    for (const uid of [2, 4]) inbox.expunge(uid);
+    expect(Object.keys(await shown(running))).toEqual(['one', 'three']);
+    inbox.append(mail('four'), arrival(3));
+    inbox.append(mail('new'), arrival(9));
+    inbox.append(mail('two'), arrival(1));
+    const after = await shown(running);
+    expect(after).toEqual({ ...before, new: expect.any(String) });
+    // A second copy is another message, and gets an id of its own.
+    inbox.append(mail('two'), arrival(1));
+    const client = await session(running.bridge);
+    const ids = (await client.multi('UIDL')).map((line) => line.split(' ')[1]);
+    expect(new Set(ids).size).toBe(6);
+  });
+
+  test('are new for messages that nothing tells apart from others for certain', async () => {
+    const running = await siteWithMail();
+    const before = await shown(running);
+    const inbox = running.imap.mailbox('INBOX');
+    inbox.expunge(1);
+    inbox.append(mail('one'), arrival(7));
+    inbox.append('Subject: nameless\r\n\r\n');
+    inbox.resetUidValidity();
+    const after = await shown(running);
+    expect(after).toMatchObject({ two: before['two'], three: before['three'], four: before['four'] });
+    expect(Object.values(before)).not.toContain(after['one']);
+    expect(running.bridge.events('map-rematched')[0]).toMatchObject({ messages: 5, kept: 3, ambiguous: 1, lost: 1 });
+  });
+
+  test('are never given to another message, also where a backup brings back old UIDs under the same UIDVALIDITY', async () => {
+    const running = await siteWithMail();
+    const inbox = running.imap.mailbox('INBOX');
+    const first = await shown(running);
+    // The client takes one away; then the mailbox goes back to its first two messages, and its UIDs with it.
+    const client = await session(running.bridge);
+    await client.command('DELE 3');
+    await client.command('QUIT');
+    inbox.expunge(4);
+    inbox.uidNext = 3;
+    await shown(running);
+    inbox.append(mail('other three'), arrival(20));
+    inbox.append(mail('other four'), arrival(21));
+    const after = await shown(running);
+    expect(after).toMatchObject({ one: first['one'], two: first['two'] });
+    const ids = [...Object.values(first), after['other three'], after['other four']];
+    expect(new Set(ids).size).toBe(6);
+    expect(await shown(running)).toEqual(after);
+    // Back and forth between UIDVALIDITYs: what comes under the first one again is not what was there.
+    inbox.resetUidValidity();
+    await shown(running);
+    inbox.uidValidity -= 1;
+    inbox.append(mail('late'), arrival(30));
+    const late = await shown(running);
+    expect(Object.values(late)).toHaveLength(5);
+    expect(new Set([...ids, late['late']]).size).toBe(7);
+    expect(late).toMatchObject(after);
+  });
+
+  test('of messages that a client deleted are not given to what comes later', async () => {
+    const running = await siteWithMail();
+    const before = await shown(running);
+    const client = await session(running.bridge);
+    await client.command('DELE 1');
+    await client.command('QUIT');
+    running.imap.mailbox('INBOX').append(mail('one'), arrival(0));
+    const after = await shown(running);
+    expect(after['one']).not.toBe(before['one']);
+    expect(after['two']).toBe(before['two']);
+  });
+
+  test('a login does not wait for the headers that are gathered after a session, nor cost a second connection', async () => {
+    const running = await siteWithMail();
+    running.imap.setScript(({ command }) => (command.includes('HEADER.FIELDS') ? { hang: true } : undefined));
+    await (await session(running.bridge)).command('QUIT');
+    await until(() => running.imap.commands.some((command) => command.includes('HEADER.FIELDS')));
+    const client = await session(running.bridge);
+    expect(await client.multi('UIDL')).toHaveLength(4);
+    await until(() => running.imap.openConnections === 1);
   });
 });
 

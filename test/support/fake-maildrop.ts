@@ -7,7 +7,7 @@ import { UpstreamError } from '../../src/errors.ts';
 import { Maildrop } from '../../src/maildrop/maildrop.ts';
 import { isUid, isUidValidity, type Uid, type UidValidity } from '../../src/maildrop/numbers.ts';
 import { emptyMap, type NewIds } from '../../src/maildrop/uid-map.ts';
-import { applyTemplate, FALLBACK, parseTemplate, uniqueIdsOf, type UniqueIdFormula } from '../../src/maildrop/unique-id.ts';
+import { applyTemplate, fallbackFormula, parseTemplate, uniqueIdsOf, type UniqueIdFormula } from '../../src/maildrop/unique-id.ts';
 import { LineEndNormaliser } from '../../src/pop3/line-ends.ts';
 import type { Store } from '../../src/store/store.ts';
 import type { FetchRequest, Removal, RemovalResult, UpstreamMailbox, UpstreamSession } from '../../src/upstream/upstream.ts';
@@ -37,8 +37,13 @@ export function formulaOf(template: string, validity: UidValidity): UniqueIdForm
 }
 
 export function newIds(validity: UidValidity, template = 'popbridge'): NewIds {
-  const fallback = applyTemplate(FALLBACK, { folderTag: FOLDER_TAG, uidValidity: validity });
-  return { formula: formulaOf(template, validity), fallback };
+  const names = { folderTag: FOLDER_TAG, uidValidity: validity };
+  return {
+    formula: formulaOf(template, validity),
+    fallback: (attempt) => fallbackFormula(names, attempt),
+    taken: new Set(),
+    highestUid: 0,
+  };
 }
 
 /** A message of the fake mailbox: its octets, and what goes wrong when it is fetched. */
@@ -116,8 +121,16 @@ export function openFakeMaildrop(options: FakeMaildropOptions): { readonly logge
     reconnect: () => Promise.resolve(connection),
     checkPause: () => {},
     cutMessages: new LRUCache({ max: 10 }),
+    leave: () => {},
     notePause: () => {},
-    events: { deleteFailed: () => {}, seenFailed: () => {}, saveFailed: () => {}, mapRebuilt: () => {}, onlyFlagged: () => {} },
+    events: {
+      deleteFailed: () => {},
+      seenFailed: () => {},
+      saveFailed: () => {},
+      mapRebuilt: () => {},
+      mapRematched: () => {},
+      onlyFlagged: () => {},
+    },
     release: () => {
       traces.releases += 1;
     },
@@ -136,6 +149,7 @@ function fakeMailbox(options: FakeMaildropOptions, traces: FakeTraces): Upstream
     list: () => Promise.reject(new UpstreamError('protocol', 'not listed here')),
     fetch: (request) => fetchFrom(options, traces, request),
     existing: (uids) => Promise.resolve([...uids]),
+    messageIds: () => Promise.resolve(new Map()),
     addSeen: (seen) => {
       traces.seen.push(...seen);
       return Promise.resolve();
@@ -188,6 +202,11 @@ function fakeStore(traces: FakeTraces): Store {
       traces.openJournalEntries -= 1;
       return Promise.resolve();
     },
+    loadIdentities: () => Promise.resolve(new Map()),
+    addIdentities: () => Promise.resolve(),
+    identityCounts: () => Promise.resolve(new Map()),
+    highestUid: () => Promise.resolve(0),
+    loadGone: () => Promise.resolve([]),
     upstreams: () => Promise.resolve([]),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };

@@ -34,4 +34,24 @@ export const MIGRATIONS: readonly string[] = [
   `DELETE FROM segment;
    ALTER TABLE segment DROP COLUMN formula;`,
   `ALTER TABLE mailbox ADD COLUMN uid_next INTEGER NOT NULL DEFAULT 0;`,
+  `CREATE TABLE identity (
+     mailbox INTEGER NOT NULL REFERENCES mailbox (id) ON DELETE CASCADE,
+     number INTEGER NOT NULL,
+     count INTEGER NOT NULL,
+     rows BLOB NOT NULL,
+     PRIMARY KEY (mailbox, number)
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE gone (
+     id INTEGER PRIMARY KEY,
+     mailbox INTEGER NOT NULL REFERENCES mailbox (id) ON DELETE CASCADE,
+     gone_at INTEGER NOT NULL,
+     messages TEXT NOT NULL
+   ) STRICT;
+   CREATE INDEX gone_of_mailbox ON gone (mailbox, gone_at);
+   CREATE TABLE epoch (
+     mailbox INTEGER NOT NULL REFERENCES mailbox (id) ON DELETE CASCADE,
+     uid_validity INTEGER NOT NULL,
+     highest_uid INTEGER NOT NULL,
+     PRIMARY KEY (mailbox, uid_validity)
+   ) STRICT, WITHOUT ROWID;`,
 ];

@@ -30,7 +30,9 @@ test('after reconciling, the map holds exactly what was listed', () => {
   fc.assert(
     fc.property(uidSet, uidSet, (before, after) => {
       const map = reconciled(reconciled(undefined, listing(7, before)), listing(7, after, newOnes(before, after)));
-      expect(contents(map)).toEqual(after.map((one) => ({ uid: one, declaredOctets: one * 10, trueOctets: undefined })));
+      expect(contents(map)).toEqual(
+        after.map((one) => ({ uid: one, declaredOctets: one * 10, trueOctets: undefined, arrival: one * 1000 })),
+      );
       for (const [number, segment] of map.segments) {
         expect(segment.uids.length).toBeGreaterThan(0);
         expect(segment.uids.every((one) => segmentNumber(one) === number)).toBe(true);

@@ -1,13 +1,22 @@
 import { describe, expect, test } from 'vitest';
 import { uid, uids, uidValidity } from '../../support/fake-maildrop.ts';
-import { emptyMap, knownMessage, segmentNumber, uidsIn, uniqueIdsIn, withTrueOctets, type UidMap } from '../../../src/maildrop/uid-map.ts';
+import {
+  emptyMap,
+  knownMessage,
+  segmentNumber,
+  uidsIn,
+  uniqueIdsIn,
+  withoutMessages,
+  withTrueOctets,
+  type UidMap,
+} from '../../../src/maildrop/uid-map.ts';
 import { listing, reconciled } from './listing.ts';
 
 const MAP: UidMap = reconciled(undefined, listing(7, [1, 2, 1023, 1024, 5000]));
 
 describe('the UID map', () => {
   test('knows what was listed: the size the server declared, no true one yet', () => {
-    expect(knownMessage(MAP, uid(1024))).toEqual({ uid: 1024, declaredOctets: 10_240, trueOctets: undefined });
+    expect(knownMessage(MAP, uid(1024))).toEqual({ uid: 1024, declaredOctets: 10_240, trueOctets: undefined, arrival: 1_024_000 });
   });
 
   test.each([3, 1022, 1025, 4999, 5001, 0xffff_ffff])('does not know %d', (number) => {
@@ -51,7 +60,7 @@ describe('the UID map', () => {
     const learned = withTrueOctets(MAP, uid(2), 21);
     for (const rows of [[3], [2, 3], [1, 2, 3]]) {
       const next = reconciled(learned, listing(7, [2, 3, 1023], rows));
-      expect(knownMessage(next, uid(2))).toEqual({ uid: 2, declaredOctets: 20, trueOctets: 21 });
+      expect(knownMessage(next, uid(2))).toEqual({ uid: 2, declaredOctets: 20, trueOctets: 21, arrival: 2000 });
     }
   });
 
@@ -75,6 +84,11 @@ describe('the UID map', () => {
       [11, 22],
       [1000, 2000],
     ]);
+  });
+
+  test('without messages that were removed is as if they had never been listed', () => {
+    expect(withoutMessages(MAP, uids(2, 1023, 5000))).toEqual(reconciled(undefined, listing(7, [1, 1024])));
+    expect(withoutMessages(MAP, uids(3, 7000))).toEqual(MAP);
   });
 
   test('gives its UIDs in order', () => {

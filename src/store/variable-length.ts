@@ -1,0 +1,70 @@
+/** Numbers and texts as octets: seven bits an octet, the lowest first. Pure. */
+
+/** Sizes pass 2^32, so no bit operators here. */
+export function put(out: number[], value: number): void {
+  let rest = value;
+  while (rest >= 128) {
+    out.push((rest % 128) + 128);
+    rest = Math.floor(rest / 128);
+  }
+  out.push(rest);
+}
+
+/** Text of 8-bit characters. */
+export function putText(out: number[], text: string): void {
+  put(out, text.length);
+  for (const octet of Buffer.from(text, 'latin1')) out.push(octet);
+}
+
+/** Small numbers stay small, negative ones too. */
+export function zigzag(value: number): number {
+  return value < 0 ? -2 * value - 1 : 2 * value;
+}
+
+export function unzigzag(value: number): number {
+  return value % 2 === 1 ? -(value + 1) / 2 : value / 2;
+}
+
+/** Every method throws RangeError where the octets hold no such thing. */
+export class OctetReader {
+  readonly #octets: Uint8Array;
+  #at = 0;
+
+  constructor(octets: Uint8Array) {
+    this.#octets = octets;
+  }
+
+  get isAtEnd(): boolean {
+    return this.#at === this.#octets.length;
+  }
+
+  number(): number {
+    let value = 0;
+    for (let scale = 1; ; scale *= 128) {
+      const octet = this.#octets[this.#at];
+      if (octet === undefined || !Number.isSafeInteger(scale)) throw new RangeError('a UID map segment is cut short');
+      this.#at += 1;
+      value += (octet % 128) * scale;
+      if (!Number.isSafeInteger(value)) throw new RangeError('a UID map segment holds a number that is too large');
+      if (octet < 128) return value;
+    }
+  }
+
+  count(most: number): number {
+    const count = this.number();
+    if (count > most) throw new RangeError('a UID map segment holds too many rows');
+    return count;
+  }
+
+  octets(length: number): Buffer {
+    const end = this.#at + length;
+    if (end > this.#octets.length) throw new RangeError('a UID map segment is cut short');
+    const octets = Buffer.from(this.#octets.subarray(this.#at, end));
+    this.#at = end;
+    return octets;
+  }
+
+  text(): string {
+    return this.octets(this.number()).toString('latin1');
+  }
+}
