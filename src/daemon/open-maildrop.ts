@@ -63,7 +63,7 @@ function knownMailbox(map: UidMap): KnownMailbox {
   return { uidNext: map.uidNext, count: countIn(map), uids: () => uidsIn(map), has: (uid) => knownMessage(map, uid) !== undefined };
 }
 
-/** The stored map. One that makes no sense is made anew: unique-ids follow from UIDVALIDITY and UID, so only learned sizes are lost. */
+/** The stored map. One that makes no sense is made anew from the template: most unique-ids come out the same. */
 async function loadedMap({ key, store, events }: OpenRequest): Promise<UidMap | undefined> {
   try {
     return await store.loadMap(key);
