@@ -47,7 +47,7 @@ export class Daemon {
   readonly #counter: SessionCounter;
   readonly #connections = new Set<Connection>();
   readonly #stopping = new AbortController();
-  readonly #background = new BackgroundWork();
+  readonly #background: BackgroundWork;
   #reloading: Promise<void> = Promise.resolve();
   readonly #listeners = new Map<string, Listener>();
   #bindings = new Map<string, Binding>();
@@ -60,6 +60,7 @@ export class Daemon {
     this.#store = store;
     this.#resources = resources;
     const { clock, log, secrets } = parts;
+    this.#background = new BackgroundWork(clock);
     this.#counter = new SessionCounter(
       () => this.#config.process.limits,
       () => this.#displaceOldest(),

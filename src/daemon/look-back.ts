@@ -27,13 +27,14 @@ const GOODBYE_MS = 250;
 /** Never rejects. When the signal aborts, the connection is left soon. */
 export async function lookBack(request: LookBackRequest, signal: AbortSignal): Promise<void> {
   const { session } = request.connection;
-  try {
-    const missing = session.isUsable ? await missingIdentities(request) : [];
-    if (missing.length > 0) await pause(request.clock, QUIET_MS, signal);
-    if (missing.length > 0 && !signal.aborted) await gather(request, missing, signal);
-  } catch {
-    // Nobody's loss: the next session goes on with it.
+  const missing = signal.aborted || !session.isUsable ? [] : await missingIdentities(request).catch(() => []);
+  if (missing.length === 0) {
+    void session.logout();
+    return;
   }
+  await pause(request.clock, QUIET_MS, signal);
+  // What fails is nobody's loss: the next session goes on with it.
+  if (!signal.aborted) await gather(request, missing, signal).catch(() => {});
   const left = new AbortController();
   await Promise.race([session.logout(), untilLate(request.clock, signal, left.signal)]);
   left.abort();

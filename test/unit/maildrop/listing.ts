@@ -1,6 +1,7 @@
 /** Listings for the tests of the UID map: message n has 10 n octets and arrived at second 1000 n. */
 import { newIds, uid, uidValidity } from '../../support/fake-maildrop.ts';
-import { reconcile, type ListedMessages, type UidMap } from '../../../src/maildrop/uid-map.ts';
+import { reconcile, type ListedMessages } from '../../../src/maildrop/reconcile.ts';
+import type { UidMap } from '../../../src/maildrop/uid-map.ts';
 
 /** A listing of those UIDs, with rows for `added` (all, when not given). */
 export function listing(validity: number, listed: readonly number[], added: readonly number[] = listed): ListedMessages {
