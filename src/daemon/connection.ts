@@ -317,6 +317,7 @@ export class Connection implements LockHolder {
   /** Silence: before login a while, after it the idle limit, then a close without a word (RFC 1939 section 3). */
   #armTimer(): void {
     this.#cancelTimer();
+    if (this.#hasEnded) return;
     const { loginMs, idleMs } = this.#parts.timeouts;
     const isLoggedIn = this.#state.phase === 'TRANSACTION';
     const left = isLoggedIn ? idleMs : Math.max(0, this.#startedAt + loginMs - this.#parts.clock.monotonic());

@@ -39,6 +39,7 @@ function serve(socket: Socket, requests: ControlRequests): void {
   socket.setTimeout(REQUEST_TIMEOUT_MS, () => socket.destroy());
   socket.on('error', () => socket.destroy());
   socket.on('data', (chunk: string) => {
+    if (socket.writableEnded) return;
     received += chunk;
     const end = received.indexOf('\n');
     if (end >= 0) socket.end(`${JSON.stringify(answer(received.slice(0, end), requests))}\n`);

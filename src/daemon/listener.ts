@@ -62,9 +62,12 @@ export class Listener {
       this.#parts.onRefused(client, 'not in listen.allow');
       return;
     }
+    let giveBack: GiveBack = () => {};
     try {
-      this.#parts.onConnection(socket, client, this.#parts.counter.connect(client));
+      giveBack = this.#parts.counter.connect(client);
+      this.#parts.onConnection(socket, client, giveBack);
     } catch (error) {
+      giveBack();
       refuse(socket, encodeStatus(replyForError(toBridgeError(error))));
       this.#parts.onRefused(client, error instanceof BusyError ? error.message : 'failure');
     }

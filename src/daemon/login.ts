@@ -91,7 +91,7 @@ async function openFor(
   const key: MaildropKey = { upstream: service.id, user: login.user, view: '' };
   const account = JSON.stringify([key.upstream, key.user]);
   parts.throttle.checkDelay(account, login.password, service.loginDelayMs);
-  const session = await proveUpstream(parts, service, account, login, signal);
+  const session = await proveUpstream(parts, service, account, login, { client: signal, attempt: parts.stopping });
   const leave = (): void => void session.logout();
   undo.push(leave);
   // Only now: who has no password must not use up its owner's sessions.
@@ -119,7 +119,8 @@ async function openFor(
     connection: { session, mailbox },
     map: opened.map,
     reconnect: async (again) => {
-      const fresh = await proveUpstream(parts, service, account, login, again).catch(refusedLater);
+      // A running UPDATE goes on for a while when the daemon stops, and what it needs with it.
+      const fresh = await proveUpstream(parts, service, account, login, { client: again, attempt: again }).catch(refusedLater);
       return selectAgain(fresh, mailbox.path, again);
     },
     checkPause: () => parts.throttle.checkPause(account),
@@ -173,11 +174,11 @@ async function proveUpstream(
   service: UpstreamService,
   account: string,
   login: UpstreamLogin,
-  signal: AbortSignal,
+  until: { readonly client: AbortSignal; readonly attempt: AbortSignal },
 ): Promise<UpstreamSession> {
   await parts.background.end(account);
-  const attempt = await parts.throttle.admit(account, login.password, signal);
-  const session = await service.upstream.login(login, parts.stopping).catch((error: unknown) => {
+  const attempt = await parts.throttle.admit(account, login.password, until.client);
+  const session = await service.upstream.login(login, until.attempt).catch((error: unknown) => {
     const failure = toBridgeError(error);
     if (failure instanceof CredentialsError) attempt.refused();
     else attempt.undecided(failure);
@@ -185,7 +186,7 @@ async function proveUpstream(
     throw failure;
   });
   attempt.succeeded();
-  if (signal.aborted) {
+  if (until.client.aborted) {
     void session.logout();
     throw new UpstreamError('unreachable', 'the client left during its login');
   }

@@ -8,7 +8,7 @@ import { InvariantError, UpstreamError, toBridgeError, type BridgeError } from '
 import type { MaildropEntry } from '../maildrop/maildrop.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import type { UpdateOutcome, UpdatePlan } from '../maildrop/update-plan.ts';
-import { withoutMessages, withTrueOctets, type UidMap } from '../maildrop/uid-map.ts';
+import { knownMessage, withoutMessages, withTrueOctets, type UidMap } from '../maildrop/uid-map.ts';
 import type { MailboxKey, Store } from '../store/store.ts';
 import type { DeletePolicy, MessagePart, RemovalResult, UpstreamMailbox, UpstreamSession } from '../upstream/upstream.ts';
 
@@ -66,6 +66,8 @@ export class MaildropSession {
   #map: UidMap;
   #earlierOperations = 0;
   #unseen = new Set<Uid>();
+  #flushed: Promise<void> = Promise.resolve();
+  #reconnecting: Promise<OpenConnection> | undefined;
   #cancelSeen: Cancel = () => {};
   #closed: Promise<void> | undefined;
 
@@ -81,25 +83,28 @@ export class MaildropSession {
     return this.#earlierOperations + this.#connection.session.operations;
   }
 
-  /** The octets of a message as the server has them; see UpstreamMailbox.fetch. */
+  /** The octets of a message as the server has them; see UpstreamMailbox.fetch. Begun anew once where the connection breaks before the first. */
   async *fetch(entry: MaildropEntry, part: MessagePart, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
-    const mailbox = await this.#mailbox(signal);
-    const { cutMessages, key } = this.#parts;
-    const name = JSON.stringify([key, mailbox.uidValidity, entry.uid]);
-    const request = { uid: entry.uid, octets: entry.octets, part, inOnePiece: cutMessages.has(name) };
-    let begun = false;
-    try {
-      for await (const chunk of mailbox.fetch(request, signal)) {
-        begun = true;
-        yield chunk;
+    for (let attempt = 1; ; attempt += 1) {
+      const { session, mailbox } = await this.#alive();
+      const { cutMessages, key } = this.#parts;
+      const name = JSON.stringify([key, mailbox.uidValidity, entry.uid]);
+      // Not what LIST tells: that may be the learned size, and the server counts otherwise.
+      const octets = knownMessage(this.#map, entry.uid)?.declaredOctets ?? entry.octets;
+      let begun = false;
+      try {
+        for await (const chunk of mailbox.fetch({ uid: entry.uid, octets, part, inOnePiece: cutMessages.has(name) }, signal)) {
+          begun = true;
+          yield chunk;
+        }
+        return;
+      } catch (error) {
+        this.#parts.notePause(error);
+        if (signal.aborted || !isLost(error, session)) throw error;
+        if (begun) cutMessages.set(name, true);
+        if (begun || attempt > 1) throw error;
       }
-      return;
-    } catch (error) {
-      this.#parts.notePause(error);
-      if (begun && !signal.aborted && error instanceof UpstreamError && error.kind === 'unreachable') cutMessages.set(name, true);
-      if (begun || signal.aborted || !this.#isLost(error)) throw error;
     }
-    yield* (await this.#mailbox(signal)).fetch(request, signal);
   }
 
   /** The whole message was sent: `octets` is its true size. */
@@ -141,7 +146,7 @@ export class MaildropSession {
   async #remove(uids: readonly Uid[]): Promise<UpdateOutcome> {
     const { store, key, policy, events } = this.#parts;
     const signal = new AbortController().signal;
-    const mailbox = await this.#aliveMailbox(uids, signal).catch((error: unknown) => toBridgeError(error));
+    const mailbox = await this.#answering(uids, signal).catch((error: unknown) => toBridgeError(error));
     if (mailbox instanceof Error) return this.#nothingRemoved(uids.length, mailbox);
     const entry = { path: key.path, uidValidity: mailbox.uidValidity, uids, ...policy, stage: 'planned' };
     const id = await store.addEntry(key.maildrop, entry).catch((error: unknown) => toBridgeError(error));
@@ -158,6 +163,7 @@ export class MaildropSession {
         );
       return this.#told(uids.length, result);
     } catch (error) {
+      this.#parts.notePause(error);
       events.deleteFailed({ total: uids.length, outcome: 'unknown', error: toBridgeError(error) });
       return { result: 'unknown', total: uids.length };
     }
@@ -166,6 +172,7 @@ export class MaildropSession {
   #told(total: number, result: RemovalResult): UpdateOutcome {
     if (result.onlyFlagged) this.#parts.events.onlyFlagged(total - result.remaining.length);
     if (result.remaining.length === 0) return { result: 'done' };
+    this.#parts.notePause(result.problem);
     const problem = result.problem ?? new UpstreamError('refused', 'the server agreed, yet they are still there');
     this.#parts.events.deleteFailed({ failed: result.remaining.length, total, error: problem });
     const temporary = !(problem instanceof UpstreamError) || problem.temporary;
@@ -173,58 +180,73 @@ export class MaildropSession {
   }
 
   #nothingRemoved(total: number, error: BridgeError): UpdateOutcome {
+    this.#parts.notePause(error);
     this.#parts.events.deleteFailed({ failed: total, total, error });
     return { result: 'partial', failed: total, total, temporary: error.temporary };
   }
 
-  /** The mailbox on a connection that has just answered: found dead only now, a server would leave us with an unknown outcome. */
-  async #aliveMailbox(uids: readonly Uid[], signal: AbortSignal): Promise<UpstreamMailbox> {
-    const mailbox = await this.#mailbox(signal);
+  /** A mailbox on a connection that has just answered: found dead only now, a server would leave us with an unknown outcome. */
+  async #answering(uids: readonly Uid[], signal: AbortSignal): Promise<UpstreamMailbox> {
+    const { session, mailbox } = await this.#alive();
     try {
       await mailbox.existing(uids, false, signal);
       return mailbox;
     } catch (error) {
-      if (!this.#isLost(error)) throw error;
-      return this.#mailbox(signal);
+      if (!isLost(error, session)) throw error;
+      return (await this.#alive()).mailbox;
     }
   }
 
-  /**
-   * True when the connection broke, which may be noticed before the connection itself says so. A timeout is no reason to try
-   * again at once: the client has waited long enough for an answer.
-   */
-  #isLost(error: unknown): boolean {
-    if (!(error instanceof UpstreamError) || error.kind !== 'unreachable') return false;
-    this.#connection.session.destroy();
-    return true;
+  /** The connection, a fresh one where the old was lost. Whoever needs one meanwhile shares it. */
+  async #alive(): Promise<OpenConnection> {
+    this.#parts.checkPause();
+    if (this.#connection.session.isUsable) return this.#connection;
+    this.#reconnecting ??= this.#reconnect().finally(() => {
+      this.#reconnecting = undefined;
+    });
+    return this.#reconnecting;
   }
 
-  /** The mailbox, on a fresh connection where the old one was lost. */
-  async #mailbox(signal: AbortSignal): Promise<UpstreamMailbox> {
-    this.#parts.checkPause();
-    if (this.#connection.session.isUsable) return this.#connection.mailbox;
-    const before = this.#connection.mailbox.uidValidity;
-    const fresh = await this.#parts.reconnect(signal);
-    if (fresh.mailbox.uidValidity !== before) {
+  async #reconnect(): Promise<OpenConnection> {
+    const before = this.#connection;
+    const fresh = await this.#parts.reconnect(new AbortController().signal).catch((error: unknown) => {
+      this.#parts.notePause(error);
+      throw error;
+    });
+    if (fresh.mailbox.uidValidity !== before.mailbox.uidValidity) {
       void fresh.session.logout();
       throw new UpstreamError('protocol', 'UIDVALIDITY changed during the session');
     }
-    this.#earlierOperations += this.#connection.session.operations;
+    this.#earlierOperations += before.session.operations;
     this.#connection = fresh;
-    return fresh.mailbox;
+    return fresh;
   }
 
-  /** Stores \Seen for all that wait for it. A failure is only logged: the mail itself is safe (TRAPS 3.17). */
-  async #flushSeen(): Promise<void> {
+  /** Stores \Seen for all that wait for it, after what is under way. A failure is only logged: the mail itself is safe (TRAPS 3.17). */
+  #flushSeen(): Promise<void> {
     this.#cancelSeen();
+    this.#flushed = this.#flushed.then(() => this.#storeSeen());
+    return this.#flushed;
+  }
+
+  async #storeSeen(): Promise<void> {
     if (this.#unseen.size === 0) return;
     const uids = [...this.#unseen].sort((one, other) => one - other);
     this.#unseen = new Set();
     try {
       if (this.#connection.mailbox.isReadOnly) throw new InvariantError('\\Seen on a read-only mailbox');
-      await (await this.#mailbox(new AbortController().signal)).addSeen(uids, new AbortController().signal);
+      const { mailbox } = await this.#alive();
+      await mailbox.addSeen(uids, new AbortController().signal);
     } catch (error) {
+      this.#parts.notePause(error);
       this.#parts.events.seenFailed(toBridgeError(error));
     }
   }
+}
+
+/** True when the connection broke, which may be noticed before the connection itself says so. Not after a timeout: the client has waited long enough. */
+function isLost(error: unknown, session: UpstreamSession): boolean {
+  if (!(error instanceof UpstreamError) || error.kind !== 'unreachable') return false;
+  session.destroy();
+  return true;
 }

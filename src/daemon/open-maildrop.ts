@@ -126,6 +126,7 @@ async function finish(request: OpenRequest, entry: JournalEntry, signal: AbortSi
   const stage: RemovalStage = entry.stage === 'copied' ? 'copied' : 'planned';
   try {
     const result = await mailbox.remove({ uids: entry.uids, policy, stage, onStage: (next) => store.setStage(entry.id, next) }, signal);
+    if (result.problem instanceof UpstreamError && result.problem.kind === 'throttled') throw result.problem;
     if (result.remaining.length > 0) events.deleteFailed({ failed: result.remaining.length, total, error: result.problem });
     return true;
   } catch (error) {

@@ -66,14 +66,16 @@ async function* windows(runner: OperationRunner, request: FetchRequest, signal: 
   const readsAhead = request.part === 'whole';
   let length = readsAhead ? WINDOW_OCTETS : FIRST_WINDOW_OCTETS;
   let offset = 0;
-  let before: Buffer | undefined;
+  let first: Buffer = NOTHING;
+  let isFilled = false;
   let pending = window(runner, request, signal, { start: 0, maxLength: length });
   for (;;) {
     const answer = await pending;
     const octets: Buffer =
-      offset === 0 ? beginning(answer.octets, request) : continuation(answer, { offset, length, short: before }, request);
+      offset === 0 ? beginning(answer.octets, request) : continuation(answer, { offset, length, first, isFilled }, request);
+    if (offset === 0) first = octets;
     offset += octets.length;
-    before = octets.length < length ? octets : undefined;
+    isFilled = octets.length >= length;
     if (isLast(octets.length, length, offset, request.octets)) {
       yield* slices(octets);
       return;
@@ -111,17 +113,18 @@ function beginning(octets: Octets, request: FetchRequest): Buffer {
  */
 function continuation(
   { octets = NOTHING, isMarked }: Answer,
-  before: { readonly offset: number; readonly length: number; readonly short: Buffer | undefined },
+  before: { readonly offset: number; readonly length: number; readonly first: Buffer; readonly isFilled: boolean },
   request: FetchRequest,
 ): Buffer {
-  const { offset, length, short } = before;
+  const { offset, length, first, isFilled } = before;
   if (octets.length === 0) {
-    if (offset < request.octets && short === undefined) throw unreadable(request);
-    if (octets === NOTHING && offset > request.octets && short === undefined) throw unreadable(request);
+    const isPromised = offset < request.octets && isFilled;
+    if (isPromised || (octets === NOTHING && offset !== request.octets)) throw unreadable(request);
     return NOTHING;
   }
-  if (short?.length === offset && octets.equals(short)) return NOTHING;
-  if (octets.length > length || (short !== undefined && !isMarked)) {
+  const repeats = first.length === offset && octets.equals(first) && !(isFilled && isMarked);
+  if (repeats && octets.length > request.octets - offset) return NOTHING;
+  if (octets.length > length || repeats || (!isFilled && !isMarked)) {
     throw new UpstreamError('protocol', 'the server does not answer a partial FETCH with the part asked for');
   }
   return octets;

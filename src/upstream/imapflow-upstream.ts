@@ -125,11 +125,13 @@ class ImapflowSession implements UpstreamSession, OperationRunner {
     this.client.takeRefusal();
     const { client } = this;
     const deadline = { clock: this.#clock, signal, onExpire: () => client.destroy(), ...limit };
-    try {
-      return await withDeadline(deadline, operation);
-    } catch (error) {
+    const result = await withDeadline(deadline, operation).catch((error: unknown) => {
       throw throttled(client, error) ?? commandFailure(error);
-    }
+    });
+    // Where imapflow says no more than `false`.
+    const failure = throttled(client, undefined);
+    if (failure !== undefined) throw failure;
+    return result;
   }
 }
 

@@ -8,7 +8,7 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { bridgeConfig, type BridgeConfigText } from '../support/bridge-config.ts';
 import { BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
-import type { Fault, ImapScript } from '../support/imap-server/script.ts';
+import type { Fault, ImapRule, ImapScript } from '../support/imap-server/script.ts';
 import { makeCertificates, type Certificates } from '../support/peers/certificates.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { until } from '../support/until.ts';
@@ -66,7 +66,7 @@ async function session(bridge: BridgeProcess): Promise<PopDialogue> {
 }
 
 /** A fault for every command that begins so. */
-const on = (beginning: string, fault: Fault, times = Number.POSITIVE_INFINITY): ImapScript => {
+const on = (beginning: string, fault: Fault, times = Number.POSITIVE_INFINITY): ImapRule => {
   let left = times;
   return ({ command }) => {
     if (!command.startsWith(beginning) || left <= 0) return undefined;
@@ -236,6 +236,25 @@ describe('an upstream that is spared (CONTRACT section 5.7)', () => {
     expect(logins(imap)).toBe(1);
   });
 
+  const PAUSE = 'BAD Request is throttled. Suggested Backoff Time: 299961 milliseconds';
+
+  test.for([
+    ['MOVE at QUIT', on('UID MOVE', { reply: PAUSE }), 'QUIT'],
+    ['FETCH on a fresh connection', [on('UID FETCH', { close: true }, 1), on('UID FETCH', { reply: PAUSE })], 'RETR 2'],
+    ['SELECT on a fresh connection', [on('UID FETCH', { close: true }, 1), on('SELECT', { reply: 'NO [THROTTLED] slow down' })], 'RETR 2'],
+  ] as const)('gets its pause also after %s', async ([, script, command]) => {
+    const { bridge, imap } = await site();
+    const client = await session(bridge);
+    await client.command('DELE 1');
+    imap.setScript(script);
+    expect(await client.command(command)).toMatch(/^-ERR \[SYS\/TEMP\] /);
+    client.close();
+    imap.setScript(undefined);
+    const before = imap.commands.length;
+    expect(await login(bridge)).toMatch(/^-ERR \[SYS\/TEMP\] mail server is throttling/);
+    expect(imap.commands.slice(before)).toEqual([]);
+  });
+
   test('and does not answer in time is not asked twice for one command', async () => {
     const { bridge, imap } = await site();
     const client = await session(bridge);
@@ -374,7 +393,7 @@ describe('a message that fails', () => {
     async ([size, command]) => {
       const { bridge, imap } = await site({ messages: 0 });
       const whole = `Subject: once\r\n\r\n${'x'.repeat(size - 19)}\r\n`;
-      imap.mailbox('INBOX').append(whole, { declaredSize: size + 2 * MIB });
+      imap.mailbox('INBOX').append(whole, { declaredSize: size + 8 });
       imap.setScript(({ command: asked }) => {
         const [, span] = /\[\](<[\d.]+>)/.exec(asked) ?? [];
         return span === undefined
@@ -383,6 +402,47 @@ describe('a message that fails', () => {
       });
       const client = await session(bridge);
       expect((await client.multi(command)).join('\r\n')).toBe(whole.trimEnd());
+    },
+  );
+
+  test('of windows that the server fills in part, and then not at all, is cut', async () => {
+    const { bridge, imap } = await site({ messages: 0 });
+    const raw = `Subject: big\r\n\r\n${`${'x'.repeat(78)}\r\n`.repeat(60_000)}`;
+    imap.mailbox('INBOX').append(raw);
+    const client = await session(bridge);
+    imap.setScript(({ command }) => {
+      const from = Number(/\[\]<(\d+)\./.exec(command)?.[1]);
+      const part = raw.slice(from, from + MIB / 2);
+      return from >= MIB
+        ? { raw: '$TAG OK done\r\n' }
+        : { raw: `* 1 FETCH (UID 1 BODY[]<${from}> {${part.length}}\r\n${part})\r\n$TAG OK done\r\n` };
+    });
+    expect(await client.command('RETR 1')).toMatch(/^\+OK/);
+    expect((await client.closed()).subarray(-5).toString()).not.toBe('\r\n.\r\n');
+  });
+
+  test('of exactly one window, from a server that ignores partial FETCH and marks nothing, comes once', async () => {
+    const { bridge, imap } = await site({ messages: 0 });
+    const whole = `Subject: once\r\n\r\n${'x'.repeat(MIB / 16 - 19)}\r\n`;
+    imap.mailbox('INBOX').append(whole);
+    imap.setScript(({ command }) =>
+      command.includes('[]<') ? { raw: `* 1 FETCH (UID 1 BODY[] {${whole.length}}\r\n${whole})\r\n$TAG OK done\r\n` } : undefined,
+    );
+    expect((await (await session(bridge)).multi('TOP 1 5')).join('\r\n')).toBe(whole.trimEnd());
+  });
+
+  test.for([20_000 * 80 + 3, 2 * 1024 * 1024 - 16])(
+    'larger for POP3 than for the server (%i octets) is read the second time too',
+    async (size) => {
+      const { bridge, imap } = await site({ messages: 0 });
+      const raw = `Subject: big\r\n\r\n${'x'.repeat(size)}`;
+      imap.mailbox('INBOX').append(raw);
+      imap.setScript(({ command }) => (command.includes(`<${raw.length}.`) ? { reply: 'NO beyond the end' } : undefined));
+      for (let times = 0; times < 2; times += 1) {
+        const client = await session(bridge);
+        expect(await client.retrieve(1)).toHaveLength(raw.length + 2);
+        await client.command('QUIT');
+      }
     },
   );
 
@@ -412,6 +472,20 @@ describe('a message that fails', () => {
     imap.dropConnections();
     expect(await client.command('QUIT')).toBe('+OK bye');
     expect(subjects(imap)).toEqual(['2', '3']);
+  });
+
+  test.for(['RETR 2', 'QUIT'])('leaves no connection behind when %s and a waiting \\Seen need a new one at once', async (command) => {
+    const { bridge, imap } = await site();
+    const client = await session(bridge);
+    await client.retrieve(1);
+    imap.dropConnections();
+    imap.setScript(on('AUTHENTICATE', { delayMs: 700 }));
+    await until(() => imap.connections === 2);
+    client.send(`${command}\r\nQUIT\r\n`);
+    await bridge.event('session-end');
+    await until(() => imap.openConnections === 0);
+    expect(imap.connections).toBe(2);
+    expect(imap.mailbox('INBOX').messages[0]?.flags).toContain('\\Seen');
   });
 
   test('on a new connection is not read, and nothing deleted, where UIDVALIDITY has changed', async () => {
@@ -467,6 +541,19 @@ describe('QUIT with deletions', () => {
       expect(await client.command('QUIT')).toBe('-ERR [SYS/TEMP] 1 of 1 messages not deleted');
     }
     expect(subjects(imap)).toEqual(['1', '2', '3']);
+  });
+
+  test('on a connection that has to be made anew is done though SIGTERM comes meanwhile', async () => {
+    const { imap, bridge } = await site();
+    const client = await session(bridge);
+    await client.command('DELE 2');
+    imap.dropConnections();
+    imap.setScript(on('AUTHENTICATE', { delayMs: 500 }));
+    client.send('QUIT\r\n');
+    await until(() => imap.connections === 2);
+    bridge.kill('SIGTERM');
+    expect(await client.line()).toBe('+OK bye');
+    expect(subjects(imap)).toEqual(['1', '3']);
   });
 
   test('said to be done but not done is found out', async () => {

@@ -21,7 +21,7 @@ export interface CommandEvent {
   readonly count: number;
 }
 
-type ImapRule = (event: CommandEvent) => Fault | undefined;
+export type ImapRule = (event: CommandEvent) => Fault | undefined;
 
 /** One rule, or several of which the first that answers wins. */
 export type ImapScript = ImapRule | readonly ImapRule[];
