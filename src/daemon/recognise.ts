@@ -3,6 +3,7 @@
  * back. They get their unique-ids again, so that no client fetches them twice.
  */
 import { createHash } from 'node:crypto';
+import { UpstreamError } from '../errors.ts';
 import { IDENTITY_KINDS, rematch, type Recognisable } from '../maildrop/rematch.ts';
 import {
   countIn,
@@ -159,8 +160,15 @@ async function readMessageIds(
   signal: AbortSignal,
 ): Promise<void> {
   const unknown = added.uids.filter((uid) => !identities.has(uid));
-  const messageIds = await mailbox.messageIds(unknown, signal);
+  const messageIds = await mailbox.messageIds(unknown, signal).catch(noneIfRefused);
+  if (messageIds === undefined) return;
   for (const uid of unknown) identities.set(uid, messageIdKey(messageIds.get(uid)));
+}
+
+/** A server that gives no headers must not keep its users from their mail: they get new unique-ids then. */
+function noneIfRefused(error: unknown): undefined {
+  if (error instanceof UpstreamError && error.kind === 'refused') return undefined;
+  throw error;
 }
 
 function freshMessages({ added }: Listing, identities: ReadonlyMap<Uid, string>): Fresh[] {

@@ -272,10 +272,16 @@ function incomplete(path: string): UpstreamError {
   return new UpstreamError('incomplete', `the server's listing of ${path} does not add up, twice`);
 }
 
+/** So much of a Message-ID tells it from all others; a hostile one may have megabytes. */
+const MESSAGE_ID_OCTETS = 4_096;
+
 /** The value of the first Message-ID header, unfolded. */
 function messageIdIn(headers: unknown): string | undefined {
   if (!Buffer.isBuffer(headers)) return undefined;
-  const value = /^message-id[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)/im.exec(headers.toString('latin1'))?.[1]?.replace(/\s+/g, ' ').trim();
+  const value = /^message-id[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)/im
+    .exec(headers.toString('latin1', 0, MESSAGE_ID_OCTETS))?.[1]
+    ?.replace(/\s+/g, ' ')
+    .trim();
   return value === '' ? undefined : value;
 }
 

@@ -901,6 +901,19 @@ describe('unique-ids (CONTRACT section 5.4)', () => {
     expect(late).toMatchObject(after);
   });
 
+  test('are new, and the mail is served, where the server refuses the headers; a Message-ID of megabytes harms nobody', async () => {
+    const running = await siteWithMail();
+    running.imap.mailbox('INBOX').append(`Subject: five\r\nMessage-ID: <${'x'.repeat(12_000_000)}>\r\n\r\n`, arrival(5));
+    const before = await shown(running);
+    running.imap.mailbox('INBOX').resetUidValidity();
+    expect(await shown(running)).toEqual(before);
+    running.imap.mailbox('INBOX').resetUidValidity();
+    running.imap.setScript(({ command }) => (command.includes('HEADER.FIELDS') ? { reply: 'NO no' } : undefined));
+    const after = await shown(running);
+    expect(Object.keys(after)).toEqual(Object.keys(before));
+    expect(Object.values(after).filter((id) => Object.values(before).includes(id))).toEqual([]);
+  });
+
   test('of messages that a client deleted are not given to what comes later', async () => {
     const running = await siteWithMail();
     const before = await shown(running);
