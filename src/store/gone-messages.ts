@@ -7,7 +7,7 @@ export function encodeGone(messages: readonly GoneMessage[]): string {
 
 /** Leaves out what makes no sense: it can't be recognised then. */
 export function decodeGone(text: string): GoneMessage[] {
-  const rows: unknown = JSON.parse(text);
+  const rows = parsed(text);
   if (!Array.isArray(rows)) return [];
   return rows.flatMap((row: unknown): GoneMessage[] => {
     if (!Array.isArray(row)) return [];
@@ -17,4 +17,12 @@ export function decodeGone(text: string): GoneMessage[] {
       ? [{ formula, idUid, identity: identity || undefined, arrival, octets }]
       : [];
   });
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }

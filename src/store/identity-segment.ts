@@ -23,8 +23,17 @@ export function encodeIdentities(identities: ReadonlyMap<Uid, string>): Uint8Arr
   return Uint8Array.from(out);
 }
 
-/** Throws RangeError where the octets are no encoded identities. */
+/** None where the octets are no encoded identities: messages can't be recognised then, and nothing else is lost. */
 export function decodeIdentities(octets: Uint8Array): Map<Uid, string> {
+  try {
+    return decoded(octets);
+  } catch (error) {
+    if (error instanceof RangeError) return new Map();
+    throw error;
+  }
+}
+
+function decoded(octets: Uint8Array): Map<Uid, string> {
   const reader = new OctetReader(octets);
   if (reader.number() !== VERSION) throw new RangeError('unknown version of identities');
   const identities = new Map<Uid, string>();

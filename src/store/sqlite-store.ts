@@ -222,7 +222,7 @@ export class SqliteStore implements Store {
 
   #identitiesIn(mailbox: number, number: number): Map<Uid, string> {
     const rows = this.#prepare('SELECT rows FROM identity WHERE mailbox = ? AND number = ?').get(mailbox, number)?.['rows'];
-    return rows instanceof Uint8Array ? sound(() => decodeIdentities(rows)) : new Map();
+    return rows instanceof Uint8Array ? decodeIdentities(rows) : new Map();
   }
 
   #identitySegments(mailbox: number): Map<number, number> {
