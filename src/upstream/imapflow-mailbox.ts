@@ -5,6 +5,7 @@
 import { UpstreamError } from '../errors.ts';
 import { isPersonal, isTopLevel } from '../imap/namespaces.ts';
 import { MESSAGES_PER_COMMAND, uidBatches, type UidBatch } from '../imap/uid-set.ts';
+import { messageIdIn } from '../maildrop/message-id.ts';
 import { isUid, type Uid, type UidValidity } from '../maildrop/numbers.ts';
 import { fetchHeader, fetchWhole } from './imapflow-fetch.ts';
 import { commandFailure } from './imapflow-failure.ts';
@@ -75,7 +76,7 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
     for (const { set } of uidBatches(uids, MESSAGES_PER_COMMAND)) {
       await this.#runner.runLong(signal, async () => {
         for await (const row of this.#flow.fetch(set, { uid: true, headers: ['message-id'] }, { uid: true })) {
-          const messageId = messageIdIn(row.headers);
+          const messageId = Buffer.isBuffer(row.headers) ? messageIdIn(row.headers) : undefined;
           if (isUid(row.uid) && messageId !== undefined) found.set(row.uid, messageId);
         }
       });
@@ -270,19 +271,6 @@ function noRows(): ListingRows {
 
 function incomplete(path: string): UpstreamError {
   return new UpstreamError('incomplete', `the server's listing of ${path} does not add up, twice`);
-}
-
-/** So much of a Message-ID tells it from all others; a hostile one may have megabytes. */
-const MESSAGE_ID_OCTETS = 4_096;
-
-/** The value of the first Message-ID header, unfolded. */
-function messageIdIn(headers: unknown): string | undefined {
-  if (!Buffer.isBuffer(headers)) return undefined;
-  const value = /^message-id[ \t]*:((?:[^\r\n]|\r?\n[ \t])*)/im
-    .exec(headers.toString('latin1', 0, MESSAGE_ID_OCTETS))?.[1]
-    ?.replace(/\s+/g, ' ')
-    .trim();
-  return value === '' ? undefined : value;
 }
 
 function seconds(date: Date | string | undefined): number {
