@@ -34,7 +34,7 @@ export function describeFault(fault: ConfigFault): string {
   return [fault.file, fault.key, fault.problem].filter((part) => part !== '').join(': ');
 }
 
-export type CredentialsCode = 'AUTH_REFUSED' | 'AUTH_REFUSED_BEFORE' | 'AUTH_UNKNOWN_USER';
+export type CredentialsCode = 'AUTH_REFUSED' | 'AUTH_REFUSED_BEFORE' | 'AUTH_UNKNOWN_USER' | 'AUTH_UNKNOWN_VIEW';
 
 /** The user name or the password is wrong. A client may ask its user for a new one. */
 export class CredentialsError extends BridgeError {

@@ -3,7 +3,7 @@ import type { Argv, CommandModule } from 'yargs';
 import { systemClock } from '../clock.ts';
 import { defaultConfigPath, loadConfig } from '../config/load.ts';
 import type { BridgeConfig, FileConfig } from '../config/schema.ts';
-import { chooseUpstream, imapUser } from '../daemon/account.ts';
+import { chooseUpstream, imapUser, maildropName, viewNamed } from '../daemon/account.ts';
 import { bindingsOf, serviceOf } from '../daemon/bindings.ts';
 import { createLog, LiveSecrets } from '../daemon/logging.ts';
 import type { UpstreamService } from '../daemon/login.ts';
@@ -47,7 +47,8 @@ async function online(environment: CliEnvironment, config: BridgeConfig, options
   if (user === undefined) throw new UsageError('--online needs --user where there is no terminal to ask on');
   const service = serviceFor(config, user, environment.version);
   const password = await passwordFor(environment, options);
-  return inspectUpstream(service, { user: imapUser(service, user), password }, systemClock);
+  const name = maildropName(service, user);
+  return inspectUpstream(service, viewNamed(service.views, name), { user: imapUser(service, name.user), password }, systemClock);
 }
 
 async function passwordFor(environment: CliEnvironment, options: CheckOptions): Promise<string> {
@@ -70,18 +71,31 @@ function summaries(config: BridgeConfig): Readonly<Record<string, unknown>>[] {
     port: file.upstream.port,
     security: file.upstream.security,
     listen: file.listen.map((listen) => `${listen.host}:${listen.port} (${listen.security})`),
-    delete: file.delete.action,
+    delete: file.views.get('')?.delete.action,
+    views: [...file.views.keys()].filter((name) => name !== ''),
+    warnings: warningsOf(file),
   }));
 }
 
 function text(config: BridgeConfig, report: UpstreamReport | undefined): string {
-  const files = config.upstreams.map(describeFile);
+  const files = config.upstreams.flatMap((file) => [
+    describeFile(file),
+    ...warningsOf(file).map((warning) => `${file.upstream.file}: warning: ${warning}`),
+  ]);
   const lines = report === undefined ? [] : report.lines.map((line) => `  ${line}`);
   return [...files, ...lines].map((line) => `${line}\n`).join('');
+}
+
+/** What is allowed, and may yet surprise (CONTRACT section 5.2). */
+function warningsOf({ views }: FileConfig): string[] {
+  const delayed = [...views].filter(([, view]) => view.delete.afterSeconds > 0).map(([name]) => name);
+  if (delayed.length === 0) return [];
+  const where = delayed.map((name) => (name === '' ? 'delete.after' : `views.${name}.after`)).join(', ');
+  return [`${where}: with login.mode = "upstream" what is due is removed at the user's next login, not before`];
 }
 
 function describeFile(file: FileConfig): string {
   const { upstream } = file;
   const listen = file.listen.map((one) => `${one.host}:${one.port} (${one.security})`).join(', ');
-  return `${upstream.file}: ok: ${listen} -> ${upstream.host}:${upstream.port} (${upstream.security}), delete = ${file.delete.action}`;
+  return `${upstream.file}: ok: ${listen} -> ${upstream.host}:${upstream.port} (${upstream.security}), delete = ${file.views.get('')?.delete.action}`;
 }

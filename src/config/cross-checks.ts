@@ -1,10 +1,13 @@
 /** What several keys of one file mean together. Each check names the keys it looks at, so that none speaks about a key that is itself faulty. Pure. */
+import { isPattern, isSameMailbox } from '../maildrop/folder-name.ts';
+import { tellsFolders } from '../maildrop/unique-id.ts';
 import { certificatePair, hasCertificateKeys, securityOf } from './certificate-pair.ts';
 import { shown } from './fault-text.ts';
-import type { KeyPath } from './key-path.ts';
+import { formatKeyPath, type KeyPath } from './key-path.ts';
 import { formatAddress, isLoopbackHost } from './network-address.ts';
 import type { FileTables, ListenTable } from './schema.ts';
 import type { KeyFault } from './tolerant-parse.ts';
+import { viewsOf, type NamedView } from './views.ts';
 
 export interface CrossFault extends KeyFault {
   /** The other keys that the fault depends on. */
@@ -19,7 +22,7 @@ export function crossCheck(tables: FileTables): CrossFault[] {
     ...tables.listen.flatMap((listen, index) => checkListen(['listen', index], listen, tables.tls)),
     ...checkAddresses(tables.listen),
     ...checkDomains(tables.login.domains),
-    ...checkDelete(tables),
+    ...checkViews(tables),
   ];
 }
 
@@ -118,21 +121,42 @@ function checkDomains(domains: readonly string[]): CrossFault[] {
   );
 }
 
-function checkDelete({ delete: { action, folder }, maildrop }: FileTables): CrossFault[] {
-  const path = ['delete', 'folder'];
-  const actionKey = ['delete', 'action'];
+/** A key that a view takes from the tables of the file is faulty there, and named once. */
+function checkViews(tables: FileTables): CrossFault[] {
+  const views = viewsOf(tables);
+  const faults = views.flatMap((view) => checkDelete(view).concat(checkFolders(view), checkWhen(view, views.length > 1)));
+  const named = new Set<string>();
+  return faults.filter(({ path }) => named.size < named.add(formatKeyPath(path)).size);
+}
+
+function checkDelete({ table: { action, folder, folders, after }, pathOf }: NamedView): CrossFault[] {
+  const path = pathOf('folder');
+  const actionKey = pathOf('action');
+  if (action === 'hide' && after > 0)
+    return [
+      { path: pathOf('after'), problem: 'has no use with action = "hide": nothing is ever removed; leave it out', reads: [actionKey] },
+    ];
   if (action === 'move' && folder === '')
     return [{ path, problem: 'is missing; action = "move" needs the folder to move to', reads: [actionKey] }];
   if (folder === '') return [];
-  if (action === 'expunge' || action === 'flag') {
+  if (action === 'expunge' || action === 'flag' || action === 'hide') {
     return [{ path, problem: `has no use with action = "${action}"; leave it out`, reads: [actionKey] }];
   }
-  if (!maildrop.folders.some((own) => isSameFolder(own, folder))) return [];
+  if (!folders.some((own) => isSameMailbox(own, folder))) return [];
   const problem = `${shown(folder)} is the folder that clients see; deleted messages need another one`;
-  return [{ path, problem, reads: [actionKey, ['maildrop', 'folders']] }];
+  return [{ path, problem, reads: [actionKey, pathOf('folders')] }];
 }
 
-/** RFC 3501 section 5.1: INBOX alone ignores case. */
-function isSameFolder(one: string, other: string): boolean {
-  return one === other || (one.toUpperCase() === 'INBOX' && other.toUpperCase() === 'INBOX');
+function checkFolders({ table: { folders, unique_id: template }, pathOf }: NamedView): CrossFault[] {
+  const path = pathOf('folders');
+  const twice = folders.find((folder, index) => folders.indexOf(folder) < index);
+  if (twice !== undefined) return [{ path, problem: `${shown(twice)} is named twice; leave one out`, reads: [] }];
+  if ((folders.length === 1 && !folders.some(isPattern)) || tellsFolders(template)) return [];
+  const problem = 'could give messages of two folders the same unique-id; must hold {folder}, as "popbridge" does, or name one folder';
+  return [{ path: pathOf('unique_id'), problem, reads: [path] }];
+}
+
+function checkWhen({ table, pathOf }: NamedView, hasViews: boolean): CrossFault[] {
+  if (table.when === 'any-view' || hasViews) return [];
+  return [{ path: pathOf('when'), problem: '"all-views" needs views; add tables [views.NAME], or use "any-view"', reads: [['views']] }];
 }

@@ -12,6 +12,8 @@ const LITERAL = `(?:[^{}\\u0000-\\u001f\\u007f]|${PLACEHOLDER})*`;
 const USERNAME_TEMPLATE = new RegExp(`^${LITERAL}${PLACEHOLDER}${LITERAL}$`);
 const SHA256_HEX = /^(?:(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2})?$/;
 const STORE_URL = /^(?:sqlite:[^\u0000-\u001f\u007f]*|memory:)$/;
+const VIEW_NAME = /^[^\s/\u0000-\u001f\u007f]{1,64}$/;
+const AGE = new RegExp(`^$|${DURATION_PATTERN.source}`);
 const DOMAIN = /^[^\s@/\u0000-\u001f\u007f]+$/;
 
 /** Node's timers count milliseconds in 31 bits, 24.8 days; a longer one would fire at once. */
@@ -75,9 +77,21 @@ export function sha256() {
   return matching(SHA256_HEX, problem).transform((text) => text.replaceAll(':', '').toLowerCase());
 }
 
-/** The name of a mail folder. */
-export function folderName() {
-  return optionalText().min(1, 'is empty; give the name of a folder');
+/** The name of a mail folder, or a pattern; INBOX in any case is written in capitals, as unique-ids are made from it. */
+export function folderPattern() {
+  const pattern = optionalText().min(1, 'is empty; give the name of a folder');
+  return pattern.transform((name) => (name.toUpperCase() === 'INBOX' ? 'INBOX' : name));
+}
+
+/** The name of a view: what stands after the last "/" of a user name. */
+export function viewName() {
+  return matching(VIEW_NAME, 'is no name for a view; 1 to 64 characters without "/", spaces and control characters');
+}
+
+/** How old something may be, in milliseconds; 0 where '' says that age does not matter. */
+export function age() {
+  const problem = 'is no age; write a whole number and a unit (ms, s, m, h, d), such as "30d", or "" for any age';
+  return parsed(AGE, (text) => (text === '' ? 0 : parseDuration(text)), problem);
 }
 
 /** How unique-ids are made: the name of a format, or a template. */

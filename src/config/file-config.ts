@@ -2,7 +2,8 @@
 import { isAbsolute, join } from 'node:path';
 import { certificatePair, securityOf } from './certificate-pair.ts';
 import { formatAddress } from './network-address.ts';
-import type { FileConfig, FileTables, ListenConfig, ProcessConfig, UpstreamConfig } from './schema.ts';
+import type { FileConfig, FileTables, ListenConfig, ProcessConfig, UpstreamConfig, ViewConfig } from './schema.ts';
+import { viewsOf, type WholeView } from './views.ts';
 
 /** Where tables come from. */
 export interface FileOrigin {
@@ -25,20 +26,14 @@ export interface ReferencedFile {
 
 /** What one file says about its upstream. */
 export function fileConfig(origin: FileOrigin, tables: FileTables, upstream: NonNullable<FileTables['upstream']>): FileConfig {
-  const { login, maildrop, retrieve } = tables;
-  const [folder = INBOX] = maildrop.folders;
+  const { login } = tables;
   return {
     upstream: upstreamConfig(origin, upstream),
     listen: listenConfigs(origin, tables),
     login: { domains: login.domains, default: login.default, delayMs: login.delay },
-    maildrop: { folder: folder.toUpperCase() === INBOX ? INBOX : folder, sizes: maildrop.sizes, uniqueId: maildrop.unique_id },
-    retrieve: { markSeen: retrieve.mark_seen },
-    delete: { action: tables.delete.action, folder: setOrUndefined(tables.delete.folder) },
+    views: new Map(viewsOf(tables).map(({ name, table }) => [name, viewConfig(table)])),
   };
 }
-
-/** The one folder whose name ignores case (RFC 3501 section 5.1); unique-ids are made from this form. */
-const INBOX = 'INBOX';
 
 /** RFC 8314 section 3.2 and RFC 3501 section 2.1. */
 const IMAPS_PORT = 993;
@@ -57,6 +52,27 @@ function upstreamConfig(origin: FileOrigin, upstream: NonNullable<FileTables['up
     certificateSha256: setOrUndefined(upstream.certificate_sha256),
     clientId: upstream.client_id,
     commandTimeoutMs: upstream.command_timeout,
+  };
+}
+
+function viewConfig(table: WholeView): ViewConfig {
+  return {
+    maildrop: {
+      folders: table.folders,
+      show: table.show,
+      sinceSeconds: Math.ceil(table.since / 1000),
+      newest: table.newest,
+      sizes: table.sizes,
+      uniqueId: table.unique_id,
+    },
+    retrieve: { markSeen: table.mark_seen },
+    delete: {
+      action: table.action,
+      folder: setOrUndefined(table.folder),
+      afterSeconds: Math.ceil(table.after / 1000),
+      when: table.when,
+      verify: table.verify,
+    },
   };
 }
 

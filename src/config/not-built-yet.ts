@@ -12,8 +12,6 @@ interface LaterKey {
   readonly problem: string;
 }
 
-const GLOB = /[*%?]/;
-
 /** Every key and value that is not built yet, with what to do instead. */
 export const LATER_KEYS: readonly LaterKey[] = [
   { key: 'upstream.preset', problem: 'presets are not built yet; give host' },
@@ -23,10 +21,6 @@ export const LATER_KEYS: readonly LaterKey[] = [
   { key: 'listen[].proxy_protocol', problem: 'the PROXY protocol is not built yet; leave it out' },
   { key: 'listen[].trusted_proxies', problem: 'the PROXY protocol is not built yet; leave it out' },
   { key: 'login.mode', when: is('accounts'), problem: 'local accounts are not built yet; must be "upstream"' },
-  { key: 'maildrop.folders', when: isSeveralFolders, problem: 'several folders and globs are not built yet; name one folder' },
-  { key: 'maildrop.show', when: is('unseen'), problem: '"unseen" is not built yet; must be "all"' },
-  { key: 'maildrop.since', problem: 'a limit by age is not built yet; leave it out' },
-  { key: 'maildrop.newest', problem: 'a limit by number is not built yet; leave it out' },
   {
     key: 'maildrop.unique_id',
     when: is('gmail'),
@@ -34,13 +28,8 @@ export const LATER_KEYS: readonly LaterKey[] = [
   },
   { key: 'maildrop.sizes', when: is('exact'), problem: '"exact" is not built yet; must be "trust" or "learn"' },
   { key: 'maildrop.lock', when: is('shared'), problem: '"shared" is not built yet; must be "exclusive"' },
-  { key: 'delete.action', when: is('hide'), problem: '"hide" is not built yet; must be "trash", "expunge", "archive", "move" or "flag"' },
-  { key: 'delete.after', problem: 'delayed deletion is not built yet; leave it out' },
-  { key: 'delete.when', problem: 'views are not built yet; leave it out' },
-  { key: 'delete.verify', problem: 'comparing messages before deletion is not built yet; leave it out' },
   { key: 'account', problem: 'local accounts are not built yet; leave the table out' },
   { key: 'oauth', problem: 'OAuth 2.0 is not built yet; leave the table out' },
-  { key: 'views', problem: 'views are not built yet; leave the tables out' },
   { key: 'store.url', when: startsWith('postgres'), problem: 'PostgreSQL is not built yet; must be "sqlite:", "sqlite:PATH" or "memory:"' },
   { key: 'secrets', problem: 'secrets at rest are not built yet; leave the table out' },
   { key: 'limits.body_cache', problem: 'the cache of bodies is not built yet; leave it out' },
@@ -78,8 +67,4 @@ function is(expected: string): (value: unknown) => boolean {
 
 function startsWith(prefix: string): (value: unknown) => boolean {
   return (value) => typeof value === 'string' && value.startsWith(prefix);
-}
-
-function isSeveralFolders(value: unknown): boolean {
-  return Array.isArray(value) && (value.length > 1 || value.some((folder) => typeof folder === 'string' && GLOB.test(folder)));
 }

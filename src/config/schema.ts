@@ -3,8 +3,8 @@
  * the README's test are made from it. What several keys mean together is in cross-checks.ts; keys that are not built yet in not-built-yet.ts.
  */
 import { z } from 'zod';
-import { count, domain, duration, folderName, listenAddress, network, optionalText } from './fields.ts';
-import { serverHost, serverPort, sha256, size, storeUrl, uniqueIdTemplate, usernameTemplate } from './fields.ts';
+import { age, count, domain, duration, folderPattern, listenAddress, network, optionalText } from './fields.ts';
+import { serverHost, serverPort, sha256, size, storeUrl, uniqueIdTemplate, usernameTemplate, viewName } from './fields.ts';
 import type { UniqueIdTemplate } from '../maildrop/unique-id.ts';
 
 /** The IMAP server of one file. */
@@ -48,9 +48,36 @@ export interface FileConfig {
   readonly listen: readonly ListenConfig[];
   /** Domains in lower case. */
   readonly login: { readonly domains: readonly string[]; readonly default: boolean; readonly delayMs: number };
-  readonly maildrop: { readonly folder: string; readonly sizes: 'trust' | 'learn'; readonly uniqueId: UniqueIdTemplate };
+  /** By name; '' is what clients see that name none, and comes first. */
+  readonly views: ReadonlyMap<string, ViewConfig>;
+}
+
+/** What clients see of an account, and what they do to it. */
+export interface ViewConfig {
+  readonly maildrop: MaildropConfig;
   readonly retrieve: { readonly markSeen: 'on-retrieve' | 'on-quit' | 'never' };
-  readonly delete: { readonly action: 'trash' | 'expunge' | 'archive' | 'move' | 'flag'; readonly folder: string | undefined };
+  readonly delete: DeletionConfig;
+}
+
+export interface MaildropConfig {
+  /** Names, and patterns: see maildrop/folder-name.ts. */
+  readonly folders: readonly string[];
+  readonly show: 'all' | 'unseen';
+  /** Only mail younger than that; 0: of any age. */
+  readonly sinceSeconds: number;
+  /** Only so many, the latest; 0: all. */
+  readonly newest: number;
+  readonly sizes: 'trust' | 'learn';
+  readonly uniqueId: UniqueIdTemplate;
+}
+
+export interface DeletionConfig {
+  readonly action: 'trash' | 'expunge' | 'archive' | 'move' | 'flag' | 'hide';
+  readonly folder: string | undefined;
+  /** Kept upstream for so long after a client deleted it. */
+  readonly afterSeconds: number;
+  readonly when: 'any-view' | 'all-views';
+  readonly verify: boolean;
 }
 
 /** What the process enforces on all clients together. */
@@ -79,6 +106,9 @@ export interface BridgeConfig {
   readonly process: ProcessConfig;
   readonly upstreams: readonly FileConfig[];
 }
+
+/** Ten years. */
+const LONGEST_DELAY = '3650d';
 
 /** Tables of the process as a whole: in popbridge.toml, or in the only file. */
 export const PROCESS_TABLES: readonly string[] = ['store', 'limits', 'log'];
@@ -148,42 +178,65 @@ const login = z
   .prefault({})
   .describe('Who may log in');
 
+/** Keys that views may override; their defaults stand in the tables below. */
+const viewKeys = {
+  folders: z
+    .array(folderPattern())
+    .min(1, 'is empty; name one folder')
+    .describe('Folders merged into one maildrop, in this order; * and % match as in IMAP, but never trash, junk, drafts, sent or all mail'),
+  show: z.enum(['all', 'unseen']).describe('Which messages clients see: all, or those that nobody read yet'),
+  since: age().describe('Only mail that arrived within this time, such as "30d"; empty: of any age'),
+  newest: z.int().min(0).describe('Only so many messages, the latest; 0: all'),
+  unique_id: uniqueIdTemplate().describe('How the unique-ids of messages not yet shown are made: a format by name, or a template'),
+  sizes: z
+    .enum(['trust', 'learn'])
+    .describe('Sizes in listings: trust what the server says, or learn the true size when a message is first retrieved'),
+  lock: z.enum(['exclusive']).describe('One session a maildrop at a time (RFC 1939)'),
+  mark_seen: z
+    .enum(['on-retrieve', 'on-quit', 'never'])
+    .describe('When a retrieved message becomes read upstream: after its last octet, at QUIT, or never'),
+  action: z
+    .enum(['trash', 'expunge', 'archive', 'move', 'flag', 'hide'])
+    .describe('Move to the trash, expunge, move to the archive, move to folder, only flag as deleted, or only hide it from POP3 clients'),
+  folder: optionalText().describe('The folder for move; for trash and archive, where the server names none'),
+  after: duration('0s', LONGEST_DELAY).describe('How long what a client deleted is kept upstream, hidden from POP3 meanwhile'),
+  when: z.enum(['any-view', 'all-views']).describe('Remove upstream what any view deleted, or only what every view of [views] has deleted'),
+  verify: z.boolean().describe('Before removing, make sure that it is still the message that was listed: by identity, arrival and size'),
+};
+
 const maildrop = z
   .strictObject({
-    folders: z.array(folderName()).min(1, 'is empty; name one folder').max(1).default(['INBOX']).describe('The folder that clients see'),
-    show: z.enum(['all']).default('all').describe('Which messages clients see'),
-    unique_id: uniqueIdTemplate()
-      .prefault('popbridge')
-      .describe('How the unique-ids of messages not yet shown are made: a format by name, or a template'),
-    sizes: z
-      .enum(['trust', 'learn'])
-      .default('learn')
-      .describe('Sizes in listings: trust what the server says, or learn the true size when a message is first retrieved'),
-    lock: z.enum(['exclusive']).default('exclusive').describe('One session a maildrop at a time (RFC 1939)'),
+    folders: withDescription(viewKeys.folders, (schema) => schema.prefault(['INBOX'])),
+    show: withDescription(viewKeys.show, (schema) => schema.default('all')),
+    since: withDescription(viewKeys.since, (schema) => schema.prefault('')),
+    newest: withDescription(viewKeys.newest, (schema) => schema.default(0)),
+    unique_id: withDescription(viewKeys.unique_id, (schema) => schema.prefault('popbridge')),
+    sizes: withDescription(viewKeys.sizes, (schema) => schema.default('learn')),
+    lock: withDescription(viewKeys.lock, (schema) => schema.default('exclusive')),
   })
   .prefault({})
   .describe('What clients see');
 
 const retrieve = z
-  .strictObject({
-    mark_seen: z
-      .enum(['on-retrieve', 'on-quit', 'never'])
-      .default('on-retrieve')
-      .describe('When a retrieved message becomes read upstream: after its last octet, at QUIT, or never'),
-  })
+  .strictObject({ mark_seen: withDescription(viewKeys.mark_seen, (schema) => schema.default('on-retrieve')) })
   .prefault({})
   .describe('What reading a message does upstream');
 
 const deletion = z
   .strictObject({
-    action: z
-      .enum(['trash', 'expunge', 'archive', 'move', 'flag'])
-      .default('trash')
-      .describe('Move to the trash, expunge, move to the archive, move to folder, or only flag as deleted'),
-    folder: optionalText().default('').describe('The folder for move; for trash and archive, where the server names none'),
+    action: withDescription(viewKeys.action, (schema) => schema.default('trash')),
+    folder: withDescription(viewKeys.folder, (schema) => schema.default('')),
+    after: withDescription(viewKeys.after, (schema) => schema.prefault('0d')),
+    when: withDescription(viewKeys.when, (schema) => schema.default('any-view')),
+    verify: withDescription(viewKeys.verify, (schema) => schema.default(true)),
   })
   .prefault({})
   .describe('What DELE and QUIT do upstream');
+
+const views = z
+  .record(viewName(), z.strictObject(viewKeys).partial())
+  .default({})
+  .describe('Tables [views.NAME]: logins as USER/NAME, with deletions of their own; each may override keys of maildrop, retrieve, delete');
 
 const limits = z
   .strictObject({
@@ -217,6 +270,11 @@ const store = z
   .prefault({})
   .describe('The store of the UID maps');
 
+/** What adds a default forgets the description. */
+function withDescription<Schema extends z.ZodType, Result extends z.ZodType>(schema: Schema, add: (schema: Schema) => Result): Result {
+  return add(schema).describe(schema.description ?? '');
+}
+
 /** One file. `upstream` is required of all but popbridge.toml; who reads the file knows which it is. */
 export const fileSchema = z.strictObject({
   upstream: upstream.optional(),
@@ -226,6 +284,7 @@ export const fileSchema = z.strictObject({
   maildrop,
   retrieve,
   delete: deletion,
+  views,
   store,
   limits,
   log,
@@ -234,3 +293,4 @@ export const fileSchema = z.strictObject({
 /** One file as the schema gives it: kinds and defaults are right, keys have not been looked at together. */
 export type FileTables = z.output<typeof fileSchema>;
 export type ListenTable = FileTables['listen'][number];
+export type ViewTable = FileTables['views'][string];

@@ -7,6 +7,8 @@ export interface UserRule {
   readonly username: string;
   readonly domains: readonly string[];
   readonly takesTheRest: boolean;
+  /** By name; '' is what clients see that name none. */
+  readonly views: ReadonlyMap<string, unknown>;
 }
 
 /** Domain lower-cased, local part as typed. */
@@ -23,12 +25,41 @@ export function imapUser(rule: UserRule, user: string): string {
   return rule.username.replace(/\{(?:user|local|domain)\}/g, (name) => parts[name] ?? name);
 }
 
+/** Which maildrop of which account a user name means. */
+export interface MaildropName {
+  /** The user name without prefix and view. */
+  readonly user: string;
+  /** Undefined where none is named. */
+  readonly view: string | undefined;
+  /** With the prefix `recent:`. */
+  readonly isRecent: boolean;
+}
+
+const RECENT = 'recent:';
+
+/** Takes a user name apart, for an upstream with these views: after the last "/" stands a view only where there are any. */
+export function maildropName({ views }: Pick<UserRule, 'views'>, typed: string): MaildropName {
+  const isRecent = typed.startsWith(RECENT);
+  const rest = isRecent ? typed.slice(RECENT.length) : typed;
+  const slash = views.size > 1 ? rest.lastIndexOf('/') : -1;
+  return slash < 0 ? { user: rest, view: undefined, isRecent } : { user: rest.slice(0, slash), view: rest.slice(slash + 1), isRecent };
+}
+
+/** Throws CredentialsError where there is no such view: which views there are is for users alone. */
+export function viewNamed<View>(views: ReadonlyMap<string, View>, { view: name }: MaildropName): View {
+  const view = name === '' ? undefined : views.get(name ?? '');
+  if (view === undefined) throw new CredentialsError('AUTH_UNKNOWN_VIEW', `there is no view ${JSON.stringify(name)}`);
+  return view;
+}
+
 /** Which of the upstreams on one address takes the user: the only one, else by domain, else the default. */
-export function chooseUpstream<Choice extends UserRule>(choices: readonly Choice[], user: string): Choice {
+export function chooseUpstream<Choice extends UserRule>(choices: readonly Choice[], typed: string): Choice {
   const [only, ...others] = choices;
   if (only !== undefined && others.length === 0) return only;
-  const { domain } = splitUser(user);
-  const byDomain = choices.find((choice) => domain !== '' && choice.domains.some((taken) => taken.toLowerCase() === domain));
+  const byDomain = choices.find((choice) => {
+    const { domain } = splitUser(maildropName(choice, typed).user);
+    return domain !== '' && choice.domains.some((taken) => taken.toLowerCase() === domain);
+  });
   const chosen = byDomain ?? choices.find((choice) => choice.takesTheRest);
   if (chosen === undefined) throw new CredentialsError('AUTH_UNKNOWN_USER', 'no upstream takes users of that domain');
   return chosen;

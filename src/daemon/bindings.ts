@@ -101,11 +101,7 @@ export function serviceOf(file: FileConfig, parts: Pick<BindingParts, 'clock' | 
     username: upstream.username,
     domains: file.login.domains,
     takesTheRest: file.login.default,
-    folder: file.maildrop.folder,
-    learnsSizes: file.maildrop.sizes === 'learn',
-    uniqueIds: file.maildrop.uniqueId,
-    markSeen: file.retrieve.markSeen,
-    policy: file.delete,
+    views: file.views,
     loginDelayMs: file.login.delayMs,
   };
 }

@@ -277,7 +277,7 @@ export class Connection implements LockHolder {
     const session = this.#openSession();
     try {
       const outcome = await session.commit(effect.plan);
-      if (outcome.result === 'done') this.#tally.setDeleted({ count: effect.plan.remove.length, octets: effect.plan.removeOctets });
+      if (outcome.result === 'done') this.#tally.setDeleted({ count: effect.plan.removeCount, octets: effect.plan.removeOctets });
       this.#tally.outcome = outcome.result === 'done' ? 'QUIT' : `QUIT, deletions ${outcome.result}`;
       return { on: 'updated', outcome };
     } catch (error) {

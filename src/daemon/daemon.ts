@@ -1,12 +1,10 @@
 /** The composition root: puts configuration, store, upstreams and listeners together, reloads them, and takes them apart again. */
 import type { Socket } from 'node:net';
-import { join } from 'node:path';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import { pause } from '../clock.ts';
 import type { BridgeConfig } from '../config/schema.ts';
 import type { Store } from '../store/store.ts';
-import { SqliteStore } from '../store/sqlite-store.ts';
 import { BackgroundWork } from './background-work.ts';
 import { bindingsOf, type Binding } from './bindings.ts';
 import { Connection } from './connection.ts';
@@ -17,7 +15,9 @@ import type { LiveSecrets, Log } from './logging.ts';
 import { logIn, type LoginParts } from './login.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import { MaildropLocks } from './maildrop-lock.ts';
+import { openStore } from './open-store.ts';
 import { SessionCounter, type GiveBack } from './session-limits.ts';
+import { Turns } from './turns.ts';
 
 export interface DaemonParts {
   /** Reads the configuration afresh; throws ConfigError with every fault. */
@@ -76,6 +76,7 @@ export class Daemon {
       background: this.#background,
       counter: this.#counter,
       locks: new MaildropLocks(clock),
+      turns: new Turns(),
       cutMessages: new LRUCache({ max: MAX_CUT_MESSAGES }),
     };
   }
@@ -85,7 +86,7 @@ export class Daemon {
     await using resources = new AsyncDisposableStack();
     const config = parts.loadConfig();
     resources.use(lockStateDirectory(parts.stateDirectory));
-    const store = resources.use(SqliteStore.open(storePath(config.process.store.url, parts.stateDirectory)));
+    const store = resources.use(openStore(config, parts));
     const bindings = bindingsOf(config, parts);
     const daemon = new Daemon(parts, config, store, resources.move());
     try {
@@ -233,19 +234,13 @@ export class Daemon {
 
   async #reportOrphans(): Promise<void> {
     const configured = new Set(this.#config.upstreams.map((file) => file.upstream.id));
-    const orphans = (await this.#store.upstreams()).filter((id) => !configured.has(id));
-    if (orphans.length > 0) this.#parts.log.warn('map-without-file', { upstreams: orphans });
+    const known = new Set((await this.#store.mailboxes()).map(({ maildrop }) => maildrop.upstream));
+    const orphans = known.difference(configured);
+    if (orphans.size > 0) this.#parts.log.warn('map-without-file', { upstreams: [...orphans] });
   }
 
   async #close(): Promise<void> {
     for (const listener of this.#listeners.values()) listener.close();
     await this.#resources.disposeAsync();
   }
-}
-
-/** `sqlite:` in the state directory, `sqlite:PATH`, or `memory:`. */
-function storePath(url: string, stateDirectory: string): string {
-  if (url === 'memory:') return ':memory:';
-  const path = url.slice('sqlite:'.length);
-  return path === '' ? join(stateDirectory, 'popbridge.sqlite') : path;
 }

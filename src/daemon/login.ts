@@ -6,31 +6,30 @@ import type { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import { pause } from '../clock.ts';
 import { CredentialsError, toBridgeError, UpstreamError } from '../errors.ts';
-import type { UniqueIdTemplate } from '../maildrop/unique-id.ts';
+import type { ViewConfig } from '../config/schema.ts';
 import type { Credentials } from '../pop3/sasl.ts';
-import type { MailboxKey, MaildropKey, Store } from '../store/store.ts';
-import type { DeletePolicy, Upstream, UpstreamLogin, UpstreamMailbox, UpstreamSession } from '../upstream/upstream.ts';
+import type { MaildropKey, Store } from '../store/store.ts';
+import type { Upstream, UpstreamLogin, UpstreamSession } from '../upstream/upstream.ts';
 import { removalMethod } from '../upstream/removal.ts';
-import { chooseUpstream, imapUser, type UserRule } from './account.ts';
+import { chooseUpstream, imapUser, maildropName, viewNamed, type MaildropName, type UserRule } from './account.ts';
 import type { BackgroundWork } from './background-work.ts';
 import type { LoggedIn } from './connection.ts';
 import { lookBack } from './look-back.ts';
 import type { LiveSecrets, Log } from './logging.ts';
 import type { LoginThrottle } from './login-throttle.ts';
 import type { LockHolder, MaildropLocks } from './maildrop-lock.ts';
-import { MaildropSession, type MarkSeen, type OpenConnection, type SessionEvents } from './maildrop-session.ts';
-import { openMaildrop, type OpenedMailbox } from './open-maildrop.ts';
+import { upstreamPolicy } from './deletion.ts';
+import { MaildropSession, type SessionEvents } from './maildrop-session.ts';
+import { openMaildrop, type OpenedMaildrop } from './open-maildrop.ts';
 import type { SessionCounter } from './session-limits.ts';
+import type { Turns } from './turns.ts';
+import { UpstreamLink } from './upstream-link.ts';
 
 /** One configured upstream, ready to be logged in to. */
 export interface UpstreamService extends UserRule {
   readonly id: string;
   readonly upstream: Upstream;
-  readonly folder: string;
-  readonly learnsSizes: boolean;
-  readonly uniqueIds: UniqueIdTemplate;
-  readonly markSeen: MarkSeen;
-  readonly policy: DeletePolicy;
+  readonly views: ReadonlyMap<string, ViewConfig>;
   readonly loginDelayMs: number;
 }
 
@@ -39,6 +38,8 @@ export interface LoginParts {
   readonly store: Store;
   readonly clock: Clock;
   readonly locks: MaildropLocks;
+  /** UPDATEs of one account, one after another. */
+  readonly turns: Turns;
   readonly throttle: LoginThrottle;
   readonly counter: SessionCounter;
   readonly secrets: LiveSecrets;
@@ -54,7 +55,7 @@ export interface LoginParts {
 export interface LoginClient {
   readonly address: string;
   readonly holder: LockHolder;
-  readonly onAccount: (account: { readonly user: string; readonly upstream: string; readonly digest: string }) => void;
+  readonly onAccount: (account: Readonly<Record<string, string>>) => void;
 }
 
 /** Logs in. A refused login is answered the later, the more there were from that address. */
@@ -68,8 +69,10 @@ export async function logIn(
   const undo: (() => void)[] = [parts.secrets.add(credentials.password)];
   try {
     const service = chooseUpstream(services, credentials.user);
-    const login: UpstreamLogin = { user: imapUser(service, credentials.user), password: credentials.password };
-    return await openFor(parts, service, login, client, signal, undo);
+    const name = maildropName(service, credentials.user);
+    const wanted = { service, name, view: viewNamed(service.views, name) };
+    const login: UpstreamLogin = { user: imapUser(service, name.user), password: credentials.password };
+    return await openFor(parts, wanted, login, client, signal, undo);
   } catch (error) {
     const failure = toBridgeError(error);
     // Before the password is forgotten: a server may have echoed it, and only what is known can be struck out.
@@ -80,89 +83,78 @@ export async function logIn(
   }
 }
 
+/** What a client wants to open. */
+interface Wanted {
+  readonly service: UpstreamService;
+  readonly name: MaildropName;
+  readonly view: ViewConfig;
+}
+
 async function openFor(
   parts: LoginParts,
-  service: UpstreamService,
+  { service, name, view }: Wanted,
   login: UpstreamLogin,
   client: LoginClient,
   signal: AbortSignal,
   undo: (() => void)[],
 ): Promise<LoggedIn> {
-  const key: MaildropKey = { upstream: service.id, user: login.user, view: '' };
+  const { store, clock, locks, throttle, turns } = parts;
+  // The prefix recent: is another look at the same maildrop: same unique-ids, same lock.
+  const key: MaildropKey = { upstream: service.id, user: login.user, view: name.view ?? '' };
   const account = JSON.stringify([key.upstream, key.user]);
-  parts.throttle.checkDelay(account, login.password, service.loginDelayMs);
+  throttle.checkDelay(JSON.stringify([account, key.view]), login.password, service.loginDelayMs);
   const session = await proveUpstream(parts, service, account, login, { client: signal, attempt: parts.stopping });
   const leave = (): void => void session.logout();
   undo.push(leave);
   // Only now: who has no password must not use up its owner's sessions.
   undo.push(parts.counter.logIn(account));
-  const release = await parts.locks.acquire(JSON.stringify([account, key.view]), client.holder, signal);
-  undo.push(release);
+  undo.push(await locks.acquire(lockName(account, key.view), client.holder, signal));
+  const shared = {
+    key,
+    store,
+    view,
+    views: service.views,
+    events: sessionEvents(parts.log, service, login.user),
+    inTurn: <T>(work: () => Promise<T>) => turns.run(account, work),
+  };
+  const tryLock = (other: string): (() => void) | undefined => locks.tryAcquire(lockName(account, other));
+  const request = { ...shared, session, isRecent: name.isRecent, tryLock, now: Math.floor(clock.now() / 1000) };
   // A client that leaves does not end a listing: a first one may take longer than its patience, and then serves the next poll.
-  const { stopping } = parts;
-  const events = sessionEvents(parts.log, service, login.user);
-  const { mailbox, mailboxKey, opened } = await openMailbox(parts, service, key, { session, events }, stopping).catch((error: unknown) => {
-    parts.throttle.notePause(account, error);
+  const opened = await openMaildrop(request, parts.stopping).catch((error: unknown) => {
+    throttle.notePause(account, error);
     throw error;
   });
   if (signal.aborted) throw new UpstreamError('unreachable', 'the client left during its login');
-  parts.throttle.noteLogin(account);
-  client.onAccount({ user: login.user, upstream: service.id, digest: opened.digest });
-  logLogin(parts.log, service, login.user, client, { session, mailbox }, opened.maildrop.dropListing.count);
+  throttle.noteLogin(JSON.stringify([account, key.view]));
+  client.onAccount({ user: login.user, upstream: service.id, digest: opened.digest, ...(key.view === '' ? {} : { view: key.view }) });
+  logLogin(parts.log, { service, name, view }, login.user, client, session, opened);
+  const link = new UpstreamLink({
+    session,
+    mailboxes: opened.mailboxes.map(({ mailbox }) => mailbox),
+    // A running UPDATE goes on for a while when the daemon stops, and what it needs with it.
+    reconnect: (again) => proveUpstream(parts, service, account, login, { client: again, attempt: again }).catch(refusedLater),
+    checkPause: () => throttle.checkPause(account),
+    notePause: (error) => throttle.notePause(account, error),
+  });
   const maildropSession = new MaildropSession({
-    key: mailboxKey,
-    store: parts.store,
-    clock: parts.clock,
-    policy: service.policy,
-    markSeen: service.markSeen,
-    learnsSizes: service.learnsSizes,
-    connection: { session, mailbox },
-    map: opened.map,
-    reconnect: async (again) => {
-      // A running UPDATE goes on for a while when the daemon stops, and what it needs with it.
-      const fresh = await proveUpstream(parts, service, account, login, { client: again, attempt: again }).catch(refusedLater);
-      return selectAgain(fresh, mailbox.path, again);
-    },
-    checkPause: () => parts.throttle.checkPause(account),
-    notePause: (error) => parts.throttle.notePause(account, error),
-    events,
+    ...shared,
+    clock,
+    link,
+    mailboxes: opened.mailboxes,
     cutMessages: parts.cutMessages,
     release: () => {
       for (const give of undo.splice(0).reverse()) if (give !== leave) give();
     },
-    leave: (connection, map) => {
-      parts.background.start(account, (until) => lookBack({ ...parts, key: mailboxKey, connection, map }, until));
+    leave: (left, mailboxes) => {
+      parts.background.start(account, (until) => lookBack({ ...parts, session: left, mailboxes }, until));
     },
   });
   const loginDelaySeconds = service.loginDelayMs > 0 ? Math.ceil(service.loginDelayMs / 1000) : undefined;
   return { session: maildropSession, opened: { maildrop: opened.maildrop, loginDelaySeconds, maxMessageOctets: parts.maxMessageOctets } };
 }
 
-interface OpenedFor {
-  readonly mailbox: UpstreamMailbox;
-  readonly mailboxKey: MailboxKey;
-  readonly opened: OpenedMailbox;
-}
-
-async function openMailbox(
-  parts: LoginParts,
-  service: UpstreamService,
-  maildrop: MaildropKey,
-  { session, events }: { readonly session: UpstreamSession; readonly events: SessionEvents },
-  signal: AbortSignal,
-): Promise<OpenedFor> {
-  const mailbox = await session.select(service.folder, signal);
-  const mailboxKey = { maildrop, path: mailbox.path };
-  const request = {
-    key: mailboxKey,
-    store: parts.store,
-    mailbox,
-    learnsSizes: service.learnsSizes,
-    uniqueIds: service.uniqueIds,
-    events,
-    now: Math.floor(parts.clock.now() / 1000),
-  };
-  return { mailbox, mailboxKey, opened: await openMaildrop(request, signal) };
+function lockName(account: string, view: string): string {
+  return JSON.stringify([account, view]);
 }
 
 /**
@@ -200,15 +192,6 @@ function refusedLater(error: unknown): never {
   throw error;
 }
 
-async function selectAgain(session: UpstreamSession, path: string, signal: AbortSignal): Promise<OpenConnection> {
-  try {
-    return { session, mailbox: await session.select(path, signal) };
-  } catch (error) {
-    session.destroy();
-    throw error;
-  }
-}
-
 function sessionEvents(log: Log, service: UpstreamService, user: string): SessionEvents {
   const who = { user, upstream: service.id };
   return {
@@ -222,12 +205,23 @@ function sessionEvents(log: Log, service: UpstreamService, user: string): Sessio
 }
 
 /** Also says what this server can't do (CONTRACT section 5.10). */
-function logLogin(log: Log, service: UpstreamService, user: string, client: LoginClient, open: OpenConnection, messages: number): void {
-  const { abilities } = open.session;
-  const method = removalMethod(service.policy, { canMove: abilities.move, canExpungeByUid: abilities.uidPlus });
+function logLogin(log: Log, wanted: Wanted, user: string, client: LoginClient, session: UpstreamSession, opened: OpenedMaildrop): void {
+  const { service, name, view } = wanted;
+  const { abilities } = session;
+  const policy = upstreamPolicy(view.delete);
+  const method = policy && removalMethod(policy, { canMove: abilities.move, canExpungeByUid: abilities.uidPlus });
+  const isReadOnly = policy !== undefined && opened.mailboxes.some(({ mailbox }) => mailbox.isReadOnly);
   const limits = [
-    ...(open.mailbox.isReadOnly ? ['the mailbox is read-only: DELE is refused'] : []),
-    ...(method === 'flag' && service.policy.action !== 'flag' ? ['no MOVE or UIDPLUS: deleted messages are only flagged \\Deleted'] : []),
+    ...(isReadOnly ? ['the mailbox is read-only: DELE is refused'] : []),
+    ...(method === 'flag' && policy?.action !== 'flag' ? ['no MOVE or UIDPLUS: deleted messages are only flagged \\Deleted'] : []),
   ];
-  log.info('login', { user, upstream: service.id, client: client.address, messages, ...(limits.length > 0 ? { limits } : {}) });
+  log.info('login', {
+    user,
+    upstream: service.id,
+    ...(name.view === undefined ? {} : { view: name.view }),
+    ...(name.isRecent ? { recent: true } : {}),
+    client: client.address,
+    messages: opened.maildrop.dropListing.count,
+    ...(limits.length > 0 ? { limits } : {}),
+  });
 }

@@ -1,20 +1,26 @@
 /**
- * After a session: gathers the Message-IDs of messages that the server gives no identity of its own for, a part at a time, then
- * leaves the server. With them messages are found again when UIDVALIDITY changes (see recognise.ts).
+ * After a session: gathers the Message-IDs of messages, a part at a time, then leaves the server. Also where the server gives identities
+ * of its own: another server would not know them. With them messages are found again when UIDVALIDITY changes (see recognise.ts).
  */
 import { pause, type Clock } from '../clock.ts';
 import type { Uid } from '../maildrop/numbers.ts';
-import { uidsOf, type UidMap } from '../maildrop/uid-map.ts';
-import type { MailboxKey, Store } from '../store/store.ts';
-import type { OpenConnection } from './maildrop-session.ts';
+import { uidsOf } from '../maildrop/uid-map.ts';
+import type { Store } from '../store/store.ts';
+import type { UpstreamSession } from '../upstream/upstream.ts';
+import type { OpenMailbox } from './open-maildrop.ts';
 import { messageIdKey } from './recognise.ts';
 
 export interface LookBackRequest {
   readonly store: Store;
   readonly clock: Clock;
-  readonly key: MailboxKey;
-  readonly connection: OpenConnection;
-  readonly map: UidMap;
+  readonly session: UpstreamSession;
+  readonly mailboxes: readonly OpenMailbox[];
+}
+
+/** What is to be looked at in one mailbox. */
+interface Missing {
+  readonly open: OpenMailbox;
+  readonly uids: readonly Uid[];
 }
 
 /** Header lines of about 100 octets each: some 200 KiB a session. */
@@ -26,7 +32,7 @@ const GOODBYE_MS = 250;
 
 /** Never rejects. When the signal aborts, the connection is left soon. */
 export async function lookBack(request: LookBackRequest, signal: AbortSignal): Promise<void> {
-  const { session } = request.connection;
+  const { session } = request;
   const missing = signal.aborted || !session.isUsable ? [] : await missingIdentities(request).catch(() => []);
   if (missing.length === 0) {
     void session.logout();
@@ -51,19 +57,33 @@ async function untilLate(clock: Clock, signal: AbortSignal, left: AbortSignal): 
 }
 
 /** The first of those that were never looked at. */
-async function missingIdentities({ store, key, map }: LookBackRequest): Promise<readonly Uid[]> {
+async function missingIdentities({ store, mailboxes }: LookBackRequest): Promise<Missing[]> {
+  const missing: Missing[] = [];
+  let left = MAX_MESSAGES;
+  for (const open of mailboxes) {
+    const uids = left > 0 ? await missingFrom(store, open, left) : [];
+    if (uids.length > 0) missing.push({ open, uids });
+    left -= uids.length;
+  }
+  return missing;
+}
+
+async function missingFrom(store: Store, { key, map }: OpenMailbox, most: number): Promise<Uid[]> {
   const counts = await store.identityCounts(key);
   const missing: Uid[] = [];
   for (const [number, segment] of map.segments) {
-    if (missing.length >= MAX_MESSAGES) break;
+    if (missing.length >= most) break;
     if ((counts.get(number) ?? 0) >= segment.uids.length) continue;
     const known = await store.loadIdentities(key, [number]);
-    missing.push(...uidsOf(segment).filter((uid) => !known.has(uid)));
+    missing.push(...uidsOf(segment).filter((uid) => known.get(uid)?.messageId === undefined));
   }
-  return missing.slice(0, MAX_MESSAGES);
+  return missing.slice(0, most);
 }
 
-async function gather({ store, key, connection, map }: LookBackRequest, uids: readonly Uid[], signal: AbortSignal): Promise<void> {
-  const messageIds = await connection.mailbox.messageIds(uids, signal);
-  await store.addIdentities(key, map.uidValidity, new Map(uids.map((uid) => [uid, messageIdKey(messageIds.get(uid))])));
+async function gather({ store }: LookBackRequest, missing: readonly Missing[], signal: AbortSignal): Promise<void> {
+  for (const { open, uids } of missing) {
+    const messageIds = await open.mailbox.messageIds(uids, signal);
+    const identities = new Map(uids.map((uid) => [uid, { given: '', messageId: messageIdKey(messageIds.get(uid)) }]));
+    await store.addIdentities(open.key, open.map.uidValidity, identities);
+  }
 }

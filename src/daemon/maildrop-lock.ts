@@ -46,6 +46,14 @@ export class MaildropLocks {
     return Promise.resolve(this.#releaseOf(key, taken));
   }
 
+  /** Takes the lock if nobody has it, for work that no session waits for. */
+  tryAcquire(key: string): Release | undefined {
+    if (this.#held.has(key)) return undefined;
+    const taken: Held = { holder: { isStale: false, evict: () => {} }, waiters: [] };
+    this.#held.set(key, taken);
+    return this.#releaseOf(key, taken);
+  }
+
   #wait(held: Held, holder: LockHolder, signal: AbortSignal): Promise<Release> {
     return new Promise((resolve, reject) => {
       let cancel: Cancel = () => {};

@@ -1,147 +1,177 @@
 /**
- * Opens a maildrop on a mailbox just selected: finishes what an earlier session promised, lists, brings the UID map up to date,
- * and only when that is on disk makes the snapshot that the client will see.
+ * Opens a maildrop: finishes what is overdue, lists its mailboxes, brings the UID maps up to date, and only when these are on disk
+ * makes the snapshot that the client will see.
  */
 import { createHash } from 'node:crypto';
-import { StoreError, toBridgeError, UpstreamError, type UpstreamFailureKind } from '../errors.ts';
+import type { ViewConfig } from '../config/schema.ts';
+import { StoreError } from '../errors.ts';
+import { chosenFolders } from '../imap/folder-choice.ts';
+import { isPattern } from '../maildrop/folder-name.ts';
 import { Maildrop } from '../maildrop/maildrop.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { reconcile } from '../maildrop/reconcile.ts';
-import { countIn, knownMessage, uidsIn, uniqueIdsIn, type UidMap } from '../maildrop/uid-map.ts';
-import { applyTemplate, fallbackFormula, type UniqueIdTemplate } from '../maildrop/unique-id.ts';
-import type { JournalEntry, MailboxKey, Store } from '../store/store.ts';
-import { NOTHING_KNOWN, type DeleteAction, type KnownMailbox, type RemovalStage, type UpstreamMailbox } from '../upstream/upstream.ts';
+import { countIn, knownMessage, uidsIn, type UidMap } from '../maildrop/uid-map.ts';
+import { applyTemplate, fallbackFormula } from '../maildrop/unique-id.ts';
+import type { MailboxKey, MaildropKey, MapChange, Store } from '../store/store.ts';
+import { NOTHING_KNOWN, type KnownMailbox, type UpstreamMailbox, type UpstreamSession } from '../upstream/upstream.ts';
+import { namesOf, templateFor } from './derivation.ts';
 import type { SessionEvents } from './maildrop-session.ts';
-import { recognise } from './recognise.ts';
+import { finishOverdue } from './overdue.ts';
+import { recognise, type ListedMailbox, type Recognised } from './recognise.ts';
+import { snapshotOf, type Showing } from './snapshot.ts';
 
-export interface OpenedMailbox {
-  readonly maildrop: Maildrop;
+/** A mailbox of a maildrop that is open. */
+export interface OpenMailbox {
+  readonly key: MailboxKey;
+  readonly mailbox: UpstreamMailbox;
   readonly map: UidMap;
+}
+
+export interface OpenedMaildrop {
+  readonly maildrop: Maildrop;
+  /** In the order of the snapshot. */
+  readonly mailboxes: readonly OpenMailbox[];
   /** Tells whether the same messages were shown as at another login. */
   readonly digest: string;
 }
 
 export interface OpenRequest {
-  readonly key: MailboxKey;
+  readonly key: MaildropKey;
   readonly store: Store;
-  readonly mailbox: UpstreamMailbox;
-  /** LIST tells true sizes where they are known. */
-  readonly learnsSizes: boolean;
-  /** How messages not shown before get their unique-ids. */
-  readonly uniqueIds: UniqueIdTemplate;
+  readonly session: UpstreamSession;
+  readonly view: ViewConfig;
+  /** The last 30 days, whatever was deleted or hidden. */
+  readonly isRecent: boolean;
+  readonly views: ReadonlyMap<string, ViewConfig>;
+  /** Locks another maildrop of the account; undefined where a session has it. */
+  readonly tryLock: (view: string) => (() => void) | undefined;
+  /** Runs work when no UPDATE of the account is running. */
+  readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
   readonly events: SessionEvents;
   /** Seconds since 1970. */
   readonly now: number;
 }
 
-export async function openMaildrop(request: OpenRequest, signal: AbortSignal): Promise<OpenedMailbox> {
-  const { key, store, mailbox } = request;
-  const pending = await finishPromised(request, signal);
-  const stored = await loadedMap(request);
-  const known = stored?.uidValidity === mailbox.uidValidity ? stored : undefined;
-  const listing = await mailbox.list(known === undefined ? NOTHING_KNOWN : knownMailbox(known), signal);
-  const names = { folderTag: folderTag(mailbox.path), uidValidity: mailbox.uidValidity };
-  // Without a map all that can be done is to give the same ids for the same UIDs.
-  const highestUid = stored === undefined ? 0 : await store.highestUid(key, mailbox.uidValidity);
-  const formula = applyTemplate(request.uniqueIds, names);
-  const { adopted, taken, extras, rematched } = await recognise(
-    { key, store, mailbox, formula, now: request.now },
-    stored,
-    listing,
-    signal,
-  );
-  const ids = { formula, fallback: (attempt: number) => fallbackFormula(names, attempt), taken, highestUid };
-  const map = reconcile(stored, listing, ids, adopted);
-  const hasMore = extras.identities.size > 0 || extras.gone.length > 0;
-  await store.saveMap(key, stored, map, hasMore ? extras : undefined);
-  if (rematched !== undefined) request.events.mapRematched({ ...rematched, messages: listing.uids.length });
-  const shown = listing.uids.filter((uid) => !listing.deleted.has(uid) && !pending.has(uid));
-  return { maildrop: snapshot(request, map, shown), map, digest: digestOf(mailbox, shown) };
+export async function openMaildrop(request: OpenRequest, signal: AbortSignal): Promise<OpenedMaildrop> {
+  const select = selector(request.session, signal);
+  const pending = await finishOverdue({ ...request, select }, request.key, signal);
+  const listed: ListedMailbox[] = [];
+  for (const path of await pathsOf(request.view, request.session, signal)) listed.push(await list(request, await select(path), signal));
+  const recognised = await recognise(request.store, listed, signal);
+  const mailboxes = await updateMaps(request, listed, recognised);
+  const showing: Showing[] = [];
+  for (const [place, open] of mailboxes.entries()) {
+    const deleted = listed[place]?.listing.deleted ?? new Set<Uid>();
+    const unseen = request.view.maildrop.show === 'unseen' && !request.isRecent ? await open.mailbox.unseen(signal) : undefined;
+    showing.push({ ...open, hidden: deleted.union(pending.get(open.key.path) ?? new Set()), unseen });
+  }
+  const snapshot = snapshotOf(showing, { ...request, maildrop: request.view.maildrop, action: request.view.delete.action });
+  return { maildrop: Maildrop.of(snapshot), mailboxes, digest: digestOf(mailboxes, snapshot) };
+}
+
+/** Each mailbox is opened once. */
+function selector(session: UpstreamSession, signal: AbortSignal): (path: string) => Promise<UpstreamMailbox> {
+  const opened = new Map<string, UpstreamMailbox>();
+  return async (path) => {
+    const mailbox = opened.get(path) ?? (await session.select(path, signal));
+    opened.set(path, mailbox);
+    return mailbox;
+  };
+}
+
+/** The paths of the view's folders; the server is only asked for them where there are patterns. */
+export async function pathsOf(view: ViewConfig, session: UpstreamSession, signal: AbortSignal): Promise<readonly string[]> {
+  const { folders } = view.maildrop;
+  return folders.some(isPattern) ? chosenFolders(folders, (await session.folders(signal)).folders) : folders;
+}
+
+async function list(request: OpenRequest, mailbox: UpstreamMailbox, signal: AbortSignal): Promise<ListedMailbox> {
+  const { uniqueId } = request.view.maildrop;
+  const key = { maildrop: request.key, path: mailbox.path };
+  const stored = await loadedMap(request, key);
+  const { server } = request.session;
+  const isKnown = stored?.uidValidity === mailbox.uidValidity && (stored.server === '' || stored.server === server);
+  const listing = await mailbox.list(isKnown ? knownMailbox(stored) : NOTHING_KNOWN, signal);
+  const isNewEpoch = stored !== undefined && (!isKnown || listing.isOther);
+  return { key, mailbox, stored, listing, isNewEpoch, formula: applyTemplate(uniqueId, namesOf(mailbox.path, mailbox.uidValidity)) };
+}
+
+/** Saves all maps at once: an id must not be in two of them, whatever happens. */
+async function updateMaps(request: OpenRequest, listed: readonly ListedMailbox[], recognised: Recognised): Promise<OpenMailbox[]> {
+  const { store, view, events } = request;
+  const changes: MapChange[] = [];
+  for (const [place, { key, stored, listing, formula, isNewEpoch }] of listed.entries()) {
+    const found = recognised.mailboxes[place];
+    const names = namesOf(key.path, listing.uidValidity);
+    const ids = {
+      formula,
+      fallback: (attempt: number) => fallbackFormula(names, attempt),
+      taken: recognised.taken,
+      // Without a map all that can be done is to give the same ids for the same UIDs.
+      highestUid: stored === undefined ? 0 : await store.highestUid(key, listing.uidValidity),
+      elsewhere: listed.flatMap((other) => (other.stored === undefined || other.key === key ? [] : [other.stored])),
+    };
+    const next = reconcile(stored, { ...listing, server: request.session.server }, ids, found?.inherited, isNewEpoch);
+    const derivation = templateFor(next, key.path, view.maildrop.uniqueId);
+    changes.push({
+      key,
+      previous: isNewEpoch ? undefined : stored,
+      next,
+      derivation,
+      identities: found?.identities ?? new Map(),
+      gone: found?.gone ?? [],
+    });
+  }
+  await save(request, changes.filter(hasChanged));
+  for (const [place, { rematched }] of recognised.mailboxes.entries()) {
+    const { key, listing } = listed[place] ?? {};
+    if (rematched !== undefined) events.mapRematched({ ...rematched, folder: key?.path ?? '', messages: listing?.uids.length ?? 0 });
+  }
+  return listed.map(({ key, mailbox, stored }, place) => ({ key, mailbox, map: changes[place]?.next ?? stored ?? impossible(key) }));
+}
+
+function impossible({ path }: MailboxKey): never {
+  throw new TypeError(`${path} was listed and has no map`);
+}
+
+function hasChanged({ previous, next, identities, gone }: MapChange): boolean {
+  return previous !== next || (identities?.size ?? 0) > 0 || (gone?.length ?? 0) > 0;
+}
+
+/**
+ * What can't be written, as on a full disk, is served all the same where all unique-ids follow from the template: they come out the same
+ * next time.
+ */
+async function save({ store, events, now }: OpenRequest, changes: readonly MapChange[]): Promise<void> {
+  try {
+    await store.saveMaps(changes, now);
+  } catch (error) {
+    if (!(error instanceof StoreError) || !changes.every(({ derivation }) => derivation !== undefined)) throw error;
+    events.saveFailed(error);
+  }
 }
 
 /** What an upstream needs to know to ask only for what changed. */
 function knownMailbox(map: UidMap): KnownMailbox {
-  return { uidNext: map.uidNext, count: countIn(map), uids: () => uidsIn(map), has: (uid) => knownMessage(map, uid) !== undefined };
+  return { uidNext: map.uidNext, count: countIn(map), uids: () => uidsIn(map), arrivalOf: (uid) => knownMessage(map, uid)?.arrival };
 }
 
-/** The stored map. One that makes no sense is made anew from the template: most unique-ids come out the same. */
-async function loadedMap({ key, store, events }: OpenRequest): Promise<UidMap | undefined> {
+/** The stored map. One that makes no sense is made anew from the template, where the unique-ids come out the same. */
+async function loadedMap({ store, events, view }: OpenRequest, key: MailboxKey): Promise<UidMap | undefined> {
   try {
     return await store.loadMap(key);
   } catch (error) {
     if (!(error instanceof StoreError) || error.code !== 'STORE_CORRUPT') throw error;
+    if ((await store.derivationOf(key)) !== view.maildrop.uniqueId.text) throw error;
     events.mapRebuilt(error);
     return undefined;
   }
 }
 
-/** The octets that name a mailbox in unique-ids: the first 32 bits of the SHA-256 of its path. */
-export function folderTag(path: string): number {
-  return createHash('sha256').update(path).digest().readUInt32BE(0);
-}
-
-function snapshot(request: OpenRequest, map: UidMap, uids: readonly Uid[]): Maildrop {
-  const octets = new Float64Array(uids.length);
-  uids.forEach((uid, index) => {
-    const message = knownMessage(map, uid);
-    const learned = request.learnsSizes ? message?.trueOctets : undefined;
-    octets[index] = learned ?? message?.declaredOctets ?? 0;
-  });
-  return Maildrop.of({ uids, octets, uniqueId: uniqueIdsIn(map), isReadOnly: request.mailbox.isReadOnly });
-}
-
-function digestOf(mailbox: UpstreamMailbox, uids: readonly Uid[]): string {
-  const hash = createHash('sha256').update(`${mailbox.path}\0${mailbox.uidValidity}\0`);
-  return hash.update(Uint32Array.from(uids)).digest('hex').slice(0, 16);
-}
-
-/**
- * Finishes the journal of this mailbox (CONTRACT section 5.2) and gives the UIDs that are still to be deleted, which stay hidden.
- * Nothing is ever done under another UIDVALIDITY: those UIDs may be other messages now.
- */
-async function finishPromised(request: OpenRequest, signal: AbortSignal): Promise<Set<Uid>> {
-  const hidden = new Set<Uid>();
-  for (const entry of await request.store.openEntries(request.key.maildrop)) {
-    if (entry.path !== request.key.path) continue;
-    if (await finish(request, entry, signal)) await request.store.removeEntry(entry.id);
-    else for (const uid of entry.uids) hidden.add(uid);
+function digestOf(mailboxes: readonly OpenMailbox[], snapshot: readonly { readonly uids: readonly Uid[] }[]): string {
+  const hash = createHash('sha256');
+  for (const [place, { mailbox }] of mailboxes.entries()) {
+    hash.update(`${mailbox.path}\0${mailbox.uidValidity}\0`).update(Uint32Array.from(snapshot[place]?.uids ?? []));
   }
-  return hidden;
-}
-
-/** True when nothing is left to do for the entry. Throws only where the connection can no longer be used. */
-async function finish(request: OpenRequest, entry: JournalEntry, signal: AbortSignal): Promise<boolean> {
-  const { mailbox, events, store } = request;
-  const total = entry.uids.length;
-  if (entry.uidValidity !== mailbox.uidValidity) {
-    events.deleteFailed({ total, outcome: 'abandoned', reason: 'UIDVALIDITY changed' });
-    return true;
-  }
-  if (entry.stage === 'copying') {
-    // Nobody knows whether the copies were made. Making them again could put the mail into the folder twice.
-    events.deleteFailed({ total, outcome: 'undone', reason: 'interrupted while copying; the messages are shown again' });
-    return true;
-  }
-  const policy = { action: deleteAction(entry.action), folder: entry.folder };
-  const stage: RemovalStage = entry.stage === 'copied' ? 'copied' : 'planned';
-  try {
-    const result = await mailbox.remove({ uids: entry.uids, policy, stage, onStage: (next) => store.setStage(entry.id, next) }, signal);
-    if (result.problem instanceof UpstreamError && result.problem.kind === 'throttled') throw result.problem;
-    if (result.remaining.length > 0) events.deleteFailed({ failed: result.remaining.length, total, error: result.problem });
-    return true;
-  } catch (error) {
-    events.deleteFailed({ total, outcome: 'unknown', error: toBridgeError(error) });
-    if (error instanceof UpstreamError && !ENDS_THE_CONNECTION.has(error.kind)) return false;
-    throw error;
-  }
-}
-
-/** Failures after which there is no connection left to list the mailbox on. */
-const ENDS_THE_CONNECTION: ReadonlySet<UpstreamFailureKind> = new Set(['unreachable', 'timeout', 'throttled']);
-
-const ACTIONS: readonly DeleteAction[] = ['trash', 'expunge', 'archive', 'move', 'flag'];
-
-function deleteAction(text: string): DeleteAction {
-  // An action of a newer version: flagging is what can't harm.
-  return ACTIONS.find((action) => action === text) ?? 'flag';
+  return hash.digest('hex').slice(0, 16);
 }

@@ -1,48 +1,55 @@
 /**
- * Which messages of a listing were known before under another UID: after UIDVALIDITY changed, or because they were moved away and
- * back. They get their unique-ids again, so that no client fetches them twice.
+ * Which messages of a listing were known before under another UID: after UIDVALIDITY changed, or because they were moved, away and
+ * back or to another mailbox of the maildrop. They get their unique-ids again, so that no client fetches them twice.
  */
 import { createHash } from 'node:crypto';
 import { UpstreamError } from '../errors.ts';
-import { IDENTITY_KINDS, rematch, type Recognisable } from '../maildrop/rematch.ts';
-import {
-  countIn,
-  idSource,
-  isIdUsed,
-  knownMessage,
-  segmentNumber,
-  sourceKey,
-  uidsIn,
-  type IdSource,
-  type UidMap,
-} from '../maildrop/uid-map.ts';
+import { differ, IDENTITY_KINDS, rematch, UNIDENTIFIED, type Identity, type Recognisable } from '../maildrop/rematch.ts';
+import { countIn, idFrom, idSource, isIdUsed, knownMessage, segmentNumber, sourceKey, uidsIn, type UidMap } from '../maildrop/uid-map.ts';
 import type { Uid } from '../maildrop/numbers.ts';
+import type { Inherited } from '../maildrop/reconcile.ts';
 import type { UniqueIdFormula } from '../maildrop/unique-id.ts';
-import type { GoneMessage, MailboxKey, MapExtras, Store } from '../store/store.ts';
+import type { GoneMessage, MailboxKey, Store, Tombstone } from '../store/store.ts';
 import type { Listing, UpstreamMailbox } from '../upstream/upstream.ts';
 
-export interface Recognised {
-  /** Where new messages take over a unique-id. */
-  readonly adopted: ReadonlyMap<Uid, IdSource>;
-  /** Ids that were shown for other messages; see `sourceKey`. */
-  readonly taken: ReadonlySet<string>;
-  readonly extras: MapExtras;
+/** A mailbox just listed. */
+export interface ListedMailbox {
+  readonly key: MailboxKey;
+  readonly mailbox: UpstreamMailbox;
+  readonly stored: UidMap | undefined;
+  readonly listing: Listing;
+  /** UIDVALIDITY changed, or else what is stored is not of these messages. */
+  readonly isNewEpoch: boolean;
+  /** Under which new messages get their ids. */
+  readonly formula: UniqueIdFormula;
+}
+
+/** What was found out about one mailbox. */
+export interface RecognisedMailbox {
+  readonly inherited: ReadonlyMap<Uid, Inherited>;
+  readonly identities: ReadonlyMap<Uid, Identity>;
+  /** No longer there, nor in another mailbox. */
+  readonly gone: readonly GoneMessage[];
   /** Only where UIDVALIDITY changed: how many messages kept their unique-ids, resembled several, were not found again. */
   readonly rematched: { readonly kept: number; readonly ambiguous: number; readonly lost: number } | undefined;
 }
 
-export interface RecogniseRequest {
-  readonly key: MailboxKey;
-  readonly store: Store;
-  readonly mailbox: UpstreamMailbox;
-  /** Under which new messages get their ids. */
-  readonly formula: UniqueIdFormula;
-  /** Seconds since 1970. */
-  readonly now: number;
+export interface Recognised {
+  readonly mailboxes: readonly RecognisedMailbox[];
+  /** Ids that were shown for other messages, in lower case. */
+  readonly taken: ReadonlySet<string>;
 }
 
 interface Fresh extends Recognisable {
   readonly uid: Uid;
+  readonly place: number;
+}
+
+/** What is known of one mailbox on the way. */
+interface Sighting extends ListedMailbox {
+  readonly identities: Map<Uid, Identity>;
+  /** Messages of the map that are no longer listed; after a new UIDVALIDITY all of them. */
+  readonly missing: readonly Tombstone[];
 }
 
 const HASH_OCTETS = 16;
@@ -59,111 +66,110 @@ export function messageIdKey(messageId: string | undefined): string {
   return messageId === undefined ? '' : identityKey(IDENTITY_KINDS.messageId + messageId);
 }
 
-export async function recognise(
-  request: RecogniseRequest,
-  stored: UidMap | undefined,
-  listing: Listing,
-  signal: AbortSignal,
-): Promise<Recognised> {
-  const identities = new Map(listing.added.uids.flatMap((uid, index) => keyed(uid, listing.added.identities[index])));
-  const isNewEpoch = stored !== undefined && stored.uidValidity !== listing.uidValidity;
-  const before = isNewEpoch ? await allKnown(request, stored) : [];
-  const candidates = distinct([...before, ...(listing.added.uids.length === 0 ? [] : await request.store.loadGone(request.key))]);
-  if (mustReadMessageIds(candidates, listing, identities, isNewEpoch)) await readMessageIds(request, listing, identities, signal);
-  const fresh = freshMessages(listing, identities);
-  const returned = isNewEpoch ? new Map<Fresh, GoneMessage>() : listedAgain(candidates, fresh, request.formula);
+export async function recognise(store: Store, listed: readonly ListedMailbox[], signal: AbortSignal): Promise<Recognised> {
+  const sightings = await Promise.all(listed.map((one) => sight(store, one)));
+  const came = sightings.some(({ listing }) => listing.added.uids.length > 0);
+  const [first] = listed;
+  const gone = came && first !== undefined ? await store.loadGone(first.key.maildrop) : [];
+  const candidates = distinct([...sightings.flatMap(({ missing }) => missing), ...gone]);
+  for (const sighting of sightings) await readMessageIds(sighting, candidates, signal);
+  const fresh = sightings.map(freshMessages);
+  const returned = new Map(sightings.flatMap((sighting, place) => listedAgain(candidates, sighting, fresh[place] ?? [])));
   const isLeft = new Set(returned.values());
   const { matches, ambiguous } = rematch(
     candidates.filter((message) => !isLeft.has(message)),
-    fresh.filter((message) => !returned.has(message)),
+    fresh.flat().filter((message) => !returned.has(message)),
+    sightings.some(({ isNewEpoch }) => isNewEpoch),
   );
-  const adopted = new Map<Uid, IdSource>();
-  for (const [{ uid }, { formula, idUid }] of [...returned, ...matches]) {
-    if (isNewEpoch || stored === undefined || !isIdUsed(stored, { formula, idUid })) adopted.set(uid, { formula, idUid });
-  }
-  const found = new Set<GoneMessage>(matches.values());
-  const lost = before.filter((message) => !found.has(message));
-  const gone = isNewEpoch ? lost : await vanished(request, stored, listing);
-  return {
-    adopted,
-    taken: new Set(candidates.map(sourceKey)),
-    extras: { identities, gone, now: request.now },
-    rematched: isNewEpoch ? { kept: adopted.size, ambiguous: ambiguous.length, lost: lost.length } : undefined,
-  };
+  const missing = new Set(sightings.flatMap((sighting) => sighting.missing));
+  const found = new Map([...returned, ...matches].filter(([, source]) => !isInUse(source, sightings, missing)));
+  const isFound = new Set(found.values());
+  const mailboxes = sightings.map((sighting, place): RecognisedMailbox => {
+    const inherited = new Map([...found].flatMap(([message, from]) => (message.place === place ? [heritage(message, from)] : [])));
+    const left = sighting.missing.filter((message) => !isFound.has(message));
+    const doubtful = ambiguous.filter((message) => message.place === place).length;
+    const rematched = sighting.isNewEpoch ? { kept: inherited.size, ambiguous: doubtful, lost: left.length } : undefined;
+    return { inherited, identities: sighting.identities, gone: left, rematched };
+  });
+  return { mailboxes, taken: new Set(candidates.map((message) => idFrom(message).toLowerCase())) };
+}
+
+async function sight(store: Store, listed: ListedMailbox): Promise<Sighting> {
+  const { listing } = listed;
+  const identities = new Map(listing.added.uids.flatMap((uid, index) => keyed(uid, listing.added.identities[index])));
+  return { ...listed, identities, missing: await missingFrom(store, listed) };
 }
 
 /**
- * Messages that a server did not list for a while: the same UID again, and nothing tells them apart. A UID that was given to
+ * Messages that a server did not list for a while, or that lie on a server of another name: the same UID again, and nothing tells them apart. A UID that was given to
  * another message, as after a restore from backup, is no such thing.
  */
-function listedAgain(gone: readonly GoneMessage[], fresh: readonly Fresh[], formula: UniqueIdFormula): Map<Fresh, GoneMessage> {
-  const bySource = new Map(gone.map((message) => [sourceKey(message), message]));
-  const returned = new Map<Fresh, GoneMessage>();
-  for (const message of fresh) {
+function listedAgain(
+  candidates: readonly Tombstone[],
+  { key, formula }: Sighting,
+  fresh: readonly Fresh[],
+): (readonly [Fresh, Tombstone])[] {
+  const bySource = new Map(candidates.filter(({ path }) => path === key.path).map((message) => [sourceKey(message), message]));
+  return fresh.flatMap((message) => {
     const before = bySource.get(sourceKey({ formula, idUid: message.uid }));
-    if (before === undefined || before.arrival !== message.arrival || before.octets !== message.octets) continue;
-    const isOther = before.identity !== undefined && message.identity !== undefined && before.identity !== message.identity;
-    if (!isOther) returned.set(message, before);
-  }
-  return returned;
+    if (before === undefined || before.arrival !== message.arrival || before.octets !== message.octets) return [];
+    return differ(before.identity, message.identity) ? [] : [[message, before] as const];
+  });
 }
 
-function keyed(uid: Uid, identity: string | undefined): (readonly [Uid, string])[] {
-  return identity === undefined ? [] : [[uid, identityKey(identity)]];
+/** True when a message that is still there has the id. */
+function isInUse(source: Tombstone, sightings: readonly Sighting[], missing: ReadonlySet<Tombstone>): boolean {
+  if (missing.has(source)) return false;
+  return sightings.some(({ stored, isNewEpoch }) => stored !== undefined && !isNewEpoch && isIdUsed(stored, source));
 }
 
-/** Every message of the map. */
-async function allKnown({ store, key }: RecogniseRequest, stored: UidMap): Promise<GoneMessage[]> {
-  const identities = await store.loadIdentities(key);
-  return uidsIn(stored).flatMap((uid) => asGone(stored, uid, identities.get(uid)));
+function heritage({ uid, octets }: Fresh, from: GoneMessage): readonly [Uid, Inherited] {
+  const { formula, idUid, state } = from;
+  // A server that counts otherwise may also send otherwise.
+  return [uid, { formula, idUid, state, trueOctets: from.octets === octets ? from.trueOctets : undefined }];
 }
 
-/** Messages of the map that are no longer listed. */
-async function vanished({ store, key }: RecogniseRequest, stored: UidMap | undefined, listing: Listing): Promise<GoneMessage[]> {
-  if (stored === undefined || countIn(stored) + listing.added.uids.length === listing.uids.length) return [];
-  const listed = new Set(listing.uids);
+function keyed(uid: Uid, given: string | undefined): (readonly [Uid, Identity])[] {
+  return given === undefined ? [] : [[uid, { ...UNIDENTIFIED, given: identityKey(given) }]];
+}
+
+async function missingFrom(store: Store, { key, stored, listing, isNewEpoch }: ListedMailbox): Promise<Tombstone[]> {
+  if (stored === undefined || (!isNewEpoch && countIn(stored) + listing.added.uids.length === listing.uids.length)) return [];
+  const listed = new Set(isNewEpoch ? [] : listing.uids);
   const went = uidsIn(stored).filter((uid) => !listed.has(uid));
   if (went.length === 0) return [];
   const identities = await store.loadIdentities(key, [...new Set(went.map(segmentNumber))]);
-  return went.flatMap((uid) => asGone(stored, uid, identities.get(uid)));
+  return went.flatMap((uid) => asGone(stored, uid, identities.get(uid)).map((gone) => Object.assign(gone, { path: key.path, goneAt: 0 })));
 }
 
-function asGone(map: UidMap, uid: Uid, identity: string | undefined): GoneMessage[] {
+/** A message of the map as it is remembered when it goes. */
+export function asGone(map: UidMap, uid: Uid, identity = UNIDENTIFIED): GoneMessage[] {
   const message = knownMessage(map, uid);
   const source = idSource(map, uid);
   if (message === undefined || source === undefined) return [];
-  return [{ ...source, identity: identity || undefined, arrival: message.arrival, octets: message.declaredOctets }];
+  const { arrival, declaredOctets: octets, trueOctets, state } = message;
+  return [{ ...source, identity, arrival, octets, trueOctets, state }];
 }
 
 /** Each unique-id once, as it was last. */
-function distinct(messages: readonly GoneMessage[]): GoneMessage[] {
+function distinct(messages: readonly Tombstone[]): Tombstone[] {
   const seen = new Set<string>();
   return messages.filter((message) => seen.size < seen.add(sourceKey(message)).size);
 }
 
 /** Only where a Message-ID could tell something: it takes a command more. */
-function mustReadMessageIds(
-  candidates: readonly GoneMessage[],
-  { added }: Listing,
-  identities: ReadonlyMap<Uid, string>,
-  isNewEpoch: boolean,
-): boolean {
-  if (!candidates.some(({ identity }) => identity?.startsWith(IDENTITY_KINDS.messageId))) return false;
-  const unknown = added.uids.length - identities.size;
-  return unknown > 0 && (isNewEpoch || unknown <= MAX_LOOKED_AT);
-}
-
-async function readMessageIds(
-  { mailbox }: RecogniseRequest,
-  { added }: Listing,
-  identities: Map<Uid, string>,
-  signal: AbortSignal,
-): Promise<void> {
-  const unknown = added.uids.filter((uid) => !identities.has(uid));
+async function readMessageIds(sighting: Sighting, candidates: readonly Recognisable[], signal: AbortSignal): Promise<void> {
+  const { mailbox, listing, identities, isNewEpoch } = sighting;
+  const given = new Set(candidates.map(({ identity }) => identity.given));
+  const unknown = listing.added.uids.filter((uid) => !given.has(identities.get(uid)?.given || NOT_GIVEN));
+  if (unknown.length === 0 || (!isNewEpoch && unknown.length > MAX_LOOKED_AT)) return;
+  if (!candidates.some(({ identity }) => Boolean(identity.messageId))) return;
   const messageIds = await mailbox.messageIds(unknown, signal).catch(noneIfRefused);
   if (messageIds === undefined) return;
-  for (const uid of unknown) identities.set(uid, messageIdKey(messageIds.get(uid)));
+  for (const uid of unknown) identities.set(uid, { given: identities.get(uid)?.given ?? '', messageId: messageIdKey(messageIds.get(uid)) });
 }
+
+const NOT_GIVEN = 'none';
 
 /** A server that gives no headers must not keep its users from their mail: they get new unique-ids then. */
 function noneIfRefused(error: unknown): undefined {
@@ -171,10 +177,11 @@ function noneIfRefused(error: unknown): undefined {
   throw error;
 }
 
-function freshMessages({ added }: Listing, identities: ReadonlyMap<Uid, string>): Fresh[] {
+function freshMessages({ listing: { added }, identities }: Sighting, place: number): Fresh[] {
   return added.uids.map((uid, index) => ({
     uid,
-    identity: identities.get(uid) || undefined,
+    place,
+    identity: identities.get(uid) ?? UNIDENTIFIED,
     arrival: added.arrivals[index] ?? 0,
     octets: added.octets[index] ?? 0,
   }));

@@ -1,127 +1,152 @@
 /** The UID map after a listing: which messages are known, which are new, and the unique-ids of these. Pure. */
 import type { Uid, UidValidity } from './numbers.ts';
+import { placeOf, setState, untouchedStates } from './map-changes.ts';
 import {
+  allFirst,
   emptyMap,
+  idFrom,
   indexOf,
   isIdUsed,
+  messageAt,
   segmentNumber,
   sourceAt,
-  sourceKey,
   UNKNOWN_OCTETS,
+  UNTOUCHED,
+  verbatimSource,
   type IdSource,
+  type KnownMessage,
+  type MessageState,
   type Segment,
+  type SegmentStates,
   type UidMap,
 } from './uid-map.ts';
-import { uidInId, uniqueIdsOf, type UniqueIdFormula } from './unique-id.ts';
+import { isVerbatim, uidInId, type UniqueIdFormula } from './unique-id.ts';
 
 /** A listing as `reconcile` needs it: every UID there is, and rows for those the map didn't know. */
 export interface ListedMessages {
   readonly uidValidity: UidValidity;
   readonly uidNext: number;
+  /** As in UidMap. */
+  readonly server: string;
   readonly uids: readonly Uid[];
   readonly added: { readonly uids: readonly Uid[]; readonly octets: readonly number[]; readonly arrivals: readonly number[] };
 }
 
 /** How messages that were never shown get their unique-ids. */
 export interface NewIds {
+  /** The formula of the configured template. */
   readonly formula: UniqueIdFormula;
+  /** Ids that the server itself gives; undefined where a message has none. */
+  readonly given?: ((uid: Uid) => string | undefined) | undefined;
   /** Taken, with 2, 3 and so on, where the formula would give an id that another message has or had. */
   readonly fallback: (attempt: number) => UniqueIdFormula;
-  /** Ids of messages that went; never to be given again. */
+  /** Ids of messages that went, in lower case; never to be given again. */
   readonly taken: ReadonlySet<string>;
   /** The highest UID ever listed under this UIDVALIDITY: a new message with no higher one may have the UID, and the id, of another. */
   readonly highestUid: number;
+  /** The maps of the maildrop's other mailboxes. */
+  readonly elsewhere: readonly UidMap[];
+}
+
+/** What a message takes over from one known before. */
+export interface Inherited extends IdSource {
+  /** Undefined where it was never known, or the server measures otherwise now. */
+  readonly trueOctets: number | undefined;
+  readonly state: MessageState;
 }
 
 /**
  * The map after a listing: what vanished is dropped, what is new is added, all else stays as it was. Under another UIDVALIDITY
- * nothing known counts but `adopted`: where messages take over the unique-id of one known before. Segments without a change are
- * the very same objects as before, and so is an unchanged map.
+ * (`isNewEpoch`) nothing known counts but `inherited`: what messages take over from one known before. Segments without a change are the very same
+ * objects as before, and so is an unchanged map.
  */
 export function reconcile(
   stored: UidMap | undefined,
   listed: ListedMessages,
   ids: NewIds,
-  adopted: ReadonlyMap<Uid, IdSource> = new Map(),
+  inherited: ReadonlyMap<Uid, Inherited> = new Map(),
+  isNewEpoch = stored?.uidValidity !== listed.uidValidity,
 ): UidMap {
-  const before = stored?.uidValidity === listed.uidValidity ? stored : emptyMap(listed.uidValidity);
+  const before = stored === undefined || isNewEpoch ? emptyMap(listed.uidValidity) : stored;
   const addedIndex = new Map(listed.added.uids.map((uid, index) => [uid, index]));
-  const others = new OtherIds(before, adopted, ids.formula);
   const segments = new Map<number, Segment>();
+  let parts: BuildParts | undefined;
   for (const [number, uids] of bySegment(listed.uids)) {
     const old = before.segments.get(number);
     const unchanged = old !== undefined && isSameList(old.uids, uids);
-    segments.set(number, unchanged ? old : build(uids, old, { ids, adopted, others, added: listed.added, addedIndex }));
+    if (unchanged) {
+      segments.set(number, old);
+      continue;
+    }
+    parts ??= { ids, inherited, others: new OtherIds(before, ids, inherited), added: listed.added, addedIndex };
+    segments.set(number, build(uids, old, parts));
   }
-  const { uidValidity, uidNext } = listed;
-  return stored !== undefined && stored.uidNext === uidNext && isSame(stored, before, segments)
-    ? stored
-    : { uidValidity, uidNext, segments };
+  const { uidValidity, uidNext, server } = listed;
+  const isUnchanged = stored?.uidNext === uidNext && stored.server === server && isSame(stored, before, segments);
+  return isUnchanged ? stored : { uidValidity, uidNext, server, segments };
 }
 
 /** Which ids other messages have. Most mailboxes have but one formula, and each message's own UID in its id: then that is quickly told. */
 class OtherIds {
-  readonly #map: UidMap;
+  readonly #maps: readonly UidMap[];
   readonly #current: UniqueIdFormula;
-  readonly #adopted: ReadonlySet<string>;
-  readonly #otherFormulas: ReadonlySet<UniqueIdFormula>;
+  /** In lower case: of messages that went, of those that take over an id, and ids that follow from no formula. */
+  readonly #texts: Set<string>;
+  readonly #otherFormulas = new Set<UniqueIdFormula>();
   /** UIDs in ids under the current formula that are another's own UID. */
   readonly #displaced = new Set<number>();
-  #verbatim: ReadonlySet<string> | undefined;
 
-  constructor(map: UidMap, adopted: ReadonlyMap<Uid, IdSource>, current: UniqueIdFormula) {
-    this.#map = map;
+  constructor(map: UidMap, { formula: current, taken, elsewhere }: NewIds, inherited: ReadonlyMap<Uid, IdSource>) {
+    this.#maps = [map, ...elsewhere];
     this.#current = current;
-    this.#adopted = new Set([...adopted.values()].map(sourceKey));
-    const formulas = new Set([...adopted.values()].map(({ formula }) => formula));
-    for (const segment of map.segments.values()) {
-      for (const formula of segment.formulas) formulas.add(formula);
-      const place = segment.formulas.indexOf(current);
-      segment.idUids.forEach((idUid, index) => {
-        if (segment.formulaOf[index] === place && idUid !== segment.uids[index]) this.#displaced.add(idUid);
-      });
-    }
-    formulas.delete(current);
-    this.#otherFormulas = formulas;
+    this.#texts = new Set(taken);
+    for (const source of inherited.values()) this.add(source);
+    for (const { segments } of this.#maps) for (const segment of segments.values()) this.#learn(segment);
+    this.#otherFormulas.delete(current);
   }
 
   /** True where no id can be another's but by the same formula and UID. */
   get isEmpty(): boolean {
-    return this.#adopted.size + this.#otherFormulas.size + this.#displaced.size === 0;
+    return this.#texts.size + this.#otherFormulas.size + this.#displaced.size === 0;
   }
 
   has(source: IdSource): boolean {
-    const uniqueId = uniqueIdsOf(source.formula)(source.idUid);
-    return this.#isUsed(source) || [...this.#otherFormulas].some((formula) => this.#gives(formula, uniqueId));
+    const uniqueId = idFrom(source).toLowerCase();
+    if (this.#texts.has(uniqueId) || (source.formula === this.#current && this.#displaced.has(source.idUid))) return true;
+    return [...this.#otherFormulas].some((formula) => this.#gives(formula, uniqueId));
   }
 
-  #isUsed(source: IdSource): boolean {
-    if (this.#adopted.has(sourceKey(source))) return true;
-    return source.formula === this.#current ? this.#displaced.has(source.idUid) : isIdUsed(this.#map, source);
+  add(source: IdSource): void {
+    this.#texts.add(idFrom(source).toLowerCase());
+  }
+
+  #learn({ formulas, formulaOf, idUids, uids }: Segment): void {
+    for (const formula of formulas) {
+      if (isVerbatim(formula)) this.add({ formula, idUid: 0 });
+      else this.#otherFormulas.add(formula);
+    }
+    const place = idUids === uids ? -1 : formulas.indexOf(this.#current);
+    if (place < 0) return;
+    idUids.forEach((idUid, index) => {
+      if (formulaOf[index] === place && idUid !== uids[index]) this.#displaced.add(idUid);
+    });
   }
 
   #gives(formula: UniqueIdFormula, uniqueId: string): boolean {
     const idUid = uidInId(formula, uniqueId);
-    return idUid === undefined ? this.#hasVerbatim(uniqueId) : this.#isUsed({ formula, idUid });
-  }
-
-  #hasVerbatim(uniqueId: string): boolean {
-    this.#verbatim ??= new Set(
-      [...this.#otherFormulas].filter((formula) => formula.startsWith('=')).map((one) => one.slice(1).toLowerCase()),
-    );
-    return this.#verbatim.has(uniqueId.toLowerCase());
+    return idUid !== undefined && this.#maps.some((map) => isIdUsed(map, { formula, idUid }));
   }
 }
 
 interface BuildParts {
   readonly ids: NewIds;
-  readonly adopted: ReadonlyMap<Uid, IdSource>;
+  readonly inherited: ReadonlyMap<Uid, Inherited>;
   readonly others: OtherIds;
   readonly added: ListedMessages['added'];
   readonly addedIndex: ReadonlyMap<Uid, number>;
 }
 
-function build(uids: readonly Uid[], old: Segment | undefined, { ids, adopted, others, added, addedIndex }: BuildParts): Segment {
+function build(uids: readonly Uid[], old: Segment | undefined, parts: BuildParts): Segment {
   const formulas: UniqueIdFormula[] = [];
   const segment = {
     uids: Uint32Array.from(uids),
@@ -131,35 +156,48 @@ function build(uids: readonly Uid[], old: Segment | undefined, { ids, adopted, o
     formulaOf: new Uint16Array(uids.length),
     idUids: new Uint32Array(uids.length),
   };
+  let states: SegmentStates | undefined;
   uids.forEach((uid, index) => {
-    const at = old === undefined ? -1 : indexOf(old.uids, uid);
-    const row = addedIndex.get(uid) ?? -1;
-    // What is known stays as it is, even where the server sent the row again: a learned size must not be lost.
-    const isKnown = old !== undefined && at >= 0;
-    segment.declaredOctets[index] = (isKnown ? old.declaredOctets[at] : added.octets[row]) ?? 0;
-    segment.trueOctets[index] = isKnown ? (old.trueOctets[at] ?? UNKNOWN_OCTETS) : UNKNOWN_OCTETS;
-    segment.arrivals[index] = (isKnown ? old.arrivals[at] : added.arrivals[row]) ?? 0;
-    const { formula, idUid } = isKnown ? sourceAt(old, at) : (adopted.get(uid) ?? newSource(uid, ids, others));
-    segment.formulaOf[index] = placeOf(formulas, formula);
-    segment.idUids[index] = idUid;
+    const message = rowOf(uid, old, parts);
+    segment.declaredOctets[index] = message.declaredOctets;
+    segment.trueOctets[index] = message.trueOctets ?? UNKNOWN_OCTETS;
+    segment.arrivals[index] = message.arrival;
+    segment.formulaOf[index] = placeOf(formulas, message.source.formula);
+    segment.idUids[index] = message.source.idUid;
+    if (message.state === UNTOUCHED) return;
+    states ??= untouchedStates(uids.length);
+    setState(states, index, message.state);
   });
-  return { ...segment, formulas };
+  const isPlain = formulas.length < 2 && isSameList(segment.idUids, uids);
+  const shared = isPlain ? { formulaOf: allFirst(uids.length), idUids: segment.uids } : {};
+  return { ...segment, ...shared, formulas, states };
 }
 
-function newSource(uid: Uid, { formula, fallback, taken, highestUid }: NewIds, others: OtherIds): IdSource {
-  let source: IdSource = { formula, idUid: uid };
-  if (uid > highestUid && taken.size === 0 && others.isEmpty) return source;
-  let isTaken = uid <= highestUid;
-  for (let attempt = 2; isTaken || taken.has(sourceKey(source)) || others.has(source); attempt += 1) {
+/** What is known stays as it is, even where the server sent the row again: a learned size must not be lost. */
+function rowOf(uid: Uid, old: Segment | undefined, { ids, inherited, others, added, addedIndex }: BuildParts): Row {
+  const at = old === undefined ? -1 : indexOf(old.uids, uid);
+  if (old !== undefined && at >= 0) return { ...messageAt(old, at), source: sourceAt(old, at) };
+  const row = addedIndex.get(uid) ?? -1;
+  const declared = { declaredOctets: added.octets[row] ?? 0, arrival: added.arrivals[row] ?? 0 };
+  const from = inherited.get(uid);
+  if (from !== undefined) return { ...declared, trueOctets: from.trueOctets, state: from.state, source: from };
+  return { ...declared, trueOctets: undefined, state: UNTOUCHED, source: newSource(uid, ids, others) };
+}
+
+type Row = Omit<KnownMessage, 'uid'> & { readonly source: IdSource };
+
+function newSource(uid: Uid, { formula, given, fallback, highestUid }: NewIds, others: OtherIds): IdSource {
+  const id = given?.(uid);
+  let source: IdSource = id === undefined ? { formula, idUid: uid } : verbatimSource(id);
+  if (id === undefined && uid > highestUid && others.isEmpty) return source;
+  let isTaken = id === undefined && uid <= highestUid;
+  for (let attempt = 2; isTaken || others.has(source); attempt += 1) {
     source = { formula: fallback(attempt), idUid: uid };
     isTaken = false;
   }
+  // Of a formula each UID gives another id; only these may come twice.
+  if (id !== undefined) others.add(source);
   return source;
-}
-
-function placeOf(formulas: UniqueIdFormula[], formula: UniqueIdFormula): number {
-  const place = formulas.lastIndexOf(formula);
-  return place >= 0 ? place : formulas.push(formula) - 1;
 }
 
 function isSame(stored: UidMap, before: UidMap, segments: ReadonlyMap<number, Segment>): boolean {

@@ -3,9 +3,17 @@
  * server, or a message was moved away and back. One to one; what can't be told apart for certain is not matched.
  */
 
-/** A message as it can be recognised. `identity` starts with its kind: see `isStrong`. */
+/** By what a message is recognised, as keys whose first character is their kind; see IDENTITY_KINDS. */
+export interface Identity {
+  /** What the server calls the content (EMAILID of RFC 8474, X-GM-MSGID); '' where it says nothing. */
+  readonly given: string;
+  /** Of the Message-ID that the sender chose; '' where the message has none, undefined where nobody looked. */
+  readonly messageId: string | undefined;
+}
+
+/** A message as it can be recognised. */
 export interface Recognisable {
-  readonly identity: string | undefined;
+  readonly identity: Identity;
   /** INTERNALDATE, seconds since 1970. */
   readonly arrival: number;
   /** RFC822.SIZE. */
@@ -18,27 +26,38 @@ export interface Rematch<Old, Fresh> {
   readonly ambiguous: readonly Fresh[];
 }
 
-/** Kinds of identities: given by the server for the content (EMAILID, RFC 8474; X-GM-MSGID), or a Message-ID that the sender chose. */
 export const IDENTITY_KINDS = { emailId: 'e', gmailId: 'g', messageId: 'm' } as const;
 
-/** True for an identity that stands for the content: copies that share it are the same message. */
-function isStrong(identity: string): boolean {
-  return !identity.startsWith(IDENTITY_KINDS.messageId);
-}
+export const UNIDENTIFIED: Identity = { given: '', messageId: undefined };
 
 /**
- * Matches in three steps: same identity, arrival and size; same identity given by the server; same Message-ID and arrival where
- * that is unique on both sides. Copies of which nothing differs are matched in order: which is which makes no difference.
+ * Matches step by step, from what is certain to what is certain enough where it is unique on both sides. Copies of which nothing
+ * differs are matched in order: which is which makes no difference. `isWholeMailbox`: all messages of a mailbox stand on both sides, so that
+ * a message without an identity, or on a server that keeps no dates, can be found by what is left.
  */
 export function rematch<Old extends Recognisable, Fresh extends Recognisable>(
   old: readonly Old[],
   fresh: readonly Fresh[],
+  isWholeMailbox: boolean,
 ): Rematch<Old, Fresh> {
   const matching = new Matching(old, fresh);
-  matching.pair(({ identity, arrival, octets }) => identity && `${identity} ${arrival} ${octets}`, 'in order');
-  matching.pair(({ identity }) => (identity !== undefined && isStrong(identity) ? identity : undefined), 'in order');
-  matching.pair(({ identity, arrival }) => identity && `${identity} ${arrival}`, 'if unique');
-  return { matches: matching.matches, ambiguous: matching.ambiguous() };
+  matching.pair(({ identity: { given }, arrival, octets }) => given && `${given} ${arrival} ${octets}`, 'in order');
+  matching.pair(({ identity: { given } }) => given, 'in order');
+  matching.pair(({ identity: { messageId }, arrival, octets }) => messageId && `${messageId} ${arrival} ${octets}`, 'in order');
+  matching.pair(({ identity: { messageId }, arrival }) => messageId && `${messageId} ${arrival}`, 'if unique');
+  if (isWholeMailbox) {
+    matching.pair(({ identity: { messageId }, octets }) => messageId && `${messageId} ${octets}`, 'if unique');
+    matching.pair(({ identity: { messageId } }) => messageId, 'if unique');
+    matching.pair(({ arrival, octets }) => `${arrival} ${octets}`, 'if unique');
+  }
+  return { matches: matching.matches, ambiguous: matching.ambiguous(isWholeMailbox) };
+}
+
+/** True when both have an identity of the same kind, and it is another one. */
+export function differ(one: Identity, other: Identity): boolean {
+  const isSameKind = one.given !== '' && other.given !== '' && one.given.charAt(0) === other.given.charAt(0);
+  if (isSameKind) return one.given !== other.given;
+  return one.messageId !== undefined && other.messageId !== undefined && one.messageId !== other.messageId;
 }
 
 class Matching<Old extends Recognisable, Fresh extends Recognisable> {
@@ -59,7 +78,7 @@ class Matching<Old extends Recognisable, Fresh extends Recognisable> {
       if (how === 'if unique' && (old.length > 1 || fresh.length > 1)) continue;
       fresh.forEach((message, index) => {
         const match = old[index];
-        if (match === undefined) return;
+        if (match === undefined || differ(match.identity, message.identity)) return;
         this.matches.set(message, match);
         taken.add(match);
       });
@@ -68,9 +87,11 @@ class Matching<Old extends Recognisable, Fresh extends Recognisable> {
     this.#fresh = this.#fresh.filter((message) => !this.matches.has(message));
   }
 
-  ambiguous(): Fresh[] {
-    const left = new Set(this.#old.map(({ identity }) => identity));
-    return this.#fresh.filter(({ identity }) => identity !== undefined && left.has(identity));
+  ambiguous(isWholeMailbox: boolean): Fresh[] {
+    const keysOf = ({ identity: { given, messageId = '' }, arrival, octets }: Recognisable): string[] =>
+      [given, messageId, isWholeMailbox ? `${arrival} ${octets}` : ''].filter((key) => key !== '');
+    const left = new Set(this.#old.flatMap(keysOf));
+    return this.#fresh.filter((message) => keysOf(message).some((key) => left.has(key)));
   }
 }
 
@@ -81,7 +102,7 @@ function grouped<Message extends Recognisable>(
   const groups = new Map<string, Message[]>();
   for (const message of messages) {
     const key = keyOf(message);
-    if (key === undefined) continue;
+    if (key === undefined || key === '') continue;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [message]);
     else group.push(message);

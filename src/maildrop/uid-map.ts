@@ -1,11 +1,11 @@
 /**
- * The UID map of one mailbox in one maildrop: for every message its UID, its unique-id, its sizes and arrival, kept across
- * sessions. Values, in segments of at most 1,024 messages (by UID); a change makes new segments only where something changed,
+ * The UID map of one mailbox in one maildrop: for every message its UID, its unique-id, its sizes and arrival, and what clients
+ * did to it, kept across sessions. How it changes is in map-changes.ts. Values, in segments of at most 1,024 messages (by UID); a change makes new segments only where something changed,
  * so that the store writes just those. Typed arrays: 100,000 messages take 4 MiB.
  */
 import { InvariantError } from '../errors.ts';
 import { asUid, type Uid, type UidValidity } from './numbers.ts';
-import { uniqueIdsOf, type UniqueIdFormula } from './unique-id.ts';
+import { uniqueIdsOf, verbatimFormula, type UniqueIdFormula } from './unique-id.ts';
 
 /** Messages of one segment in parallel arrays, ascending by UID. */
 export interface Segment {
@@ -22,12 +22,26 @@ export interface Segment {
   readonly formulaOf: Uint16Array;
   /** For each message the UID that stands in its unique-id: another than its own where the mailbox was made anew. */
   readonly idUids: Uint32Array;
+  /** What clients did to its messages; undefined while they did nothing. */
+  readonly states: SegmentStates | undefined;
+}
+
+/** In seconds since 1970, for each message of a segment; 0 for never. */
+export interface SegmentStates {
+  /** First sent whole to a client. */
+  readonly retrievedAt: Uint32Array;
+  /** Deleted by a client: it stays hidden, though it is still upstream. */
+  readonly deletedAt: Uint32Array;
+  /** To be removed upstream, if deleted; NEVER_DUE where it is only hidden. */
+  readonly dueAt: Uint32Array;
 }
 
 export interface UidMap {
   readonly uidValidity: UidValidity;
   /** UIDNEXT at the last listing; 0 where the server told none. */
   readonly uidNext: number;
+  /** On which server it was listed, as `host:port`; '' where that is not known. */
+  readonly server: string;
   readonly segments: ReadonlyMap<number, Segment>;
 }
 
@@ -38,12 +52,32 @@ export interface KnownMessage {
   readonly trueOctets: number | undefined;
   /** INTERNALDATE, seconds since 1970. */
   readonly arrival: number;
+  readonly state: MessageState;
 }
+
+/** What clients did to one message; see SegmentStates. */
+export interface MessageState {
+  readonly retrievedAt: number;
+  readonly deletedAt: number;
+  readonly dueAt: number;
+}
+
+export const UNTOUCHED: MessageState = { retrievedAt: 0, deletedAt: 0, dueAt: 0 };
 
 /** Where a message's unique-id comes from. */
 export interface IdSource {
   readonly formula: UniqueIdFormula;
   readonly idUid: number;
+}
+
+/** The source of an id that follows from no formula. */
+export function verbatimSource(uniqueId: string): IdSource {
+  return { formula: verbatimFormula(uniqueId), idUid: 1 };
+}
+
+/** The unique-id from there. */
+export function idFrom({ formula, idUid }: IdSource): string {
+  return uniqueIdsOf(formula)(idUid);
 }
 
 /** An id's source as text, to be kept in sets. */
@@ -53,13 +87,20 @@ export function sourceKey({ formula, idUid }: IdSource): string {
 
 const SEGMENT_UIDS = 1024;
 export const UNKNOWN_OCTETS = -1;
+export const NEVER_DUE = 0xffff_ffff;
+const ALL_FIRST = new Uint16Array(SEGMENT_UIDS);
+
+/** Places in `formulas` where there is but one: the same octets for every such segment. */
+export function allFirst(count: number): Uint16Array {
+  return ALL_FIRST.subarray(0, count);
+}
 
 export function segmentNumber(uid: number): number {
   return Math.floor(uid / SEGMENT_UIDS);
 }
 
 export function emptyMap(uidValidity: UidValidity): UidMap {
-  return { uidValidity, uidNext: 0, segments: new Map() };
+  return { uidValidity, uidNext: 0, server: '', segments: new Map() };
 }
 
 /** How many messages the map holds. */
@@ -72,14 +113,26 @@ export function countIn(map: UidMap): number {
 /** Looks a message up. */
 export function knownMessage(map: UidMap, uid: Uid): KnownMessage | undefined {
   const found = locate(map, uid);
-  if (found === undefined) return undefined;
-  const { segment, index } = found;
+  return found && messageAt(found.segment, found.index);
+}
+
+export function messageAt(segment: Segment, index: number): KnownMessage {
   const trueOctets = segment.trueOctets[index] ?? UNKNOWN_OCTETS;
   return {
-    uid,
+    uid: asUid(segment.uids[index] ?? 0),
     declaredOctets: segment.declaredOctets[index] ?? 0,
     trueOctets: trueOctets === UNKNOWN_OCTETS ? undefined : trueOctets,
     arrival: segment.arrivals[index] ?? 0,
+    state: stateAt(segment, index),
+  };
+}
+
+export function stateAt({ states }: Segment, index: number): MessageState {
+  if (states === undefined) return UNTOUCHED;
+  return {
+    retrievedAt: states.retrievedAt[index] ?? 0,
+    deletedAt: states.deletedAt[index] ?? 0,
+    dueAt: states.dueAt[index] ?? 0,
   };
 }
 
@@ -113,11 +166,24 @@ export function idSource(map: UidMap, uid: Uid): IdSource | undefined {
 
 /** True when a message of the map has the unique-id from there. */
 export function isIdUsed(map: UidMap, { formula, idUid }: IdSource): boolean {
-  for (const segment of map.segments.values()) {
+  for (const [number, segment] of map.segments) {
     const place = segment.formulas.indexOf(formula);
-    if (place >= 0 && segment.idUids.some((one, index) => one === idUid && segment.formulaOf[index] === place)) return true;
+    if (place < 0) continue;
+    // Where each message's own UID stands in its id, only one segment can have it.
+    if (segment.idUids === segment.uids) {
+      if (segmentNumber(idUid) === number && segment.uids.includes(idUid)) return true;
+    } else if (segment.idUids.some((one, index) => one === idUid && segment.formulaOf[index] === place)) return true;
   }
   return false;
+}
+
+/** Every message of the map, ascending by UID: its segment and its place there. */
+export function* messagesIn(map: UidMap): Generator<{ readonly segment: Segment; readonly index: number; readonly uid: Uid }> {
+  for (const number of [...map.segments.keys()].sort((one, other) => one - other)) {
+    const segment = map.segments.get(number);
+    if (segment === undefined) continue;
+    for (const [index, uid] of segment.uids.entries()) yield { segment, index, uid: asUid(uid) };
+  }
 }
 
 /** Every UID in the map, ascending. */
@@ -126,57 +192,35 @@ export function uidsIn(map: UidMap): Uid[] {
   return numbers.flatMap((number) => uidsOf(map.segments.get(number)));
 }
 
+/** Messages that a client deleted, though they are still upstream, ascending by UID. */
+export function deletedIn(map: UidMap): KnownMessage[] {
+  const deleted: KnownMessage[] = [];
+  for (const segment of map.segments.values()) {
+    segment.states?.deletedAt.forEach((at, index) => {
+      if (at > 0) deleted.push(messageAt(segment, index));
+    });
+  }
+  return deleted.sort((one, other) => one.uid - other.uid);
+}
+
+/** The earliest time at which something is to be removed upstream, in seconds since 1970; undefined for never. */
+export function firstDue(map: UidMap): number | undefined {
+  let first = NEVER_DUE;
+  for (const { states } of map.segments.values()) {
+    for (const at of states?.dueAt ?? []) if (at > 0 && at < first) first = at;
+  }
+  return first === NEVER_DUE ? undefined : first;
+}
+
 export function uidsOf(segment: Segment | undefined): Uid[] {
   return Array.from(segment?.uids ?? [], asUid);
-}
-
-/** The map without messages that were removed upstream. */
-export function withoutMessages(map: UidMap, removed: readonly Uid[]): UidMap {
-  const gone = new Set<number>(removed);
-  const segments = new Map(map.segments);
-  for (const number of new Set(removed.map(segmentNumber))) {
-    const segment = segments.get(number);
-    const left =
-      segment === undefined ? [] : Array.from(segment.uids, (uid, index) => [uid, index] as const).filter(([uid]) => !gone.has(uid));
-    if (segment === undefined || left.length === 0) segments.delete(number);
-    else
-      segments.set(
-        number,
-        picked(
-          segment,
-          left.map(([, index]) => index),
-        ),
-      );
-  }
-  return { ...map, segments };
-}
-
-/** The map with the true size of a message noted; the same map when it was known or the message is not in it. */
-export function withTrueOctets(map: UidMap, uid: Uid, octets: number): UidMap {
-  const found = locate(map, uid);
-  if (found === undefined || found.segment.trueOctets[found.index] === octets) return map;
-  const changed: Segment = { ...found.segment, trueOctets: found.segment.trueOctets.with(found.index, octets) };
-  return { ...map, segments: new Map(map.segments).set(segmentNumber(uid), changed) };
-}
-
-function picked(segment: Segment, indices: readonly number[]): Segment {
-  const pick = (from: ArrayLike<number>): number[] => indices.map((index) => from[index] ?? 0);
-  return {
-    uids: Uint32Array.from(pick(segment.uids)),
-    declaredOctets: Float64Array.from(pick(segment.declaredOctets)),
-    trueOctets: Float64Array.from(pick(segment.trueOctets)),
-    arrivals: Float64Array.from(pick(segment.arrivals)),
-    formulas: segment.formulas,
-    formulaOf: Uint16Array.from(pick(segment.formulaOf)),
-    idUids: Uint32Array.from(pick(segment.idUids)),
-  };
 }
 
 export function sourceAt(segment: Segment, index: number): IdSource {
   return { formula: segment.formulas[segment.formulaOf[index] ?? 0] ?? '', idUid: segment.idUids[index] ?? 0 };
 }
 
-function locate(map: UidMap, uid: Uid): { readonly segment: Segment; readonly index: number } | undefined {
+export function locate(map: UidMap, uid: Uid): { readonly segment: Segment; readonly index: number } | undefined {
   const segment = map.segments.get(segmentNumber(uid));
   const index = segment === undefined ? -1 : indexOf(segment.uids, uid);
   return segment === undefined || index < 0 ? undefined : { segment, index };

@@ -14,7 +14,11 @@ export interface MailboxNames {
 }
 
 /** A template that was found to be good; see `parseTemplate`. */
-export type UniqueIdTemplate = { readonly parts: readonly TemplatePart[] };
+export interface UniqueIdTemplate {
+  /** The template itself, also where it was given by name. */
+  readonly text: string;
+  readonly parts: readonly TemplatePart[];
+}
 
 /** A template applied to a mailbox: text with at most one `{uid…}`. */
 export type UniqueIdFormula = string;
@@ -53,19 +57,20 @@ const VERBATIM = '=';
 /** For messages to which the configured template would give the id of another one; attempts count from 2. */
 export function fallbackFormula(names: MailboxNames, attempt: number): UniqueIdFormula {
   const parts = [hexadecimal('folder'), '.', hexadecimal('uidvalidity'), '.', hexadecimal('uid'), `.${attempt}`];
-  return applyTemplate({ parts }, names);
+  return applyTemplate({ text: '', parts }, names);
 }
 
 /** Parses a template, or takes the one of that name. Says what is wrong where ids would be no ids or could name two messages. */
 export function parseTemplate(text: string): UniqueIdTemplate | { readonly problem: string } {
   const parts: TemplatePart[] = [];
-  for (const piece of pieces(NAMED_TEMPLATES.get(text) ?? text)) {
+  const template = NAMED_TEMPLATES.get(text) ?? text;
+  for (const piece of pieces(template)) {
     const part = LITERAL.test(piece) ? piece : parseField(piece);
     if (part === undefined) return { problem: `${JSON.stringify(piece)} can't stand in it` };
     parts.push(part);
   }
   const problem = problemOf(parts);
-  return problem === undefined ? { parts } : { problem };
+  return problem === undefined ? { text: template, parts } : { problem };
 }
 
 /** True when the ids of several folders of one maildrop can't collide. */
@@ -87,9 +92,13 @@ export function verbatimFormula(uniqueId: string): UniqueIdFormula {
   return VERBATIM + uniqueId;
 }
 
+export function isVerbatim(formula: UniqueIdFormula): boolean {
+  return formula.startsWith(VERBATIM);
+}
+
 /** From the UID that stands in an id to the id. */
 export function uniqueIdsOf(formula: UniqueIdFormula): (uid: number) => string {
-  if (formula.startsWith(VERBATIM)) return () => formula.slice(VERBATIM.length);
+  if (isVerbatim(formula)) return () => formula.slice(VERBATIM.length);
   const { before, field, after } = aroundUid(formula);
   return (uid) => before + (field === undefined ? '' : digits(field, uid)) + after;
 }
@@ -97,7 +106,7 @@ export function uniqueIdsOf(formula: UniqueIdFormula): (uid: number) => string {
 /** The UID for which the formula gives that id, ignoring case; undefined where there is none. */
 export function uidInId(formula: UniqueIdFormula, uniqueId: string): number | undefined {
   const { before, field, after } = aroundUid(formula);
-  if (field === undefined || formula.startsWith(VERBATIM)) return undefined;
+  if (field === undefined || isVerbatim(formula)) return undefined;
   const text = uniqueId.slice(before.length, uniqueId.length - after.length);
   const uid = /^[0-9A-Fa-f]{1,10}$/.test(text) ? Number.parseInt(text, radixOf(field)) : 0;
   const isIt = uid > 0 && uid <= MAX_UINT32 && uniqueIdsOf(formula)(uid).toLowerCase() === uniqueId.toLowerCase();

@@ -1,13 +1,20 @@
 /** What the UPDATE state has to do upstream (RFC 1939 section 6), and how it went. */
 import type { Uid } from './numbers.ts';
 
-/** UIDs ascending, all from the session's snapshot, hence under its UIDVALIDITY. */
-export interface UpdatePlan {
+/** For one mailbox. UIDs ascending, all from the session's snapshot, hence under its UIDVALIDITY. */
+export interface MailboxPlan {
+  /** Its place in the snapshot. */
+  readonly mailbox: number;
   readonly remove: readonly Uid[];
-  /** Their octets, as LIST told them. */
-  readonly removeOctets: number;
   /** Retrieved and kept; they become \\Seen at QUIT where `mark_seen = "on-quit"`. */
   readonly seen: readonly Uid[];
+}
+
+export interface UpdatePlan {
+  readonly mailboxes: readonly MailboxPlan[];
+  readonly removeCount: number;
+  /** As LIST told them. */
+  readonly removeOctets: number;
 }
 
 export type UpdateOutcome =

@@ -59,11 +59,10 @@ export function retrieved(before: Transaction, entry: MaildropEntry, isWhole: bo
 }
 
 export function dele(state: Transaction, command: Extract<Command, { verb: 'RETR' | 'DELE' }>): Step {
-  if (state.maildrop.isReadOnly) return [state, [replying(err('mailbox is read-only', 'SYS/PERM'))]];
-  return withEntry(state, command.message, (entry) => [
-    { ...state, maildrop: state.maildrop.withDeleted(entry) },
-    [replying(ok(`message ${entry.number} deleted`))],
-  ]);
+  return withEntry(state, command.message, (entry) => {
+    if (state.maildrop.isReadOnly(entry)) return [state, [replying(err('mailbox is read-only', 'SYS/PERM'))]];
+    return [{ ...state, maildrop: state.maildrop.withDeleted(entry) }, [replying(ok(`message ${entry.number} deleted`))]];
+  });
 }
 
 export function rset(state: Transaction): Step {

@@ -1,17 +1,23 @@
 /**
- * Segments of the UID map as octets (version 2): UIDs and arrivals as differences, sizes as they are, all in variable-length
- * numbers of seven bits an octet: about eight octets a message. Pure.
+ * Segments of the UID map as octets (version 3): UIDs and arrivals as differences, sizes and times as they are, all in
+ * variable-length numbers of seven bits an octet: about eight octets a message that no client did anything to. Pure.
  */
 import { isUid } from '../maildrop/numbers.ts';
-import { UNKNOWN_OCTETS, type Segment } from '../maildrop/uid-map.ts';
+import { untouchedStates } from '../maildrop/map-changes.ts';
+import { allFirst, UNKNOWN_OCTETS, type Segment, type SegmentStates } from '../maildrop/uid-map.ts';
 import { OctetReader, put, putText, unzigzag, zigzag } from './variable-length.ts';
 
-const VERSION = 2;
+const VERSION = 3;
+/** Without states, else the same. */
+const VERSION_BEFORE = 2;
 /** Messages of one segment at most; a count above it is damage. */
 const MAX_MESSAGES = 1024;
 /** Every unique-id is made of the first formula and the message's own UID, or that stands in each row. */
 const PLAIN = 0;
 const MIXED = 1;
+/** Added to that where messages have states. */
+const WITH_STATES = 2;
+const MAX_TIME = 0xffff_ffff;
 
 export function encodeSegment(segment: Segment): Uint8Array {
   const out: number[] = [VERSION];
@@ -19,7 +25,7 @@ export function encodeSegment(segment: Segment): Uint8Array {
   for (const formula of segment.formulas) putText(out, formula);
   put(out, segment.uids.length);
   const isPlain = segment.formulas.length < 2 && segment.idUids.every((idUid, index) => idUid === segment.uids[index]);
-  put(out, isPlain ? PLAIN : MIXED);
+  put(out, (isPlain ? PLAIN : MIXED) + (segment.states === undefined ? 0 : WITH_STATES));
   let uid = 0;
   let arrival = 0;
   segment.uids.forEach((next, index) => {
@@ -31,6 +37,7 @@ export function encodeSegment(segment: Segment): Uint8Array {
       put(out, segment.formulaOf[index] ?? 0);
       put(out, zigzag((segment.idUids[index] ?? 0) - next));
     }
+    if (segment.states !== undefined) putState(out, segment.states, index);
     uid = next;
     arrival = arrived;
   });
@@ -40,18 +47,23 @@ export function encodeSegment(segment: Segment): Uint8Array {
 /** Throws RangeError where the octets are not an encoded segment. */
 export function decodeSegment(octets: Uint8Array): Segment {
   const reader = new OctetReader(octets);
-  if (reader.number() !== VERSION) throw new RangeError('unknown version of a UID map segment');
+  const version = reader.number();
+  if (version !== VERSION && version !== VERSION_BEFORE) throw new RangeError('unknown version of a UID map segment');
   const formulas = Array.from({ length: reader.count(MAX_MESSAGES) }, () => reader.text());
   const count = reader.count(MAX_MESSAGES);
-  const isPlain = reader.count(MIXED) === PLAIN;
+  const kind = reader.count(MIXED + WITH_STATES);
+  const isPlain = kind % WITH_STATES === PLAIN;
+  const states = kind >= WITH_STATES ? untouchedStates(count) : undefined;
+  const uids = new Uint32Array(count);
   const segment = {
-    uids: new Uint32Array(count),
+    uids,
     declaredOctets: new Float64Array(count),
     trueOctets: new Float64Array(count),
     arrivals: new Float64Array(count),
     formulas,
-    formulaOf: new Uint16Array(count),
-    idUids: new Uint32Array(count),
+    formulaOf: isPlain ? allFirst(count) : new Uint16Array(count),
+    idUids: isPlain ? uids : new Uint32Array(count),
+    states,
   };
   let uid = 0;
   let arrival = 0;
@@ -69,8 +81,11 @@ export function decodeSegment(octets: Uint8Array): Segment {
     segment.declaredOctets[index] = declared;
     segment.trueOctets[index] = size === 0 ? UNKNOWN_OCTETS : size === 1 ? declared : size - 2;
     segment.arrivals[index] = arrival;
-    segment.formulaOf[index] = place;
-    segment.idUids[index] = idUid;
+    if (!isPlain) {
+      segment.formulaOf[index] = place;
+      segment.idUids[index] = idUid;
+    }
+    if (states !== undefined) readState(reader, states, index);
   }
   if (!reader.isAtEnd) throw new RangeError('a UID map segment is too long');
   return segment;
@@ -80,4 +95,12 @@ export function decodeSegment(octets: Uint8Array): Segment {
 function putSizes(out: number[], declared: number, trueOctets: number): void {
   put(out, declared);
   put(out, trueOctets === UNKNOWN_OCTETS ? 0 : trueOctets === declared ? 1 : trueOctets + 2);
+}
+
+function putState(out: number[], { retrievedAt, deletedAt, dueAt }: SegmentStates, index: number): void {
+  for (const times of [retrievedAt, deletedAt, dueAt]) put(out, times[index] ?? 0);
+}
+
+function readState(reader: OctetReader, { retrievedAt, deletedAt, dueAt }: SegmentStates, index: number): void {
+  for (const times of [retrievedAt, deletedAt, dueAt]) times[index] = reader.count(MAX_TIME);
 }

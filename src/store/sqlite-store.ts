@@ -1,49 +1,65 @@
 /**
- * The store in one SQLite file (WAL, synchronous=FULL: what resolves survives a power cut). Statements are short and block
- * the loop only for that long; loaded maps are kept in memory, bounded by their size.
+ * The store in one SQLite file. Statements are short and block the loop only for that long; loaded maps are kept in memory, bounded
+ * by their size.
  */
-import { chmodSync } from 'node:fs';
-import { DatabaseSync, type SQLOutputValue, type StatementSync } from 'node:sqlite';
+import { existsSync } from 'node:fs';
+import type { SQLOutputValue, StatementSync } from 'node:sqlite';
 import { LRUCache } from 'lru-cache';
 import { StoreError } from '../errors.ts';
-import { isUid, isUidValidity, type Uid, type UidValidity } from '../maildrop/numbers.ts';
-import { segmentNumber, uidsOf, type Segment, type UidMap } from '../maildrop/uid-map.ts';
+import { isUidValidity, type Uid, type UidValidity } from '../maildrop/numbers.ts';
+import type { Identity } from '../maildrop/rematch.ts';
+import { firstDue, type Segment, type UidMap } from '../maildrop/uid-map.ts';
+import { Derivations } from './derivations.ts';
 import { decodeGone, encodeGone } from './gone-messages.ts';
-import { decodeIdentities, encodeIdentities } from './identity-segment.ts';
-import { MIGRATIONS } from './migrations/migrations.ts';
 import { decodeSegment, encodeSegment } from './segment.ts';
-import type { GoneMessage, JournalEntry, MailboxKey, MaildropKey, MapExtras, Store } from './store.ts';
+import { guarded, moveAside, SqliteDatabase } from './sqlite-database.ts';
+import { SqliteIdentities } from './sqlite-identities.ts';
+import { SqliteJournal } from './sqlite-journal.ts';
+import type { GoneMessage, JournalEntry, MailboxKey, MaildropKey, MapChange, SizeVerdict, Store, Tombstone } from './store.ts';
 
-/** Memory for loaded maps, in octets, at about this many octets a message. */
+/** Memory for loaded maps, in octets. */
 const CACHE_OCTETS = 64 * 1024 * 1024;
-const OCTETS_PER_MESSAGE = 40;
-const BUSY_TIMEOUT_MS = 2_000;
 /** Messages that went are remembered for at least a year. */
 const REMEMBERED_SECONDS = 400 * 24 * 60 * 60;
 
+export interface StoreSettings {
+  /** By upstream, the template of unique-ids configured now. */
+  readonly templates: ReadonlyMap<string, string>;
+  /** The file was damaged and was moved aside, under that name; nothing that a client can see is lost with it. */
+  readonly onRebuilt: (movedTo: string, error: StoreError) => void;
+  /** Of the name of a damaged file. */
+  readonly now: Date;
+}
+
 export class SqliteStore implements Store {
-  readonly #database: DatabaseSync;
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #database: SqliteDatabase;
+  readonly #derivations: Derivations;
+  readonly #journal: SqliteJournal;
+  readonly #identities: SqliteIdentities;
   readonly #maps = new LRUCache<string, UidMap>({ maxSize: CACHE_OCTETS, sizeCalculation: mapOctets });
 
-  private constructor(database: DatabaseSync) {
+  private constructor(database: SqliteDatabase, derivations: Derivations) {
     this.#database = database;
+    this.#derivations = derivations;
+    this.#journal = new SqliteJournal(database);
+    this.#identities = new SqliteIdentities(database);
   }
 
-  /** Opens or creates the file, readable by its owner alone, and brings its schema up to date. ":memory:" keeps nothing. */
-  static open(path: string): SqliteStore {
-    return guarded('the UID map cannot be opened', () => {
-      const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
-      try {
-        if (path !== ':memory:') chmodSync(path, 0o600);
-        database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;');
-        migrate(database);
-      } catch (error) {
-        database.close();
-        throw error;
-      }
-      return new SqliteStore(database);
-    });
+  /**
+   * Opens or creates the file. A damaged one is moved aside where all in it can be made again, else STORE_CORRUPT is thrown.
+   * ":memory:" keeps nothing.
+   */
+  static open(path: string, settings: StoreSettings): SqliteStore {
+    const file = path === ':memory:' ? undefined : path;
+    const derivations = guarded('the UID map cannot be opened', () => Derivations.of(file));
+    try {
+      return new SqliteStore(SqliteDatabase.open(path), derivations);
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'STORE_CORRUPT' || file === undefined || !existsSync(file)) throw error;
+      if (!derivations.areAll(settings.templates)) throw notDerivable(file, error);
+      settings.onRebuilt(moveAside(file, settings.now.toISOString().replaceAll(/[:.]/g, '-')), error);
+      return new SqliteStore(SqliteDatabase.open(file), Derivations.of(file));
+    }
   }
 
   async loadMap(key: MailboxKey): Promise<UidMap | undefined> {
@@ -56,58 +72,47 @@ export class SqliteStore implements Store {
       for (const row of this.#prepare('SELECT number, rows FROM segment WHERE mailbox = ?').all(mailbox.id)) {
         segments.set(Number(row['number']), storedSegment(row['rows']));
       }
-      const map = { uidValidity: mailbox.uidValidity, uidNext: mailbox.uidNext, segments };
+      const map = { uidValidity: mailbox.uidValidity, uidNext: mailbox.uidNext, server: mailbox.server, segments };
       this.#maps.set(cacheKey(key), map);
       return map;
     });
   }
 
-  async saveMap(key: MailboxKey, previous: UidMap | undefined, next: UidMap, extras?: MapExtras): Promise<void> {
-    if (previous === next && extras === undefined) return;
-    this.#transaction(() => {
-      const mailbox = this.#mailboxId(key, next);
-      this.#prepare('UPDATE mailbox SET uid_next = ? WHERE id = ?').run(next.uidNext, mailbox);
-      if (previous === undefined) this.#prepare('DELETE FROM segment WHERE mailbox = ?').run(mailbox);
-      const put = this.#prepare('INSERT OR REPLACE INTO segment (mailbox, number, rows) VALUES (?, ?, ?)');
-      const drop = this.#prepare('DELETE FROM segment WHERE mailbox = ? AND number = ?');
-      for (const [number, segment] of next.segments) {
-        if (previous?.segments.get(number) === segment) continue;
-        put.run(mailbox, number, encodeSegment(segment));
-        this.#pruneIdentities(mailbox, number, segment);
-      }
-      for (const number of previous?.segments.keys() ?? []) {
-        if (next.segments.has(number)) continue;
-        drop.run(mailbox, number);
-        this.#prepare('DELETE FROM identity WHERE mailbox = ? AND number = ?').run(mailbox, number);
-      }
-      this.#raiseHighestUid(mailbox, next);
-      if (extras === undefined) return;
-      this.#mergeIdentities(mailbox, extras.identities);
-      this.#putGone(mailbox, extras);
+  async saveMaps(changes: readonly MapChange[], now: number): Promise<void> {
+    if (changes.length === 0) return;
+    guarded('the state cannot be written', () => {
+      for (const { key, derivation } of changes) this.#derivations.note(key.maildrop.upstream, derivation);
     });
-    this.#maps.set(cacheKey(key), next);
+    this.#transaction(() => {
+      for (const change of changes) this.#save(change, now);
+    });
+    for (const { key, next } of changes) this.#maps.set(cacheKey(key), next);
   }
 
-  async loadIdentities(key: MailboxKey, segments?: readonly number[]): Promise<ReadonlyMap<Uid, string>> {
+  async derivationOf(key: MailboxKey): Promise<string | undefined> {
+    return guarded('the UID map cannot be read', () => this.#mailbox(key)?.derivation);
+  }
+
+  async loadIdentities(key: MailboxKey, segments?: readonly number[]): Promise<ReadonlyMap<Uid, Identity>> {
     return guarded('the UID map cannot be read', () => {
       const mailbox = this.#mailbox(key)?.id ?? 0;
-      const all = new Map<Uid, string>();
-      for (const number of segments ?? this.#identitySegments(mailbox).keys()) {
-        for (const [uid, identity] of this.#identitiesIn(mailbox, number)) all.set(uid, identity);
+      const all = new Map<Uid, Identity>();
+      for (const number of segments ?? this.#identities.counts(mailbox).keys()) {
+        for (const [uid, identity] of this.#identities.load(mailbox, number)) all.set(uid, identity);
       }
       return all;
     });
   }
 
-  async addIdentities(key: MailboxKey, uidValidity: UidValidity, identities: ReadonlyMap<Uid, string>): Promise<void> {
+  async addIdentities(key: MailboxKey, uidValidity: UidValidity, identities: ReadonlyMap<Uid, Identity>): Promise<void> {
     this.#transaction(() => {
       const mailbox = this.#mailbox(key);
-      if (mailbox?.uidValidity === uidValidity) this.#mergeIdentities(mailbox.id, identities);
+      if (mailbox?.uidValidity === uidValidity) this.#identities.merge(mailbox.id, identities);
     });
   }
 
   async identityCounts(key: MailboxKey): Promise<ReadonlyMap<number, number>> {
-    return guarded('the UID map cannot be read', () => this.#identitySegments(this.#mailbox(key)?.id ?? 0));
+    return guarded('the UID map cannot be read', () => this.#identities.counts(this.#mailbox(key)?.id ?? 0));
   }
 
   async highestUid(key: MailboxKey, uidValidity: UidValidity): Promise<number> {
@@ -117,60 +122,129 @@ export class SqliteStore implements Store {
     });
   }
 
-  async loadGone(key: MailboxKey): Promise<GoneMessage[]> {
+  async loadGone(key: MaildropKey): Promise<Tombstone[]> {
     return guarded('the UID map cannot be read', () =>
-      this.#prepare('SELECT messages FROM gone WHERE mailbox = ? ORDER BY gone_at DESC, id DESC')
-        .all(this.#mailbox(key)?.id ?? 0)
-        .flatMap((row) => decodeGone(String(row['messages']))),
-    );
-  }
-
-  async openEntries(key: MaildropKey): Promise<JournalEntry[]> {
-    return guarded('the journal cannot be read', () =>
       this.#prepare(
-        `SELECT journal.* FROM journal JOIN maildrop ON maildrop.id = journal.maildrop
-         WHERE upstream = ? AND user = ? AND view = ? ORDER BY journal.id`,
+        `SELECT path, gone_at, messages FROM gone JOIN mailbox ON mailbox.id = gone.mailbox JOIN maildrop ON maildrop.id = mailbox.maildrop
+         WHERE upstream = ? AND user = ? AND view = ? ORDER BY gone_at DESC, gone.id DESC`,
       )
         .all(key.upstream, key.user, key.view)
-        .map(journalEntry),
+        .flatMap((row) =>
+          decodeGone(String(row['messages'])).map((gone) =>
+            Object.assign(gone, { path: String(row['path']), goneAt: Number(row['gone_at']) }),
+          ),
+        ),
     );
   }
 
-  async addEntry(key: MaildropKey, entry: Omit<JournalEntry, 'id'>): Promise<number> {
-    return this.#transaction(() => {
-      const added = this.#prepare(
-        'INSERT INTO journal (maildrop, path, uid_validity, uids, action, folder, stage) VALUES (?, ?, ?, ?, ?, ?, ?)',
-      ).run(this.#maildropId(key), entry.path, entry.uidValidity, entry.uids.join(','), entry.action, entry.folder ?? null, entry.stage);
-      return Number(added.lastInsertRowid);
+  openEntries(key: MaildropKey): Promise<JournalEntry[]> {
+    return this.#journal.openEntries(key);
+  }
+
+  async addEntries(key: MaildropKey, entries: readonly Omit<JournalEntry, 'id'>[]): Promise<number[]> {
+    return this.#transaction(() => this.#journal.add(this.#maildropId(key), entries));
+  }
+
+  setStage(id: number, stage: string): Promise<void> {
+    return this.#journal.setStage(id, stage);
+  }
+
+  removeEntry(id: number): Promise<void> {
+    return this.#journal.remove(id);
+  }
+
+  async unfinished({ upstream, user }: Omit<MaildropKey, 'view'>, now: number): Promise<MaildropKey[]> {
+    return guarded('the journal cannot be read', () =>
+      this.#prepare(
+        `SELECT view FROM maildrop WHERE upstream = ? AND user = ? AND (
+           EXISTS (SELECT 1 FROM journal WHERE journal.maildrop = maildrop.id)
+           OR EXISTS (SELECT 1 FROM mailbox WHERE mailbox.maildrop = maildrop.id AND next_due <= ?)) ORDER BY view`,
+      )
+        .all(upstream, user, now)
+        .map((row) => ({ upstream, user, view: String(row['view']) })),
+    );
+  }
+
+  async mailboxes({ upstream, user, view }: Partial<MaildropKey> = {}): Promise<MailboxKey[]> {
+    return guarded('the UID map cannot be read', () =>
+      this.#prepare(
+        `SELECT upstream, user, view, path FROM mailbox JOIN maildrop ON maildrop.id = mailbox.maildrop
+         WHERE upstream = coalesce(?, upstream) AND user = coalesce(?, user) AND view = coalesce(?, view)
+         ORDER BY upstream, user, view, mailbox.id`,
+      )
+        .all(upstream ?? null, user ?? null, view ?? null)
+        .map((row) => ({
+          maildrop: { upstream: String(row['upstream']), user: String(row['user']), view: String(row['view']) },
+          path: String(row['path']),
+        })),
+    );
+  }
+
+  async noteSizes(upstream: string, { measured, differing, largest }: SizeVerdict): Promise<void> {
+    guarded('the state cannot be written', () =>
+      this.#prepare(
+        `INSERT INTO size_verdict (upstream, measured, differing, largest) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET
+         measured = measured + excluded.measured, differing = differing + excluded.differing, largest = max(largest, excluded.largest)`,
+      ).run(upstream, measured, differing, largest),
+    );
+  }
+
+  async sizeVerdict(upstream: string): Promise<SizeVerdict> {
+    return guarded('the UID map cannot be read', () => {
+      const row = this.#prepare('SELECT measured, differing, largest FROM size_verdict WHERE upstream = ?').get(upstream);
+      return {
+        measured: Number(row?.['measured'] ?? 0),
+        differing: Number(row?.['differing'] ?? 0),
+        largest: Number(row?.['largest'] ?? 0),
+      };
     });
   }
 
-  async setStage(id: number, stage: string): Promise<void> {
-    guarded('the journal cannot be written', () => this.#prepare('UPDATE journal SET stage = ? WHERE id = ?').run(stage, id));
-  }
-
-  async removeEntry(id: number): Promise<void> {
-    guarded('the journal cannot be written', () => this.#prepare('DELETE FROM journal WHERE id = ?').run(id));
-  }
-
-  async upstreams(): Promise<string[]> {
-    return guarded('the UID map cannot be read', () =>
-      this.#prepare('SELECT DISTINCT upstream FROM maildrop ORDER BY upstream')
-        .all()
-        .map((row) => String(row['upstream'])),
-    );
-  }
-
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#database.close();
+    this.#database[Symbol.dispose]();
   }
 
-  #mailbox(key: MailboxKey): { readonly id: number; readonly uidValidity: number; readonly uidNext: number } | undefined {
+  #save({ key, previous, next, identities, gone, derivation }: MapChange, now: number): void {
+    const mailbox = this.#mailboxId(key, next);
+    this.#prepare('UPDATE mailbox SET uid_next = ?, server = ?, next_due = ?, derivation = ? WHERE id = ?').run(
+      next.uidNext,
+      next.server,
+      firstDue(next) ?? null,
+      derivation ?? null,
+      mailbox,
+    );
+    if (previous === undefined) this.#forget(mailbox);
+    const put = this.#prepare('INSERT OR REPLACE INTO segment (mailbox, number, rows) VALUES (?, ?, ?)');
+    const drop = this.#prepare('DELETE FROM segment WHERE mailbox = ? AND number = ?');
+    for (const [number, segment] of next.segments) {
+      if (previous?.segments.get(number) === segment) continue;
+      put.run(mailbox, number, encodeSegment(segment));
+      this.#identities.prune(mailbox, number, segment);
+    }
+    for (const number of previous?.segments.keys() ?? []) {
+      if (next.segments.has(number)) continue;
+      drop.run(mailbox, number);
+      this.#prepare('DELETE FROM identity WHERE mailbox = ? AND number = ?').run(mailbox, number);
+    }
+    this.#raiseHighestUid(mailbox, next);
+    if (identities !== undefined) this.#identities.merge(mailbox, identities);
+    this.#putGone(mailbox, gone ?? [], now);
+  }
+
+  #mailbox(key: MailboxKey): MailboxRow | undefined {
     const row = this.#prepare(
-      `SELECT mailbox.id, uid_validity, uid_next FROM mailbox JOIN maildrop ON maildrop.id = mailbox.maildrop
+      `SELECT mailbox.id, uid_validity, uid_next, derivation, server FROM mailbox JOIN maildrop ON maildrop.id = mailbox.maildrop
        WHERE upstream = ? AND user = ? AND view = ? AND path = ?`,
     ).get(key.maildrop.upstream, key.maildrop.user, key.maildrop.view, key.path);
-    return row && { id: Number(row['id']), uidValidity: Number(row['uid_validity']), uidNext: Number(row['uid_next']) };
+    if (row === undefined) return undefined;
+    const { id, uid_validity: uidValidity, uid_next: uidNext, derivation, server } = row;
+    return {
+      id: Number(id),
+      uidValidity: Number(uidValidity),
+      uidNext: Number(uidNext),
+      server: String(server),
+      derivation: typeof derivation === 'string' ? derivation : undefined,
+    };
   }
 
   /** The mailbox's row, made or moved to the map's UIDVALIDITY. A new epoch starts without segments. */
@@ -178,7 +252,7 @@ export class SqliteStore implements Store {
     const found = this.#mailbox(key);
     if (found?.uidValidity === map.uidValidity) return found.id;
     if (found !== undefined) {
-      for (const table of ['segment', 'identity']) this.#prepare(`DELETE FROM ${table} WHERE mailbox = ?`).run(found.id);
+      this.#forget(found.id);
       this.#prepare('UPDATE mailbox SET uid_validity = ? WHERE id = ?').run(map.uidValidity, found.id);
       return found.id;
     }
@@ -190,6 +264,10 @@ export class SqliteStore implements Store {
     return Number(added.lastInsertRowid);
   }
 
+  #forget(mailbox: number): void {
+    for (const table of ['segment', 'identity']) this.#prepare(`DELETE FROM ${table} WHERE mailbox = ?`).run(mailbox);
+  }
+
   #raiseHighestUid(mailbox: number, { uidValidity, segments }: UidMap): void {
     const last = segments.get(Math.max(-1, ...segments.keys()));
     this.#prepare(
@@ -198,39 +276,7 @@ export class SqliteStore implements Store {
     ).run(mailbox, uidValidity, last?.uids.at(-1) ?? 0);
   }
 
-  #mergeIdentities(mailbox: number, identities: ReadonlyMap<Uid, string>): void {
-    const put = this.#prepare('INSERT OR REPLACE INTO identity (mailbox, number, count, rows) VALUES (?, ?, ?, ?)');
-    for (const [number, added] of Map.groupBy(identities, ([uid]) => segmentNumber(uid))) {
-      const merged = new Map([...this.#identitiesIn(mailbox, number), ...added]);
-      put.run(mailbox, number, merged.size, encodeIdentities(merged));
-    }
-  }
-
-  /** Forgets identities of messages that are no longer there. */
-  #pruneIdentities(mailbox: number, number: number, segment: Segment): void {
-    const before = this.#identitiesIn(mailbox, number);
-    if (before.size === 0) return;
-    const kept = new Map(uidsOf(segment).flatMap((uid) => (before.has(uid) ? [[uid, before.get(uid) ?? ''] as const] : [])));
-    if (kept.size === before.size) return;
-    this.#prepare('UPDATE identity SET count = ?, rows = ? WHERE mailbox = ? AND number = ?').run(
-      kept.size,
-      encodeIdentities(kept),
-      mailbox,
-      number,
-    );
-  }
-
-  #identitiesIn(mailbox: number, number: number): Map<Uid, string> {
-    const rows = this.#prepare('SELECT rows FROM identity WHERE mailbox = ? AND number = ?').get(mailbox, number)?.['rows'];
-    return rows instanceof Uint8Array ? decodeIdentities(rows) : new Map();
-  }
-
-  #identitySegments(mailbox: number): Map<number, number> {
-    const rows = this.#prepare('SELECT number, count FROM identity WHERE mailbox = ?').all(mailbox);
-    return new Map(rows.map((row) => [Number(row['number']), Number(row['count'])]));
-  }
-
-  #putGone(mailbox: number, { gone, now }: MapExtras): void {
+  #putGone(mailbox: number, gone: readonly GoneMessage[], now: number): void {
     this.#prepare('DELETE FROM gone WHERE mailbox = ? AND gone_at < ?').run(mailbox, now - REMEMBERED_SECONDS);
     if (gone.length === 0) return;
     this.#prepare('INSERT INTO gone (mailbox, gone_at, messages) VALUES (?, ?, ?)').run(mailbox, now, encodeGone(gone));
@@ -243,32 +289,25 @@ export class SqliteStore implements Store {
   }
 
   #prepare(sql: string): StatementSync {
-    const prepared = this.#statements.get(sql) ?? this.#database.prepare(sql);
-    this.#statements.set(sql, prepared);
-    return prepared;
+    return this.#database.prepare(sql);
   }
 
   #transaction<T>(work: () => T): T {
-    return guarded('the state cannot be written', () => {
-      this.#database.exec('BEGIN IMMEDIATE');
-      try {
-        const result = work();
-        this.#database.exec('COMMIT');
-        return result;
-      } catch (error) {
-        if (this.#database.isTransaction) this.#database.exec('ROLLBACK');
-        throw error;
-      }
-    });
+    return this.#database.transaction(work);
   }
 }
 
-function migrate(database: DatabaseSync): void {
-  const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version']);
-  if (version > MIGRATIONS.length) throw new StoreError('STORE_TOO_NEW', 'the state was written by a newer popbridge');
-  MIGRATIONS.slice(version).forEach((sql, index) => {
-    database.exec(`BEGIN IMMEDIATE; ${sql} PRAGMA user_version = ${version + index + 1}; COMMIT;`);
-  });
+interface MailboxRow {
+  readonly id: number;
+  readonly uidValidity: number;
+  readonly uidNext: number;
+  readonly server: string;
+  readonly derivation: string | undefined;
+}
+
+function notDerivable(path: string, error: StoreError): StoreError {
+  const problem = `${path} is damaged and holds unique-ids that can't be made again; restore it from a backup, or move it away: then clients fetch all mail again`;
+  return new StoreError('STORE_CORRUPT', `${problem} (${error.message})`, { cause: error });
 }
 
 function storedSegment(rows: SQLOutputValue | undefined): Segment {
@@ -285,37 +324,18 @@ function sound<T>(decode: () => T): T {
   }
 }
 
-function journalEntry(row: Record<string, SQLOutputValue>): JournalEntry {
-  const uidValidity = Number(row['uid_validity']);
-  if (!isUidValidity(uidValidity)) throw new StoreError('STORE_CORRUPT', 'a journal entry has no valid UIDVALIDITY');
-  const { id, path, uids, action, folder, stage } = row;
-  return {
-    id: Number(id),
-    path: String(path),
-    uidValidity,
-    uids: String(uids).split(',').map(Number).filter(isUid),
-    action: String(action),
-    folder: typeof folder === 'string' ? folder : undefined,
-    stage: String(stage),
-  };
-}
-
 function cacheKey({ maildrop, path }: MailboxKey): string {
   return JSON.stringify([maildrop.upstream, maildrop.user, maildrop.view, path]);
 }
 
-function mapOctets(map: UidMap): number {
-  let messages = 1;
-  for (const segment of map.segments.values()) messages += segment.uids.length;
-  return messages * OCTETS_PER_MESSAGE;
-}
+const OCTETS_PER_MESSAGE = 28;
+const OCTETS_OF_IDS = 6;
+const OCTETS_OF_STATES = 12;
 
-function guarded<T>(what: string, work: () => T): T {
-  try {
-    return work();
-  } catch (error) {
-    if (error instanceof StoreError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new StoreError(/locked|busy/i.test(reason) ? 'STORE_LOCKED' : 'STORE_FAILED', `${what}: ${reason}`, { cause: error });
+function mapOctets(map: UidMap): number {
+  let octets = 1;
+  for (const { uids, idUids, states } of map.segments.values()) {
+    octets += uids.length * (OCTETS_PER_MESSAGE + (idUids === uids ? 0 : OCTETS_OF_IDS) + (states === undefined ? 0 : OCTETS_OF_STATES));
   }
+  return octets;
 }

@@ -2,8 +2,8 @@
  * The port to what must survive: UID maps and the journal of deletions. Whatever resolves is on disk. Rejects with StoreError.
  */
 import type { Uid, UidValidity } from '../maildrop/numbers.ts';
-import type { Recognisable } from '../maildrop/rematch.ts';
-import type { IdSource, UidMap } from '../maildrop/uid-map.ts';
+import type { Identity, Recognisable } from '../maildrop/rematch.ts';
+import type { IdSource, MessageState, UidMap } from '../maildrop/uid-map.ts';
 
 /** Whose maildrop: injective over upstream, IMAP user and view. */
 export interface MaildropKey {
@@ -29,39 +29,66 @@ export interface JournalEntry {
   readonly stage: string;
 }
 
-/** A message that is no longer in its mailbox; should it come back, it gets its unique-id again. */
-export interface GoneMessage extends Recognisable, IdSource {}
+/** A message that is no longer in its mailbox; should it come back, it gets its unique-id again, and all else that was known of it. */
+export interface GoneMessage extends Recognisable, IdSource {
+  readonly trueOctets: number | undefined;
+  readonly state: MessageState;
+}
 
-/** What is saved together with a map. */
-export interface MapExtras {
-  /** Identity keys by UID; '' for a message that was looked at and has none. */
-  readonly identities: ReadonlyMap<Uid, string>;
-  readonly gone: readonly GoneMessage[];
-  /** Seconds since 1970; what went long before is forgotten. */
-  readonly now: number;
+/** A message that went, and from where. */
+export interface Tombstone extends GoneMessage {
+  readonly path: string;
+  /** Seconds since 1970. */
+  readonly goneAt: number;
+}
+
+/** How a map has changed, and what is saved together with it. */
+export interface MapChange {
+  readonly key: MailboxKey;
+  /** What is stored: only segments that are other objects in `next` are written. Undefined: all of it is new, identities too. */
+  readonly previous: UidMap | undefined;
+  readonly next: UidMap;
+  readonly identities?: ReadonlyMap<Uid, Identity>;
+  readonly gone?: readonly GoneMessage[];
+  /** The template from which all its unique-ids can be made again and nothing else is lost with it; undefined where there is none. */
+  readonly derivation?: string | undefined;
+}
+
+/** How often RFC822.SIZE was what RETR sent, of one upstream. */
+export interface SizeVerdict {
+  readonly measured: number;
+  readonly differing: number;
+  /** The largest difference, in octets. */
+  readonly largest: number;
 }
 
 export interface Store extends AsyncDisposable {
   /** The map of a mailbox, or undefined when there is none. Rejects with STORE_CORRUPT where it makes no sense. */
   loadMap(key: MailboxKey): Promise<UidMap | undefined>;
-  /** Saves `next`, writing only the segments that are not the same objects as in `previous`, which must be what is stored; without one all of it. */
-  saveMap(key: MailboxKey, previous: UidMap | undefined, next: UidMap, extras?: MapExtras): Promise<void>;
-  /** Identity keys of the messages in a mailbox, in those segments or in all. */
-  loadIdentities(key: MailboxKey, segments?: readonly number[]): Promise<ReadonlyMap<Uid, string>>;
-  /** Adds identity keys; does nothing where the mailbox has another UIDVALIDITY by now. */
-  addIdentities(key: MailboxKey, uidValidity: UidValidity, identities: ReadonlyMap<Uid, string>): Promise<void>;
-  /** How many messages of each segment have been looked at for their identity. */
+  /** Saves maps in one transaction. `now` in seconds since 1970: what went long before is forgotten. */
+  saveMaps(changes: readonly MapChange[], now: number): Promise<void>;
+  /** The template from which a damaged map can be made again; undefined where that would change unique-ids. */
+  derivationOf(key: MailboxKey): Promise<string | undefined>;
+  /** Identities of the messages in a mailbox, in those segments or in all. */
+  loadIdentities(key: MailboxKey, segments?: readonly number[]): Promise<ReadonlyMap<Uid, Identity>>;
+  /** Adds to what is known; does nothing where the mailbox has another UIDVALIDITY by now. */
+  addIdentities(key: MailboxKey, uidValidity: UidValidity, identities: ReadonlyMap<Uid, Identity>): Promise<void>;
+  /** How many messages of each segment have been looked at for their Message-ID. */
   identityCounts(key: MailboxKey): Promise<ReadonlyMap<number, number>>;
   /** The highest UID that was ever saved under that UIDVALIDITY; 0 for none. */
   highestUid(key: MailboxKey, uidValidity: UidValidity): Promise<number>;
-  /** Messages that went within the last year and more, the latest first. */
-  loadGone(key: MailboxKey): Promise<GoneMessage[]>;
+  /** Messages that went from a maildrop within the last year and more, the latest first. */
+  loadGone(key: MaildropKey): Promise<Tombstone[]>;
   /** Open journal entries of a maildrop, oldest first. */
   openEntries(key: MaildropKey): Promise<JournalEntry[]>;
-  /** Writes a journal entry and gives its id. */
-  addEntry(key: MaildropKey, entry: Omit<JournalEntry, 'id'>): Promise<number>;
+  /** Writes journal entries in one transaction and gives their ids. */
+  addEntries(key: MaildropKey, entries: readonly Omit<JournalEntry, 'id'>[]): Promise<number[]>;
   setStage(id: number, stage: string): Promise<void>;
   removeEntry(id: number): Promise<void>;
-  /** Ids of all upstreams that have maps. */
-  upstreams(): Promise<string[]>;
+  /** Maildrops of an account in which something promised or due by then is still to be done upstream. */
+  unfinished(account: Omit<MaildropKey, 'view'>, now: number): Promise<MaildropKey[]>;
+  /** Every mailbox there is a map of; those of one upstream and user, or all. */
+  mailboxes(of?: Partial<MaildropKey>): Promise<MailboxKey[]>;
+  noteSizes(upstream: string, verdict: SizeVerdict): Promise<void>;
+  sizeVerdict(upstream: string): Promise<SizeVerdict>;
 }

@@ -1,12 +1,12 @@
 /** The folder that takes what is deleted, resolved on the server only when something is to be deleted. */
 import { UpstreamError } from '../errors.ts';
-import { chooseFolder, isSameMailbox, namedFolder, type ChosenFolder, type ListedFolder } from '../imap/special-use.ts';
-import type { DeletePolicy } from './upstream.ts';
+import { isSameMailbox } from '../maildrop/folder-name.ts';
+import { chooseFolder, namedFolder, type ChosenFolder, type ListedFolder } from '../imap/special-use.ts';
+import type { DeletePolicy, FolderList } from './upstream.ts';
 
 export interface FolderCommands {
   readonly path: string;
-  /** All folders, and the prefix of the personal namespace. */
-  folders(signal: AbortSignal): Promise<{ readonly folders: readonly ListedFolder[]; readonly prefix: string }>;
+  folders(signal: AbortSignal): Promise<FolderList>;
   /** Creates and subscribes; gives the path as the server has it. */
   createFolder(path: string, signal: AbortSignal): Promise<string>;
 }

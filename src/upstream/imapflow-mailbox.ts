@@ -3,27 +3,30 @@
  * (TRAPS 3.1): here every answer is checked, and rows are counted against what the mailbox holds.
  */
 import { UpstreamError } from '../errors.ts';
-import { isPersonal, isTopLevel } from '../imap/namespaces.ts';
 import { MESSAGES_PER_COMMAND, uidBatches, type UidBatch } from '../imap/uid-set.ts';
 import { messageIdIn } from '../maildrop/message-id.ts';
-import { isUid, type Uid, type UidValidity } from '../maildrop/numbers.ts';
+import { asUid, isUid, type Uid, type UidValidity } from '../maildrop/numbers.ts';
 import { fetchHeader, fetchWhole } from './imapflow-fetch.ts';
 import { commandFailure } from './imapflow-failure.ts';
 import { IDENTITY_KINDS } from '../maildrop/rematch.ts';
 import { destinationFolder, expectedDestination, type FolderCommands } from './destination.ts';
+import { listFolders } from './imapflow-folders.ts';
 import type { OperationRunner } from './imapflow-upstream.ts';
 import { removeMessages, type RemovalCommands } from './removal.ts';
-import type {
-  DeletePolicy,
-  FetchRequest,
-  KnownMailbox,
-  Listing,
-  ListingRows,
-  Removal,
-  RemovalResult,
-  UpstreamMailbox,
+import {
+  NOTHING_KNOWN,
+  type DeletePolicy,
+  type FetchRequest,
+  type FolderList,
+  type KnownMailbox,
+  type Listing,
+  type ListingRows,
+  type Removal,
+  type RemovalResult,
+  type RowsRequest,
+  type UpstreamMailbox,
 } from './upstream.ts';
-import type { ChosenFolder, ListedFolder } from '../imap/special-use.ts';
+import type { ChosenFolder } from '../imap/special-use.ts';
 
 export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, FolderCommands {
   readonly path: string;
@@ -51,13 +54,18 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
 
   /** A listing that does not add up is asked for once more: some servers now and then leave rows out. */
   async list(known: KnownMailbox, signal: AbortSignal): Promise<Listing> {
-    const first = await this.#tryList(known, signal);
-    if (first !== undefined) return first;
-    // A NOOP lets the server tell of what was expunged meanwhile (RFC 3501 section 7.4.1).
-    await this.#runner.run(signal, () => this.#flow.noop());
-    const second = await this.#tryList(known, signal);
-    if (second === undefined) throw incomplete(this.path);
-    return second;
+    let attempt = await this.#tryList(known, signal);
+    if (attempt === undefined) {
+      // A NOOP lets the server tell of what was expunged meanwhile (RFC 3501 section 7.4.1).
+      await this.#runner.run(signal, () => this.#flow.noop());
+      attempt = await this.#tryList(known, signal);
+    }
+    if (attempt === 'others') {
+      const anew = await this.list(NOTHING_KNOWN, signal);
+      return { ...anew, isOther: true };
+    }
+    if (attempt === undefined) throw incomplete(this.path);
+    return attempt;
   }
 
   async *fetch(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
@@ -69,6 +77,32 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
         ? await this.#whyUnreadable(request.uid, error, signal)
         : error;
     }
+  }
+
+  async rows(uids: readonly Uid[], { withMessageIds }: RowsRequest, signal: AbortSignal): Promise<ListingRows> {
+    const rows = noRows();
+    const query = { uid: true, size: true, internalDate: true, ...(withMessageIds ? { headers: ['message-id'] } : {}) };
+    for (const batch of uidBatches(uids, MESSAGES_PER_COMMAND)) {
+      const wanted = new Set<number>(batch.uids);
+      const octetsOf = new Map<Uid, readonly [octets: number, arrival: number, identity: string | undefined]>();
+      await this.#runner.runLong(signal, async () => {
+        for await (const row of this.#flow.fetch(batch.set, query, { uid: true })) {
+          if (!isUid(row.uid) || !wanted.has(row.uid)) continue;
+          octetsOf.set(row.uid, [row.size ?? 0, seconds(row.internalDate), this.#identity(row.emailId)]);
+          const messageId = Buffer.isBuffer(row.headers) ? messageIdIn(row.headers) : undefined;
+          if (messageId !== undefined) rows.messageIds.set(row.uid, messageId);
+        }
+      });
+      for (const uid of batch.uids) {
+        const row = octetsOf.get(uid);
+        if (row === undefined) continue;
+        rows.uids.push(uid);
+        rows.octets.push(row[0]);
+        rows.arrivals.push(row[1]);
+        rows.identities.push(row[2]);
+      }
+    }
+    return rows;
   }
 
   async messageIds(uids: readonly Uid[], signal: AbortSignal): Promise<ReadonlyMap<Uid, string>> {
@@ -89,6 +123,10 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
       const stored = await this.#runner.run(signal, () => this.#flow.messageFlagsAdd(set, ['\\Seen'], { uid: true, silent: true }));
       if (!stored) throw this.refusal('\\Seen was not stored');
     }
+  }
+
+  async unseen(signal: AbortSignal): Promise<ReadonlySet<Uid>> {
+    return new Set(await this.#search({ seen: false }, signal));
   }
 
   remove(removal: Removal, signal: AbortSignal): Promise<RemovalResult> {
@@ -152,17 +190,8 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
 
   // FolderCommands
 
-  async folders(signal: AbortSignal): Promise<{ readonly folders: ListedFolder[]; readonly prefix: string }> {
-    const listed = await this.#runner.run(signal, () => this.#flow.list());
-    const { personal, other, shared } = this.#flow.namespaces ?? {};
-    const namespaces = { personal: prefixes(personal), foreign: [...prefixes(other), ...prefixes(shared)] };
-    const folders = listed.map((folder): ListedFolder => ({
-      path: folder.path,
-      isSelectable: !folder.flags.has('\\Noselect') && !folder.flags.has('\\NonExistent'),
-      role: isPersonal(folder.path, namespaces) ? roleIn(folder.flags) : undefined,
-      namedRole: isTopLevel(folder, namespaces) ? roleIn(new Set([folder.specialUse])) : undefined,
-    }));
-    return { folders, prefix: this.#flow.namespace?.prefix ?? '' };
+  folders(signal: AbortSignal): Promise<FolderList> {
+    return listFolders(this.#runner, signal);
   }
 
   async createFolder(path: string, signal: AbortSignal): Promise<string> {
@@ -185,25 +214,60 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
     return hasAgreed;
   }
 
-  /** A whole listing, or undefined when its parts don't agree. */
-  async #tryList(known: KnownMailbox, signal: AbortSignal): Promise<Listing | undefined> {
+  /** A whole listing; undefined when its parts don't agree, `others` when those known are not what they were. */
+  async #tryList(known: KnownMailbox, signal: AbortSignal): Promise<Listing | 'others' | undefined> {
     const { uidValidity } = this;
     const uidNext = this.#uidNext();
-    if (this.#exists() === 0) return { uidValidity, uidNext, uids: [], deleted: new Set(), added: noRows() };
-    const isUnchanged = this.#isUnchanged(known, uidNext);
-    const uids = isUnchanged ? known.uids() : await this.#search({ all: true }, signal);
-    if (uids.length !== this.#exists()) return undefined;
+    if (this.#exists() === 0) return { uidValidity, uidNext, uids: [], deleted: new Set(), added: noRows(), isOther: false };
+    const rest = (await this.#onlyCame(known, uidNext, signal)) ?? (await this.#allOf(known, signal));
+    if (rest === undefined || rest === 'others') return rest;
+    if (rest.uids.length !== this.#exists()) return undefined;
     const deleted = new Set(await this.#search({ deleted: true }, signal));
-    const unknown = isUnchanged ? [] : uids.filter((uid) => !known.has(uid));
-    const added = await this.#rows(unknown, signal);
-    return added.uids.length === unknown.length ? { uidValidity, uidNext, uids, deleted, added } : undefined;
+    return { uidValidity, uidNext, ...rest, deleted, isOther: false };
   }
 
-  /** Without a new UID nothing came, and with as many messages as before nothing went (RFC 3501 section 2.3.1.1). */
-  #isUnchanged(known: KnownMailbox, uidNext: number): boolean {
-    if (uidNext === 0 || uidNext !== known.uidNext || known.count !== this.#exists()) return false;
+  /** By the live UIDs. */
+  async #allOf(known: KnownMailbox, signal: AbortSignal): Promise<Part | 'others' | undefined> {
+    const uids = await this.#search({ all: true }, signal);
+    const unknown = uids.filter((uid) => known.arrivalOf(uid) === undefined);
+    const last = uids.findLast((uid) => known.arrivalOf(uid) !== undefined);
+    const added = await this.#rowsAfter(known, last, unknown, signal);
+    return added === 'others' || added.uids.length === unknown.length ? asPart(uids, added) : undefined;
+  }
+
+  /**
+   * Rows of unknown messages, and with them of the last known one: where a mailbox was set back in time its UIDs are given away a second
+   * time, to other messages, and the last is among them.
+   */
+  async #rowsAfter(
+    known: KnownMailbox,
+    last: Uid | undefined,
+    unknown: readonly Uid[],
+    signal: AbortSignal,
+  ): Promise<ListingRows | 'others'> {
+    const asked = last === undefined || unknown.length === 0 ? unknown : [...unknown, last].sort((one, other) => one - other);
+    const rows = await this.rows(asked, { withMessageIds: false }, signal);
+    const place = last === undefined ? -1 : rows.uids.indexOf(last);
+    if (last === undefined || place < 0) return rows;
+    const before = known.arrivalOf(last) ?? 0;
+    const isOther = before > 0 && (rows.arrivals[place] ?? 0) > 0 && rows.arrivals[place] !== before;
+    for (const column of [rows.uids, rows.octets, rows.arrivals, rows.identities]) column.splice(place, 1);
+    return isOther ? 'others' : rows;
+  }
+
+  /**
+   * Where messages came and none went, which their number tells, only the new ones are looked at: new UIDs are above all others
+   * (RFC 3501 section 2.3.1.1). Undefined where that can't be said.
+   */
+  async #onlyCame(known: KnownMailbox, uidNext: number, signal: AbortSignal): Promise<Part | 'others' | undefined> {
+    const last = known.uids().at(-1);
     // A server whose UIDNEXT is no more than a UID that it gave away tells nothing by it.
-    return uidNext > (known.uids().at(-1) ?? 0);
+    if (known.uidNext === 0 || known.uidNext <= (last ?? 0) || uidNext < known.uidNext) return undefined;
+    if (uidNext === known.uidNext) return known.count === this.#exists() ? { uids: known.uids(), added: noRows() } : undefined;
+    if (known.count >= this.#exists() || uidNext - known.uidNext > MESSAGES_PER_COMMAND) return undefined;
+    const added = await this.#rowsAfter(known, last, uidRange(known.uidNext, uidNext), signal);
+    if (added === 'others') return added;
+    return known.count + added.uids.length === this.#exists() ? { uids: [...known.uids(), ...added.uids], added } : undefined;
   }
 
   /** As SELECT told it; 0 where it didn't. */
@@ -218,29 +282,6 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
       throw new UpstreamError('unreachable', `${this.path} is no longer selected`);
     }
     return selected.exists;
-  }
-
-  async #rows(uids: readonly Uid[], signal: AbortSignal): Promise<ListingRows> {
-    const rows = noRows();
-    for (const batch of uidBatches(uids, MESSAGES_PER_COMMAND)) {
-      const wanted = new Set<number>(batch.uids);
-      const octetsOf = new Map<Uid, readonly [octets: number, arrival: number, identity: string | undefined]>();
-      await this.#runner.runLong(signal, async () => {
-        for await (const row of this.#flow.fetch(batch.set, { uid: true, size: true, internalDate: true }, { uid: true })) {
-          if (!isUid(row.uid) || !wanted.has(row.uid)) continue;
-          octetsOf.set(row.uid, [row.size ?? 0, seconds(row.internalDate), this.#identity(row.emailId)]);
-        }
-      });
-      for (const uid of batch.uids) {
-        const row = octetsOf.get(uid);
-        if (row === undefined) continue;
-        rows.uids.push(uid);
-        rows.octets.push(row[0]);
-        rows.arrivals.push(row[1]);
-        rows.identities.push(row[2]);
-      }
-    }
-    return rows;
   }
 
   /** imapflow asks for EMAILID, else for X-GM-MSGID, where the server has it. */
@@ -265,23 +306,26 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
   }
 }
 
+/** What is listed in one way or another. */
+type Part = Pick<Listing, 'uids' | 'added'>;
+
+function asPart(uids: readonly Uid[], added: ListingRows | 'others'): Part | 'others' {
+  return added === 'others' ? added : { uids, added };
+}
+
 function noRows(): ListingRows {
-  return { uids: [], octets: [], arrivals: [], identities: [] };
+  return { uids: [], octets: [], arrivals: [], identities: [], messageIds: new Map() };
 }
 
 function incomplete(path: string): UpstreamError {
   return new UpstreamError('incomplete', `the server's listing of ${path} does not add up, twice`);
 }
 
+/** Every UID that may be between both, the second not among them. */
+function uidRange(from: number, to: number): Uid[] {
+  return Array.from({ length: to - from }, (_, index) => asUid(from + index));
+}
+
 function seconds(date: Date | string | undefined): number {
   return date instanceof Date ? Math.floor(date.getTime() / 1000) : 0;
-}
-
-function prefixes(namespaces: readonly { readonly prefix: string }[] | false | undefined): string[] {
-  return (namespaces || []).map(({ prefix }) => prefix);
-}
-
-function roleIn(flags: ReadonlySet<string | undefined>): ListedFolder['role'] {
-  if (flags.has('\\Trash')) return 'trash';
-  return flags.has('\\Archive') ? 'archive' : undefined;
 }

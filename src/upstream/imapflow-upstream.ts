@@ -1,12 +1,13 @@
 /** Logs in to an IMAP server through imapflow and opens mailboxes there. */
 import type { Clock } from '../clock.ts';
 import { UpstreamError } from '../errors.ts';
-import { isUidValidity } from '../maildrop/numbers.ts';
+import { isUidValidity, type UidValidity } from '../maildrop/numbers.ts';
 import { withDeadline, type Deadline } from './deadline.ts';
 import { ImapflowClient, type UpstreamEndpoint } from './imapflow-client.ts';
 import { commandFailure, loginFailure } from './imapflow-failure.ts';
+import { listFolders } from './imapflow-folders.ts';
 import { ImapflowMailbox } from './imapflow-mailbox.ts';
-import type { Upstream, UpstreamAbilities, UpstreamLogin, UpstreamMailbox, UpstreamSession } from './upstream.ts';
+import type { FolderList, Upstream, UpstreamAbilities, UpstreamLogin, UpstreamMailbox, UpstreamSession } from './upstream.ts';
 
 export class ImapflowUpstream implements Upstream {
   readonly #endpoint: UpstreamEndpoint;
@@ -33,7 +34,7 @@ export class ImapflowUpstream implements Upstream {
       client.destroy();
       throw new UpstreamError('refused', 'the server greeted with PREAUTH, so the password was never checked');
     }
-    return new ImapflowSession(client, this.#endpoint.commandTimeoutMs, this.#clock, loginEndsAt);
+    return new ImapflowSession(client, this.#endpoint, this.#clock, loginEndsAt);
   }
 }
 
@@ -48,21 +49,30 @@ export interface OperationRunner {
 
 type Limit = Pick<Deadline, 'ms' | 'progress'>;
 
+/** A mailbox that operations need to find selected. */
+interface Selectable {
+  readonly path: string;
+  readonly uidValidity: UidValidity;
+}
+
 /** However long the login took, SELECT gets this long. */
 const MIN_SELECT_MS = 1_000;
 
 class ImapflowSession implements UpstreamSession, OperationRunner {
   readonly client: ImapflowClient;
+  readonly server: string;
   readonly #timeoutMs: number;
   readonly #clock: Clock;
   readonly #loginEndsAt: number;
   #operations = 1;
   #last: Promise<unknown> = Promise.resolve();
+  #unlock: () => void = () => {};
 
-  constructor(client: ImapflowClient, timeoutMs: number, clock: Clock, loginEndsAt: number) {
+  constructor(client: ImapflowClient, endpoint: UpstreamEndpoint, clock: Clock, loginEndsAt: number) {
     this.#loginEndsAt = loginEndsAt;
     this.client = client;
-    this.#timeoutMs = timeoutMs;
+    this.server = `${endpoint.host.toLowerCase()}:${endpoint.port}`;
+    this.#timeoutMs = endpoint.commandTimeoutMs;
     this.#clock = clock;
   }
 
@@ -80,15 +90,14 @@ class ImapflowSession implements UpstreamSession, OperationRunner {
   }
 
   async select(path: string, signal: AbortSignal): Promise<UpstreamMailbox> {
-    // The lock is held as long as the mailbox is open: only then does imapflow keep a quiet connection alive.
     // SELECT is the last part of a login, which has to end within the command timeout in all.
     const left = Math.max(MIN_SELECT_MS, this.#loginEndsAt - this.#clock.monotonic());
-    await this.#guard(signal, () => this.client.flow.getMailboxLock(path), { ms: left });
-    const selected = this.client.flow.mailbox;
-    if (selected === false) throw new UpstreamError('protocol', `${path} was opened, yet is not selected`);
-    const uidValidity = Number(selected.uidValidity);
-    if (!isUidValidity(uidValidity)) throw new UpstreamError('protocol', `${path} has no valid UIDVALIDITY`);
-    return new ImapflowMailbox(this, { path: selected.path, uidValidity, isReadOnly: selected.readOnly === true });
+    const selected = await this.#guard(signal, () => this.#open(path), { ms: left });
+    return new ImapflowMailbox(this.#runnerFor(selected), selected);
+  }
+
+  folders(signal: AbortSignal): Promise<FolderList> {
+    return listFolders(this, signal);
   }
 
   run<T>(signal: AbortSignal, operation: () => Promise<T>): Promise<T> {
@@ -110,6 +119,39 @@ class ImapflowSession implements UpstreamSession, OperationRunner {
 
   destroy(): void {
     this.client.destroy();
+  }
+
+  /** Runs operations on that mailbox, which it selects again where another one was selected meanwhile. */
+  #runnerFor(mailbox: Selectable): OperationRunner {
+    return {
+      client: this.client,
+      run: (signal, operation) => this.run(signal, () => this.#within(mailbox, operation)),
+      runLong: (signal, operation) => this.runLong(signal, () => this.#within(mailbox, operation)),
+    };
+  }
+
+  async #within<T>(mailbox: Selectable, operation: () => Promise<T>): Promise<T> {
+    const { mailbox: selected } = this.client.flow;
+    if (selected !== false && selected.path === mailbox.path) return operation();
+    this.#operations += 1;
+    const { uidValidity } = await this.#open(mailbox.path);
+    if (uidValidity !== mailbox.uidValidity)
+      throw new UpstreamError('protocol', `UIDVALIDITY of ${mailbox.path} changed during the session`);
+    return operation();
+  }
+
+  async #open(path: string): Promise<Selectable & { readonly isReadOnly: boolean }> {
+    const { flow } = this.client;
+    this.#unlock();
+    this.#unlock = () => {};
+    // The lock is held as long as the mailbox is open: only then does imapflow keep a quiet connection alive.
+    const lock = await flow.getMailboxLock(path);
+    this.#unlock = () => lock.release();
+    const selected = flow.mailbox;
+    if (selected === false) throw new UpstreamError('protocol', `${path} was opened, yet is not selected`);
+    const uidValidity = Number(selected.uidValidity);
+    if (!isUidValidity(uidValidity)) throw new UpstreamError('protocol', `${path} has no valid UIDVALIDITY`);
+    return { path: selected.path, uidValidity, isReadOnly: selected.readOnly === true };
   }
 
   /** One operation at a time, as imapflow works: a deadline must not run while the operation only waits for its turn. */

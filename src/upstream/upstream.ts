@@ -3,7 +3,7 @@
  * deadline, and rejects with UpstreamError, login also with CredentialsError. After a rejection the session may be unusable;
  * `isUsable` tells.
  */
-import type { ChosenFolder } from '../imap/special-use.ts';
+import type { ChosenFolder, ListedFolder } from '../imap/special-use.ts';
 import type { Uid, UidValidity } from '../maildrop/numbers.ts';
 
 /** Name and password as the IMAP server knows them. */
@@ -24,12 +24,22 @@ export interface UpstreamAbilities {
   readonly capabilities: readonly string[];
 }
 
+/** All folders of an account, and the prefix of the personal namespace. */
+export interface FolderList {
+  readonly folders: readonly ListedFolder[];
+  readonly prefix: string;
+}
+
 export interface UpstreamSession {
+  /** `host:port`. */
+  readonly server: string;
   readonly abilities: UpstreamAbilities;
   readonly isUsable: boolean;
   /** IMAP operations so far, for the log. */
   readonly operations: number;
+  /** Several may be open: each is selected again when it is used, under its UIDVALIDITY alone. */
   select(path: string, signal: AbortSignal): Promise<UpstreamMailbox>;
+  folders(signal: AbortSignal): Promise<FolderList>;
   /** Says goodbye in the background; never rejects. */
   logout(): Promise<void>;
   /** Drops the connection at once. */
@@ -45,6 +55,13 @@ export interface ListingRows {
   readonly arrivals: number[];
   /** What the server calls the content, for ever and wherever it lies (EMAILID of RFC 8474, X-GM-MSGID); with its kind. */
   readonly identities: (string | undefined)[];
+  /** Those that have one; nothing where they were not asked for. */
+  readonly messageIds: Map<Uid, string>;
+}
+
+export interface RowsRequest {
+  /** Also asks for the Message-ID header. */
+  readonly withMessageIds: boolean;
 }
 
 /** What is known of a mailbox under its UIDVALIDITY: only what changed since is asked for. */
@@ -54,11 +71,12 @@ export interface KnownMailbox {
   readonly count: number;
   /** All of them, ascending. */
   uids(): readonly Uid[];
-  has(uid: Uid): boolean;
+  /** INTERNALDATE in seconds since 1970; undefined where the message is not known. */
+  arrivalOf(uid: Uid): number | undefined;
 }
 
 /** Of a mailbox seen for the first time. */
-export const NOTHING_KNOWN: KnownMailbox = { uidNext: 0, count: 0, uids: () => [], has: () => false };
+export const NOTHING_KNOWN: KnownMailbox = { uidNext: 0, count: 0, uids: () => [], arrivalOf: () => undefined };
 
 /** A whole mailbox: never a part of it (CONTRACT section 5.3). */
 export interface Listing {
@@ -70,6 +88,8 @@ export interface Listing {
   /** Those flagged \Deleted. */
   readonly deleted: ReadonlySet<Uid>;
   readonly added: ListingRows;
+  /** What was known is of other messages under the same UIDs, as after a restore from backup: rows are of all messages. */
+  readonly isOther: boolean;
 }
 
 /** `header` is BODY[HEADER]; `beginning` is read in small steps, for a caller that stops early. */
@@ -123,6 +143,10 @@ export interface UpstreamMailbox {
    * where that can be told; any failure later means that what was given is not the whole message.
    */
   fetch(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void>;
+  /** Rows of those that are still in the mailbox. */
+  rows(uids: readonly Uid[], request: RowsRequest, signal: AbortSignal): Promise<ListingRows>;
+  /** Those without the flag \\Seen. */
+  unseen(signal: AbortSignal): Promise<ReadonlySet<Uid>>;
   /** The Message-ID headers of those that have one. */
   messageIds(uids: readonly Uid[], signal: AbortSignal): Promise<ReadonlyMap<Uid, string>>;
   addSeen(uids: readonly Uid[], signal: AbortSignal): Promise<void>;

@@ -773,7 +773,7 @@ describe('a poll of a mailbox seen before', () => {
     imap.mailbox('INBOX').append('Subject: 4\r\n\r\n');
     let after: string[] = [];
     const commands = await asked(imap, async () => (after = await poll(bridge)));
-    expect(commands).toEqual(['UID SEARCH ALL', 'UID SEARCH DELETED', expect.stringMatching(/^UID FETCH 4 /)]);
+    expect(commands).toEqual(['UID SEARCH ALL', expect.stringMatching(/^UID FETCH 3:4 /), 'UID SEARCH DELETED']);
     expect(after.map((line) => line.slice(2))).toEqual([before[0]?.slice(2), before[2]?.slice(2), expect.stringMatching(/00000004$/)]);
   });
 
@@ -863,13 +863,14 @@ describe('unique-ids (CONTRACT section 5.4)', () => {
     const before = await shown(running);
     const inbox = running.imap.mailbox('INBOX');
     inbox.expunge(1);
-    inbox.append(mail('one'), arrival(7));
+    inbox.append(mail('one').replace('Subject: one', 'Subject: 1st'), arrival(7));
+    inbox.append(mail('one').replace('Subject: one', 'Subject: 2nd'), arrival(8));
     inbox.append('Subject: nameless\r\n\r\n');
     inbox.resetUidValidity();
     const after = await shown(running);
     expect(after).toMatchObject({ two: before['two'], three: before['three'], four: before['four'] });
-    expect(Object.values(before)).not.toContain(after['one']);
-    expect(running.bridge.events('map-rematched')[0]).toMatchObject({ messages: 5, kept: 3, ambiguous: 1, lost: 1 });
+    for (const subject of ['1st', '2nd']) expect(Object.values(before)).not.toContain(after[subject]);
+    expect(running.bridge.events('map-rematched')[0]).toMatchObject({ messages: 6, kept: 3, ambiguous: 2, lost: 1 });
   });
 
   test('are never given to another message, also where a backup brings back old UIDs under the same UIDVALIDITY', async () => {
@@ -901,7 +902,7 @@ describe('unique-ids (CONTRACT section 5.4)', () => {
     expect(late).toMatchObject(after);
   });
 
-  test('are new, and the mail is served, where the server refuses the headers; a Message-ID of megabytes harms nobody', async () => {
+  test('are found by arrival and size alone where the server refuses the headers; a Message-ID of megabytes harms nobody', async () => {
     const running = await siteWithMail();
     running.imap.mailbox('INBOX').append(`Subject: five\r\nMessage-ID: <${'x'.repeat(12_000_000)}>\r\n\r\n`, arrival(5));
     const before = await shown(running);
@@ -909,9 +910,7 @@ describe('unique-ids (CONTRACT section 5.4)', () => {
     expect(await shown(running)).toEqual(before);
     running.imap.mailbox('INBOX').resetUidValidity();
     running.imap.setScript(({ command }) => (command.includes('HEADER.FIELDS') ? { reply: 'NO no' } : undefined));
-    const after = await shown(running);
-    expect(Object.keys(after)).toEqual(Object.keys(before));
-    expect(Object.values(after).filter((id) => Object.values(before).includes(id))).toEqual([]);
+    expect(await shown(running)).toEqual(before);
   });
 
   test('of messages that a client deleted are not given to what comes later', async () => {

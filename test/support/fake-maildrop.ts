@@ -1,7 +1,9 @@
 /** A maildrop without a server: messages from a list, a real MaildropSession on a fake mailbox and a store in memory. */
 import { LRUCache } from 'lru-cache';
 import type { LoggedIn } from '../../src/daemon/connection.ts';
-import { MaildropSession, type MarkSeen } from '../../src/daemon/maildrop-session.ts';
+import type { ViewConfig } from '../../src/config/schema.ts';
+import { MaildropSession } from '../../src/daemon/maildrop-session.ts';
+import { UpstreamLink } from '../../src/daemon/upstream-link.ts';
 import type { Clock } from '../../src/clock.ts';
 import { UpstreamError } from '../../src/errors.ts';
 import { Maildrop } from '../../src/maildrop/maildrop.ts';
@@ -44,6 +46,7 @@ export function newIds(validity: UidValidity, template = 'popbridge'): NewIds {
     fallback: (attempt) => fallbackFormula(names, attempt),
     taken: new Set(),
     highestUid: 0,
+    elsewhere: [],
   };
 }
 
@@ -62,7 +65,7 @@ export interface FakeMaildropOptions {
   readonly clock: Clock;
   readonly isReadOnly?: boolean;
   readonly removal?: FakeRemoval;
-  readonly markSeen?: MarkSeen;
+  readonly markSeen?: ViewConfig['retrieve']['markSeen'];
   readonly maxMessageOctets?: number;
   readonly loginDelaySeconds?: number;
   /** Cuts what the mailbox gives into chunks. */
@@ -83,12 +86,24 @@ export const FIRST_UID = 101;
 
 /** A snapshot of messages with those octets; UIDs are 101, 102, … */
 export function snapshotOf(octets: readonly number[], options: { isReadOnly?: boolean } = {}): Maildrop {
-  return Maildrop.of({
+  const mailbox = {
     uids: octets.map((_, index) => uid(FIRST_UID + index)),
     octets: Float64Array.from(octets),
     uniqueId: uniqueIdsOf(formulaOf('popbridge', UIDVALIDITY)),
     isReadOnly: options.isReadOnly === true,
-  });
+  };
+  return Maildrop.of([mailbox]);
+}
+
+/** A view as it is configured where nothing is said, apart from that. */
+export function viewConfig(fields: { readonly [Table in keyof ViewConfig]?: Partial<ViewConfig[Table]> } = {}): ViewConfig {
+  const uniqueId = parseTemplate('popbridge');
+  if ('problem' in uniqueId) throw new Error(uniqueId.problem);
+  return {
+    maildrop: { folders: ['INBOX'], show: 'all', sinceSeconds: 0, newest: 0, sizes: 'learn', uniqueId, ...fields.maildrop },
+    retrieve: { markSeen: 'never', ...fields.retrieve },
+    delete: { action: 'trash', folder: undefined, afterSeconds: 0, when: 'any-view', verify: false, ...fields.delete },
+  };
 }
 
 /** The octets of a message as POP3 counts them. */
@@ -102,28 +117,34 @@ export function openFakeMaildrop(options: FakeMaildropOptions): { readonly logge
   const traces: FakeTraces = { removed: [], seen: [], fetched: [], journalEntries: 0, openJournalEntries: 0, releases: 0 };
   const mailbox = fakeMailbox(options, traces);
   const upstream: UpstreamSession = {
+    server: 'fake:143',
     abilities: { move: true, uidPlus: true, capabilities: [] },
     isUsable: true,
     operations: 0,
     select: () => Promise.resolve(mailbox),
+    folders: () => Promise.resolve({ folders: [], prefix: '' }),
     logout: () => Promise.resolve(),
     destroy: () => {},
   };
-  const connection = { session: upstream, mailbox };
+  const key = { upstream: 'fake', user: 'alice', view: '' };
+  const view = viewConfig({ retrieve: { markSeen: options.markSeen ?? 'never' } });
   const session = new MaildropSession({
-    key: { maildrop: { upstream: 'fake', user: 'alice', view: '' }, path: 'INBOX' },
+    key,
     store: fakeStore(traces),
     clock: options.clock,
-    policy: { action: 'trash', folder: undefined },
-    markSeen: options.markSeen ?? 'never',
-    learnsSizes: true,
-    connection,
-    map: emptyMap(UIDVALIDITY),
-    reconnect: () => Promise.resolve(connection),
-    checkPause: () => {},
+    view,
+    views: new Map([['', view]]),
+    link: new UpstreamLink({
+      session: upstream,
+      mailboxes: [mailbox],
+      reconnect: () => Promise.resolve(upstream),
+      checkPause: () => {},
+      notePause: () => {},
+    }),
+    mailboxes: [{ key: { maildrop: key, path: 'INBOX' }, mailbox, map: emptyMap(UIDVALIDITY) }],
     cutMessages: new LRUCache({ max: 10 }),
+    inTurn: (work) => work(),
     leave: () => {},
-    notePause: () => {},
     events: {
       deleteFailed: () => {},
       seenFailed: () => {},
@@ -151,6 +172,8 @@ function fakeMailbox(options: FakeMaildropOptions, traces: FakeTraces): Upstream
     fetch: (request) => fetchFrom(options, traces, request),
     existing: (uids) => Promise.resolve([...uids]),
     messageIds: () => Promise.resolve(new Map()),
+    rows: () => Promise.reject(new UpstreamError('protocol', 'not listed here')),
+    unseen: () => Promise.resolve(new Set()),
     addSeen: (seen) => {
       traces.seen.push(...seen);
       return Promise.resolve();
@@ -191,12 +214,13 @@ async function removeFrom(how: FakeRemoval, traces: FakeTraces, removal: Removal
 function fakeStore(traces: FakeTraces): Store {
   return {
     loadMap: () => Promise.resolve(undefined),
-    saveMap: () => Promise.resolve(),
+    saveMaps: () => Promise.resolve(),
+    derivationOf: () => Promise.resolve(undefined),
     openEntries: () => Promise.resolve([]),
-    addEntry: () => {
-      traces.journalEntries += 1;
-      traces.openJournalEntries += 1;
-      return Promise.resolve(traces.journalEntries);
+    addEntries: (_, entries) => {
+      traces.journalEntries += entries.length;
+      traces.openJournalEntries += entries.length;
+      return Promise.resolve(entries.map((_entry, index) => traces.journalEntries - index));
     },
     setStage: () => Promise.resolve(),
     removeEntry: () => {
@@ -208,7 +232,10 @@ function fakeStore(traces: FakeTraces): Store {
     identityCounts: () => Promise.resolve(new Map()),
     highestUid: () => Promise.resolve(0),
     loadGone: () => Promise.resolve([]),
-    upstreams: () => Promise.resolve([]),
+    unfinished: () => Promise.resolve([]),
+    mailboxes: () => Promise.resolve([]),
+    noteSizes: () => Promise.resolve(),
+    sizeVerdict: () => Promise.resolve({ measured: 0, differing: 0, largest: 0 }),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   };
 }

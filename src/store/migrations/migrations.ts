@@ -54,4 +54,14 @@ export const MIGRATIONS: readonly string[] = [
      highest_uid INTEGER NOT NULL,
      PRIMARY KEY (mailbox, uid_validity)
    ) STRICT, WITHOUT ROWID;`,
+  // When a mailbox next has something to be removed, and whether its map could be made again; see derivations.ts.
+  `ALTER TABLE mailbox ADD COLUMN next_due INTEGER;
+   ALTER TABLE mailbox ADD COLUMN derivation TEXT;
+   ALTER TABLE mailbox ADD COLUMN server TEXT NOT NULL DEFAULT '';
+   CREATE TABLE size_verdict (
+     upstream TEXT PRIMARY KEY,
+     measured INTEGER NOT NULL,
+     differing INTEGER NOT NULL,
+     largest INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;`,
 ];

@@ -39,9 +39,16 @@ test('host alone is a configuration; everything else has its default', () => {
         },
       ],
       login: { domains: [], default: false, delayMs: 0 },
-      maildrop: { folder: 'INBOX', sizes: 'learn', uniqueId: POPBRIDGE_IDS },
-      retrieve: { markSeen: 'on-retrieve' },
-      delete: { action: 'trash', folder: undefined },
+      views: new Map([
+        [
+          '',
+          {
+            maildrop: { folders: ['INBOX'], show: 'all', sinceSeconds: 0, newest: 0, sizes: 'learn', uniqueId: POPBRIDGE_IDS },
+            retrieve: { markSeen: 'on-retrieve' },
+            delete: { action: 'trash', folder: undefined, afterSeconds: 0, when: 'any-view', verify: true },
+          },
+        ],
+      ]),
     },
     process: {
       store: { url: 'sqlite:' },
@@ -110,8 +117,9 @@ test('values are taken over in the form that the program uses', () => {
     { name: '[::1]:0#2', host: '::1', security: 'tls', certificateFile: '/own/cert.pem', keyFile: '/etc/popbridge/own.key' },
   ]);
   expect(config.login).toEqual({ domains: ['example.com'], default: false, delayMs: 60_000 });
-  expect(config.maildrop).toEqual({ folder: 'INBOX', sizes: 'trust', uniqueId: POPBRIDGE_IDS });
-  expect(config.delete).toEqual({ action: 'move', folder: 'Old mail' });
+  const view = config.views.get('');
+  expect(view?.maildrop).toEqual({ folders: ['INBOX'], show: 'all', sinceSeconds: 0, newest: 0, sizes: 'trust', uniqueId: POPBRIDGE_IDS });
+  expect(view?.delete).toEqual({ action: 'move', folder: 'Old mail', afterSeconds: 0, when: 'any-view', verify: true });
 });
 
 test('files that are named are listed with their keys, keys as secrets', () => {
@@ -223,7 +231,7 @@ describe('one fault', () => {
       'log.level: "inof" is not allowed; must be one of "debug", "info", "warn", "error"; did you mean "info"?',
     ],
     [`${MINIMAL}[maildrop]\nfolders = "INBOX"`, 'maildrop.folders: is a string; must be an array'],
-    [`${MINIMAL}[maildrop]\nshow = "new"`, 'maildrop.show: "new" is not allowed; must be "all"'],
+    [`${MINIMAL}[maildrop]\nshow = "new"`, 'maildrop.show: "new" is not allowed; must be one of "all", "unseen"'],
     [
       `${MINIMAL}[retrieve]\nmark_seen = "quit"`,
       'retrieve.mark_seen: "quit" is not allowed; must be one of "on-retrieve", "on-quit", "never"',
@@ -298,23 +306,11 @@ describe('what is not built yet is refused by name', () => {
     [`${MINIMAL}[[listen]]\n[[listen]]\naddress = "[::1]:1"\nproxy_protocol = false`, 'listen[1].proxy_protocol'],
     [`${MINIMAL}[[listen]]\ntrusted_proxies = []`, 'listen[0].trusted_proxies'],
     [`${MINIMAL}[login]\nmode = "accounts"`, 'login.mode'],
-    [`${MINIMAL}[maildrop]\nfolders = ["INBOX", "Lists"]`, 'maildrop.folders'],
-    [`${MINIMAL}[maildrop]\nfolders = ["Lists/*"]`, 'maildrop.folders'],
-    [`${MINIMAL}[maildrop]\nfolders = ["%"]`, 'maildrop.folders'],
-    [`${MINIMAL}[maildrop]\nfolders = ["a?"]`, 'maildrop.folders'],
-    [`${MINIMAL}[maildrop]\nshow = "unseen"`, 'maildrop.show'],
-    [`${MINIMAL}[maildrop]\nsince = ""`, 'maildrop.since'],
-    [`${MINIMAL}[maildrop]\nnewest = 0`, 'maildrop.newest'],
     [`${MINIMAL}[maildrop]\nunique_id = "gmail"`, 'maildrop.unique_id'],
     [`${MINIMAL}[maildrop]\nsizes = "exact"`, 'maildrop.sizes'],
     [`${MINIMAL}[maildrop]\nlock = "shared"`, 'maildrop.lock'],
-    [`${MINIMAL}[delete]\naction = "hide"`, 'delete.action'],
-    [`${MINIMAL}[delete]\nafter = "14d"`, 'delete.after'],
-    [`${MINIMAL}[delete]\nwhen = "any-view"`, 'delete.when'],
-    [`${MINIMAL}[delete]\nverify = true`, 'delete.verify'],
     [`${MINIMAL}[[account]]\nuser = "alice"`, 'account'],
     [`${MINIMAL}[oauth]\nflow = "code"`, 'oauth'],
-    [`${MINIMAL}[views.laptop]\nshow = "unseen"`, 'views'],
     [`${MINIMAL}[store]\nurl = "postgres://db/mail"`, 'store.url'],
     [`${MINIMAL}[secrets]\nkey_file = "k"`, 'secrets'],
     [`${MINIMAL}[limits]\nbody_cache = "64MiB"`, 'limits.body_cache'],

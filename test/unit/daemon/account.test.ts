@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { chooseUpstream, imapUser, splitUser, type UserRule } from '../../../src/daemon/account.ts';
 
 function rule(fields: Partial<UserRule> = {}): UserRule {
-  return { username: '{user}', domains: [], takesTheRest: false, ...fields };
+  return { username: '{user}', domains: [], takesTheRest: false, views: new Map([['', {}]]), ...fields };
 }
 
 describe('a user name', () => {

@@ -1,8 +1,18 @@
 import { describe, expect, test } from 'vitest';
-import { chooseFolder, isSameMailbox, type ChosenFolder, type ListedFolder } from '../../../src/imap/special-use.ts';
+import { isSameMailbox } from '../../../src/maildrop/folder-name.ts';
+import { chooseFolder, type ChosenFolder, type ListedFolder } from '../../../src/imap/special-use.ts';
 
 function folder(path: string, fields: Partial<ListedFolder> = {}): ListedFolder {
-  return { path, isSelectable: true, role: undefined, namedRole: undefined, ...fields };
+  return {
+    path,
+    delimiter: '/',
+    isSelectable: true,
+    isPersonal: true,
+    role: undefined,
+    namedRole: undefined,
+    specialUses: new Set(),
+    ...fields,
+  };
 }
 
 const INBOX = folder('INBOX');

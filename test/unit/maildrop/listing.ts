@@ -8,6 +8,7 @@ export function listing(validity: number, listed: readonly number[], added: read
   return {
     uidValidity: uidValidity(validity),
     uidNext: 0,
+    server: '',
     uids: listed.map(uid),
     added: { uids: added.map(uid), octets: added.map((one) => one * 10), arrivals: added.map((one) => one * 1000) },
   };

@@ -29,6 +29,7 @@ describe('a maildrop', () => {
   test('shows a message with its number, UID, octets and unique-id', () => {
     expect(snapshotOf([10, 20]).lookup(2)).toEqual({
       number: 2,
+      mailbox: 0,
       uid: 102,
       octets: 20,
       uniqueId: '1234abcd.00000007.00000066',
@@ -44,7 +45,7 @@ describe('a maildrop', () => {
     expect([empty.dropListing, numbersOf(empty), empty.updatePlan()]).toEqual([
       { count: 0, octets: 0 },
       [],
-      { remove: [], removeOctets: 0, seen: [] },
+      { mailboxes: [], removeCount: 0, removeOctets: 0 },
     ]);
   });
 
@@ -57,17 +58,21 @@ describe('a maildrop', () => {
     const before = snapshotOf([10, 20]);
     before.withDeleted(entryOf(before, 1));
     before.withRetrieved(entryOf(before, 2));
-    expect([numbersOf(before), before.updatePlan()]).toEqual([[1, 2], { remove: [], removeOctets: 0, seen: [] }]);
+    expect([numbersOf(before), before.updatePlan()]).toEqual([[1, 2], { mailboxes: [], removeCount: 0, removeOctets: 0 }]);
   });
 
   test('plans to remove what is deleted, and to see what was retrieved and is kept', () => {
     const retrieved = marking(snapshotOf([1, 1, 1]), [1, 2], (on, entry) => on.withRetrieved(entry));
-    expect(marking(retrieved, [2, 3], deleting).updatePlan()).toEqual({ remove: uids(102, 103), removeOctets: 2, seen: uids(101) });
+    expect(marking(retrieved, [2, 3], deleting).updatePlan()).toEqual({
+      mailboxes: [{ mailbox: 0, remove: uids(102, 103), seen: uids(101) }],
+      removeCount: 2,
+      removeOctets: 2,
+    });
   });
 
   test('forgets both kinds of mark at RSET', () => {
     const retrieved = marking(snapshotOf([1, 2]), [1], (on, entry) => on.withRetrieved(entry));
-    expect(marking(retrieved, [2], deleting).withoutMarks().updatePlan()).toEqual({ remove: [], removeOctets: 0, seen: [] });
+    expect(marking(retrieved, [2], deleting).withoutMarks().updatePlan()).toEqual({ mailboxes: [], removeCount: 0, removeOctets: 0 });
   });
 });
 
@@ -86,7 +91,7 @@ test('a message is listed or removed, never both, never neither', () => {
     fc.property(sizes, numbers, (octets, deleted) => {
       const maildrop = marking(snapshotOf(octets), deleted, deleting);
       const listed = Array.from(maildrop.scanListing(), (entry) => entry.uid);
-      const all = [...listed, ...maildrop.updatePlan().remove].sort((one, other) => one - other);
+      const all = [...listed, ...maildrop.updatePlan().mailboxes.flatMap(({ remove }) => remove)].sort((one, other) => one - other);
       expect(all).toEqual(octets.map((_, index) => 101 + index));
     }),
   );

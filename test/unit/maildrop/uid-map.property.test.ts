@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { uid } from '../../support/fake-maildrop.ts';
-import { knownMessage, segmentNumber, withTrueOctets, type UidMap } from '../../../src/maildrop/uid-map.ts';
+import { withTrueOctets } from '../../../src/maildrop/map-changes.ts';
+import { UNTOUCHED, knownMessage, segmentNumber, type UidMap } from '../../../src/maildrop/uid-map.ts';
 import { listing, reconciled } from './listing.ts';
 
 /** UIDs around the borders of segments, ascending. */
@@ -31,7 +32,7 @@ test('after reconciling, the map holds exactly what was listed', () => {
     fc.property(uidSet, uidSet, (before, after) => {
       const map = reconciled(reconciled(undefined, listing(7, before)), listing(7, after, newOnes(before, after)));
       expect(contents(map)).toEqual(
-        after.map((one) => ({ uid: one, declaredOctets: one * 10, trueOctets: undefined, arrival: one * 1000 })),
+        after.map((one) => ({ uid: one, declaredOctets: one * 10, trueOctets: undefined, arrival: one * 1000, state: UNTOUCHED })),
       );
       for (const [number, segment] of map.segments) {
         expect(segment.uids.length).toBeGreaterThan(0);

@@ -1,22 +1,20 @@
 import { describe, expect, test } from 'vitest';
 import { uid, uids, uidValidity } from '../../support/fake-maildrop.ts';
-import {
-  emptyMap,
-  knownMessage,
-  segmentNumber,
-  uidsIn,
-  uniqueIdsIn,
-  withoutMessages,
-  withTrueOctets,
-  type UidMap,
-} from '../../../src/maildrop/uid-map.ts';
+import { withoutMessages, withTrueOctets } from '../../../src/maildrop/map-changes.ts';
+import { UNTOUCHED, emptyMap, knownMessage, segmentNumber, uidsIn, uniqueIdsIn, type UidMap } from '../../../src/maildrop/uid-map.ts';
 import { listing, reconciled } from './listing.ts';
 
 const MAP: UidMap = reconciled(undefined, listing(7, [1, 2, 1023, 1024, 5000]));
 
 describe('the UID map', () => {
   test('knows what was listed: the size the server declared, no true one yet', () => {
-    expect(knownMessage(MAP, uid(1024))).toEqual({ uid: 1024, declaredOctets: 10_240, trueOctets: undefined, arrival: 1_024_000 });
+    expect(knownMessage(MAP, uid(1024))).toEqual({
+      uid: 1024,
+      declaredOctets: 10_240,
+      trueOctets: undefined,
+      arrival: 1_024_000,
+      state: UNTOUCHED,
+    });
   });
 
   test.each([3, 1022, 1025, 4999, 5001, 0xffff_ffff])('does not know %d', (number) => {
@@ -60,7 +58,7 @@ describe('the UID map', () => {
     const learned = withTrueOctets(MAP, uid(2), 21);
     for (const rows of [[3], [2, 3], [1, 2, 3]]) {
       const next = reconciled(learned, listing(7, [2, 3, 1023], rows));
-      expect(knownMessage(next, uid(2))).toEqual({ uid: 2, declaredOctets: 20, trueOctets: 21, arrival: 2000 });
+      expect(knownMessage(next, uid(2))).toEqual({ uid: 2, declaredOctets: 20, trueOctets: 21, arrival: 2000, state: UNTOUCHED });
     }
   });
 
@@ -79,7 +77,7 @@ describe('the UID map', () => {
   test('takes arrivals and sizes from the rows, in whatever order they came', () => {
     const { uids: listed } = listing(7, [1, 2]);
     const added = { uids: uids(2, 1), octets: [22, 11], arrivals: [2000, 1000] };
-    const segment = reconciled(undefined, { uidValidity: uidValidity(7), uidNext: 0, uids: listed, added }).segments.get(0);
+    const segment = reconciled(undefined, { uidValidity: uidValidity(7), uidNext: 0, server: '', uids: listed, added }).segments.get(0);
     expect([segment?.declaredOctets, segment?.arrivals].map((array) => [...(array ?? [])])).toEqual([
       [11, 22],
       [1000, 2000],

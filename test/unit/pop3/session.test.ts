@@ -312,7 +312,9 @@ describe('QUIT', () => {
       'DELE 2',
     ]);
     const [, effects] = step(state, typed('QUIT'), POLICY);
-    expect(effects).toEqual([{ do: 'update', plan: { remove: [102], removeOctets: 200, seen: [101] } }]);
+    expect(effects).toEqual([
+      { do: 'update', plan: { mailboxes: [{ mailbox: 0, remove: [102], seen: [101] }], removeCount: 1, removeOctets: 200 } },
+    ]);
   });
 
   const OUTCOMES: readonly (readonly [input: SessionInput, line: string])[] = [

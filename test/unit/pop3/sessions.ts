@@ -58,7 +58,7 @@ export function shown(effect: Effect): string {
     case 'retrieve':
       return `<${effect.lines === undefined ? 'retrieve' : `top ${effect.lines}`} of ${effect.entry.number}: ${encodeStatus(effect.reply(undefined)).trimEnd()}>`;
     case 'update':
-      return `<update: remove ${effect.plan.remove.join(' ')}>`;
+      return `<update: remove ${effect.plan.mailboxes.flatMap(({ remove }) => remove).join(' ')}>`;
     case 'start-tls':
     case 'close':
       return `<${effect.do}>`;

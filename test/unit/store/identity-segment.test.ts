@@ -1,17 +1,21 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { uid } from '../../support/fake-maildrop.ts';
+import { UNIDENTIFIED } from '../../../src/maildrop/rematch.ts';
+import { UNTOUCHED } from '../../../src/maildrop/uid-map.ts';
 import { decodeGone, encodeGone } from '../../../src/store/gone-messages.ts';
 import { decodeIdentities, encodeIdentities } from '../../../src/store/identity-segment.ts';
 
-const keys = fc.oneof(
-  fc.constant(''),
-  fc
-    .tuple(fc.constantFrom('e', 'g', 'm'), fc.uint8Array({ minLength: 16, maxLength: 16 }))
-    .map(([kind, hash]) => kind + Buffer.from(hash).toString('base64url')),
-);
+const keys = (...kinds: readonly string[]): fc.Arbitrary<string> =>
+  fc.oneof(
+    fc.constant(''),
+    fc
+      .tuple(fc.constantFrom(...kinds), fc.uint8Array({ minLength: 16, maxLength: 16 }))
+      .map(([kind, hash]) => kind + Buffer.from(hash).toString('base64url')),
+  );
+const identity = fc.record({ given: keys('e', 'g'), messageId: fc.option(keys('m'), { nil: undefined }) });
 const identities = fc
-  .array(fc.tuple(fc.integer({ min: 1, max: 0xffff_ffff }).map(uid), keys), { maxLength: 30 })
+  .array(fc.tuple(fc.integer({ min: 1, max: 0xffff_ffff }).map(uid), identity), { maxLength: 30 })
   .map((entries) => new Map(entries));
 
 test('identities come back from their octets as they were', () => {
@@ -28,14 +32,34 @@ test('octets that are no identities are none, whatever they are', () => {
       expect(decodeIdentities(octets)).toBeInstanceOf(Map);
     }),
   );
-  expect(decodeIdentities(encodeIdentities(new Map([[uid(1), '']])).subarray(0, 2))).toEqual(new Map());
+  expect(decodeIdentities(encodeIdentities(new Map([[uid(1), { given: '', messageId: '' }]])).subarray(0, 2))).toEqual(new Map());
 });
 
 test('messages that went come back as they were, and text that makes no sense is none', () => {
   const gone = [
-    { formula: '83ecb521.5f5e1000.{uid:08x}', idUid: 7, identity: 'mAAAAAAAAAAAAAAAAAAAAAA', arrival: 1, octets: 2 },
-    { formula: '=<old@id>', idUid: 8, identity: undefined, arrival: -1, octets: 2 ** 40 },
+    {
+      formula: '83ecb521.5f5e1000.{uid:08x}',
+      idUid: 7,
+      identity: { given: 'eBBBBBBBBBBBBBBBBBBBBBB', messageId: 'mAAAAAAAAAAAAAAAAAAAAAA' },
+      arrival: 1,
+      octets: 2,
+      trueOctets: 3,
+      state: { retrievedAt: 4, deletedAt: 5, dueAt: 6 },
+    },
+    { formula: '=<old@id>', idUid: 8, identity: UNIDENTIFIED, arrival: -1, octets: 2 ** 40, trueOctets: undefined, state: UNTOUCHED },
   ];
   expect(decodeGone(encodeGone(gone))).toEqual(gone);
   for (const text of ['', '{', '7', '[7]', '[["a"]]', '[[1,2,3,4,5]]']) expect(decodeGone(text)).toEqual([]);
+});
+
+test('identities and gone messages of version 1 are read: one key a message, of either kind', () => {
+  const key = Buffer.alloc(16, 7);
+  const octets = Uint8Array.from([1, 3, 1, 'e'.charCodeAt(0), ...key, 1, 'm'.charCodeAt(0), ...key, 1, 0]);
+  expect([...decodeIdentities(octets).values()]).toEqual([
+    { given: `e${key.toString('base64url')}`, messageId: undefined },
+    { given: '', messageId: `m${key.toString('base64url')}` },
+    { given: '', messageId: '' },
+  ]);
+  const [gone] = decodeGone('[["=a",8,"mAAAA",1,2]]');
+  expect(gone).toMatchObject({ identity: { given: '', messageId: 'mAAAA' }, state: UNTOUCHED, trueOctets: undefined });
 });

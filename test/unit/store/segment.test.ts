@@ -5,33 +5,42 @@ import { decodeSegment, encodeSegment } from '../../../src/store/segment.ts';
 
 const FORMULAS = ['83ecb521.5f5e1000.{uid:08x}', '{uid:08x}5f5e1000', '=<imported@id>'];
 
+const time = fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 0xffff_ffff }));
 const size = fc.oneof(fc.nat(100_000), fc.integer({ min: 0, max: 2 ** 48 }));
 
-const segments: fc.Arbitrary<Segment> = fc
-  .uniqueArray(
-    fc.record({
-      uid: fc.integer({ min: 1, max: 0xffff_ffff }),
-      declared: size,
-      true: fc.option(size, { nil: undefined }),
-      isAsDeclared: fc.boolean(),
-      arrival: fc.integer({ min: -(2 ** 40), max: 2 ** 40 }),
-      formula: fc.nat(FORMULAS.length - 1),
-      idUid: fc.option(fc.integer({ min: 1, max: 0xffff_ffff }), { nil: undefined }),
-    }),
-    { selector: (row) => row.uid, maxLength: 30 },
-  )
-  .map((unordered) => {
-    const rows = unordered.sort((one, other) => one.uid - other.uid);
-    return {
-      uids: Uint32Array.from(rows, (row) => row.uid),
-      declaredOctets: Float64Array.from(rows, (row) => row.declared),
-      trueOctets: Float64Array.from(rows, (row) => (row.isAsDeclared ? row.declared : (row.true ?? -1))),
-      arrivals: Float64Array.from(rows, (row) => row.arrival),
-      formulas: FORMULAS,
-      formulaOf: Uint16Array.from(rows, (row) => row.formula),
-      idUids: Uint32Array.from(rows, (row) => row.idUid ?? row.uid),
-    };
-  });
+const messages = fc.uniqueArray(
+  fc.record({
+    uid: fc.integer({ min: 1, max: 0xffff_ffff }),
+    declared: size,
+    true: fc.option(size, { nil: undefined }),
+    isAsDeclared: fc.boolean(),
+    arrival: fc.integer({ min: -(2 ** 40), max: 2 ** 40 }),
+    formula: fc.nat(FORMULAS.length - 1),
+    idUid: fc.option(fc.integer({ min: 1, max: 0xffff_ffff }), { nil: undefined }),
+    times: fc.tuple(time, time, time),
+  }),
+  { selector: (row) => row.uid, maxLength: 30 },
+);
+
+const segments: fc.Arbitrary<Segment> = fc.tuple(messages, fc.boolean()).map(([unordered, isTouched]) => {
+  const rows = unordered.sort((one, other) => one.uid - other.uid);
+  return {
+    uids: Uint32Array.from(rows, (row) => row.uid),
+    declaredOctets: Float64Array.from(rows, (row) => row.declared),
+    trueOctets: Float64Array.from(rows, (row) => (row.isAsDeclared ? row.declared : (row.true ?? -1))),
+    arrivals: Float64Array.from(rows, (row) => row.arrival),
+    formulas: FORMULAS,
+    formulaOf: Uint16Array.from(rows, (row) => row.formula),
+    idUids: Uint32Array.from(rows, (row) => row.idUid ?? row.uid),
+    states: isTouched
+      ? {
+          retrievedAt: Uint32Array.from(rows, (row) => row.times[0]),
+          deletedAt: Uint32Array.from(rows, (row) => row.times[1]),
+          dueAt: Uint32Array.from(rows, (row) => row.times[2]),
+        }
+      : undefined,
+  };
+});
 
 /** A mailbox as they are: UIDs with small gaps, some kilobytes, a message an hour. */
 function ordinary(count: number): Segment {
@@ -45,6 +54,7 @@ function ordinary(count: number): Segment {
     formulas: count === 0 ? [] : FORMULAS.slice(0, 1),
     formulaOf: new Uint16Array(count),
     idUids: uids,
+    states: undefined,
   };
 }
 

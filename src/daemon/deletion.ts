@@ -1,0 +1,61 @@
+/**
+ * What a client's deletion means (CONTRACT sections 4 and 5.2): removed upstream at once, or hidden and removed when it is due, when
+ * every view has deleted it, or never.
+ */
+import type { DeletionConfig, ViewConfig } from '../config/schema.ts';
+import { isPattern, matchesFolder } from '../maildrop/folder-name.ts';
+import type { Uid } from '../maildrop/numbers.ts';
+import { deletedIn, knownMessage, NEVER_DUE, type KnownMessage, type UidMap } from '../maildrop/uid-map.ts';
+import type { MailboxKey, Store } from '../store/store.ts';
+import type { DeletePolicy } from '../upstream/upstream.ts';
+
+/** How a message that a client deleted now is hidden first; undefined where it is removed at once. Seconds since 1970. */
+export function hiddenUntil({ action, afterSeconds, when }: DeletionConfig, now: number): number | undefined {
+  if (action === 'hide') return NEVER_DUE;
+  return afterSeconds > 0 || when === 'all-views' ? now + afterSeconds : undefined;
+}
+
+/** What is done upstream; undefined where nothing ever is. */
+export function upstreamPolicy({ action, folder }: DeletionConfig): DeletePolicy | undefined {
+  return action === 'hide' ? undefined : { action, folder };
+}
+
+export interface DueRequest {
+  readonly store: Store;
+  readonly key: MailboxKey;
+  readonly map: UidMap;
+  readonly deletion: DeletionConfig;
+  readonly views: ReadonlyMap<string, ViewConfig>;
+  /** Seconds since 1970. */
+  readonly now: number;
+}
+
+/** Messages of the mailbox that were deleted and are now to be removed upstream, ascending by UID. */
+export async function dueMessages({ store, key, map, deletion, views, now }: DueRequest): Promise<Uid[]> {
+  if (deletion.action === 'hide') return [];
+  const due = deletedIn(map).filter((message) => isDue(message, now));
+  if (deletion.when === 'any-view' || due.length === 0) return due.map(({ uid }) => uid);
+  const others: UidMap[] = [];
+  for (const [view, { maildrop }] of views) {
+    if (view === '' || view === key.maildrop.view || !showsFolder(maildrop.folders, key.path)) continue;
+    const other = await store.loadMap({ ...key, maildrop: { ...key.maildrop, view } });
+    // A view that never saw the mailbox as it is now has deleted nothing in it.
+    if (other?.uidValidity !== map.uidValidity) return [];
+    others.push(other);
+  }
+  return due.map(({ uid }) => uid).filter((uid) => others.every((other) => isDone(knownMessage(other, uid), now)));
+}
+
+function isDue({ state: { deletedAt, dueAt } }: KnownMessage, now: number): boolean {
+  return deletedAt > 0 && dueAt <= now;
+}
+
+/** In another view: hidden there for ever is deleted too. */
+function isDone(message: KnownMessage | undefined, now: number): boolean {
+  return message !== undefined && message.state.deletedAt > 0 && (message.state.dueAt === NEVER_DUE || message.state.dueAt <= now);
+}
+
+/** In doubt yes: what another view may still show is not removed. */
+function showsFolder(patterns: readonly string[], path: string): boolean {
+  return patterns.some((pattern) => (isPattern(pattern) ? matchesFolder(pattern, path, '') : matchesFolder(pattern, path, '/')));
+}

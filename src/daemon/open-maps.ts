@@ -1,0 +1,75 @@
+/** The UID maps of an open maildrop: what a session learns of its messages, and what of that is not on disk yet. */
+import type { MaildropConfig } from '../config/schema.ts';
+import type { MaildropEntry } from '../maildrop/maildrop.ts';
+import { withRetrieved, withTrueOctets } from '../maildrop/map-changes.ts';
+import { emptyMap, knownMessage, type UidMap } from '../maildrop/uid-map.ts';
+import type { MailboxKey, SizeVerdict, Store } from '../store/store.ts';
+import { templateFor } from './derivation.ts';
+import type { OpenMailbox } from './open-maildrop.ts';
+
+const NOTHING_MEASURED: SizeVerdict = { measured: 0, differing: 0, largest: 0 };
+
+export class OpenMaps {
+  readonly #store: Store;
+  readonly #mailboxes: readonly OpenMailbox[];
+  readonly #maildrop: MaildropConfig;
+  readonly #maps: UidMap[];
+  #saved: readonly UidMap[];
+  #sizes = NOTHING_MEASURED;
+
+  constructor(store: Store, mailboxes: readonly OpenMailbox[], maildrop: MaildropConfig) {
+    this.#store = store;
+    this.#mailboxes = mailboxes;
+    this.#maildrop = maildrop;
+    this.#maps = mailboxes.map(({ map }) => map);
+    this.#saved = [...this.#maps];
+  }
+
+  /** The mailboxes with their maps as they are now. */
+  get open(): OpenMailbox[] {
+    return this.#mailboxes.map((open, place) => ({ ...open, map: this.at(place) }));
+  }
+
+  at(place: number): UidMap {
+    const map = this.#maps[place];
+    if (map === undefined) throw new TypeError(`no mailbox at place ${place}`);
+    return map;
+  }
+
+  keyAt(place: number): MailboxKey {
+    const open = this.#mailboxes[place];
+    if (open === undefined) throw new TypeError(`no mailbox at place ${place}`);
+    return open.key;
+  }
+
+  change(place: number, change: (map: UidMap) => UidMap): void {
+    this.#maps[place] = change(this.at(place));
+  }
+
+  /** A message was sent whole; `at` in seconds since 1970. */
+  noteRetrieved({ mailbox, uid }: MaildropEntry, octets: number, at: number): void {
+    const known = knownMessage(this.at(mailbox), uid);
+    if (known !== undefined && known.trueOctets === undefined && known.state.retrievedAt === 0) {
+      const difference = Math.abs(known.declaredOctets - octets);
+      const { measured, differing, largest } = this.#sizes;
+      this.#sizes = { measured: measured + 1, differing: differing + (difference === 0 ? 0 : 1), largest: Math.max(largest, difference) };
+    }
+    this.change(mailbox, (map) => withRetrieved(this.#maildrop.sizes === 'trust' ? map : withTrueOctets(map, uid, octets), uid, at));
+  }
+
+  /** Saves what has changed, all of it or nothing. Rejects with StoreError. */
+  async save(now: number): Promise<void> {
+    const maps = [...this.#maps];
+    const changes = this.#mailboxes.flatMap(({ key }, place) => {
+      const next = maps[place] ?? emptyMap(this.at(place).uidValidity);
+      const derivation = templateFor(next, key.path, this.#maildrop.uniqueId);
+      return next === this.#saved[place] ? [] : [{ key, previous: this.#saved[place], next, derivation }];
+    });
+    await this.#store.saveMaps(changes, now);
+    this.#saved = maps;
+    const sizes = this.#sizes;
+    this.#sizes = NOTHING_MEASURED;
+    const upstream = this.#mailboxes[0]?.key.maildrop.upstream;
+    if (sizes.measured > 0 && upstream !== undefined) await this.#store.noteSizes(upstream, sizes);
+  }
+}

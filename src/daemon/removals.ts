@@ -1,0 +1,187 @@
+/**
+ * Removes messages upstream as QUIT promised it (CONTRACT sections 5.1 and 5.2): makes sure that they are still the same ones, writes
+ * the journal, then acts, then strikes the entry out. An entry left open is taken up at the next login.
+ */
+import { toBridgeError, UpstreamError, type BridgeError, type UpstreamFailureKind } from '../errors.ts';
+import type { Uid } from '../maildrop/numbers.ts';
+import { knownMessage, segmentNumber, type UidMap } from '../maildrop/uid-map.ts';
+import { UNIDENTIFIED } from '../maildrop/rematch.ts';
+import { isSameMessage } from '../maildrop/verification.ts';
+import type { JournalEntry, MailboxKey, MaildropKey, Store } from '../store/store.ts';
+import type { DeleteAction, DeletePolicy, RemovalResult, RemovalStage, UpstreamMailbox } from '../upstream/upstream.ts';
+import type { SessionEvents } from './maildrop-session.ts';
+import { identityKey, messageIdKey } from './recognise.ts';
+
+export interface RemovalParts {
+  readonly store: Store;
+  readonly events: Pick<SessionEvents, 'deleteFailed' | 'onlyFlagged'>;
+  readonly policy: DeletePolicy;
+  readonly verify: boolean;
+}
+
+/** What is to be removed from one mailbox. */
+export interface RemovalRequest {
+  readonly key: MailboxKey;
+  readonly mailbox: UpstreamMailbox;
+  readonly map: UidMap;
+  readonly uids: readonly Uid[];
+}
+
+/** How it went with one mailbox. */
+export interface RemovalReport {
+  /** No longer in the mailbox: the map must not know them any more. Flagged ones are still there. */
+  readonly removed: readonly Uid[];
+  /** Other messages than those that were listed: they were left alone. */
+  readonly strangers: readonly Uid[];
+  readonly failed: number;
+  readonly problem: BridgeError | undefined;
+  /** Nobody knows what the server did; the journal entry stays. */
+  readonly isUnknown: boolean;
+}
+
+/** Which of the messages may be removed. Rejects with UpstreamError where the server doesn't answer. */
+export interface Checked extends RemovalRequest {
+  readonly strangers: readonly Uid[];
+}
+
+/** Also finds out whether the connection still answers: found dead only later, the outcome would be unknown. */
+export async function checkRemoval({ store, verify }: RemovalParts, request: RemovalRequest, signal: AbortSignal): Promise<Checked> {
+  const { key, mailbox, map, uids } = request;
+  if (!verify) {
+    await mailbox.existing(uids, false, signal);
+    return { ...request, strangers: [] };
+  }
+  const identities = await store.loadIdentities(key, [...new Set(uids.map(segmentNumber))]);
+  const withMessageIds = uids.some((uid) => Boolean(identities.get(uid)?.messageId));
+  const rows = await mailbox.rows(uids, { withMessageIds }, signal);
+  const strangers = rows.uids.filter((uid, index) => {
+    const recorded = knownMessage(map, uid);
+    const given = rows.identities[index];
+    const found = {
+      octets: rows.octets[index] ?? 0,
+      arrival: rows.arrivals[index] ?? 0,
+      identity: {
+        given: given === undefined ? '' : identityKey(given),
+        messageId: withMessageIds ? messageIdKey(rows.messageIds.get(uid)) : undefined,
+      },
+    };
+    return recorded === undefined || !isSameMessage({ ...recorded, identity: identities.get(uid) ?? UNIDENTIFIED }, found);
+  });
+  const isStrange = new Set(strangers);
+  return { ...request, uids: uids.filter((uid) => !isStrange.has(uid)), strangers };
+}
+
+/** Removes from all these mailboxes of one maildrop: every journal entry first, before the first command. Rejects where the journal can't be written. */
+export async function removeChecked(
+  parts: RemovalParts,
+  maildrop: MaildropKey,
+  checked: readonly Checked[],
+  signal: AbortSignal,
+): Promise<RemovalReport[]> {
+  const { store, events, policy } = parts;
+  const work = checked.filter(({ uids }) => uids.length > 0);
+  const entries = work.map(({ key, mailbox, uids }) => ({
+    path: key.path,
+    uidValidity: mailbox.uidValidity,
+    uids,
+    action: policy.action,
+    folder: policy.folder,
+    stage: 'planned',
+  }));
+  const ids = entries.length === 0 ? [] : await store.addEntries(maildrop, entries);
+  const reports: RemovalReport[] = [];
+  for (const one of checked) {
+    const { strangers } = one;
+    if (strangers.length > 0) {
+      events.deleteFailed({ failed: strangers.length, total: one.uids.length + strangers.length, reason: NOT_THE_SAME });
+    }
+    const id = ids[work.indexOf(one)];
+    const report = id === undefined ? NOTHING_TO_DO : await removeEntered(parts, one, id, signal);
+    reports.push({ ...report, strangers, failed: report.failed + strangers.length });
+  }
+  return reports;
+}
+
+/** What the map must not know any more: strangers get unique-ids of their own at the next listing. */
+export function forgotten({ removed, strangers }: RemovalReport): Uid[] {
+  return [...removed, ...strangers];
+}
+
+const NOTHING_TO_DO: RemovalReport = { removed: [], strangers: [], failed: 0, problem: undefined, isUnknown: false };
+
+async function removeEntered(
+  { store, events, policy }: RemovalParts,
+  { mailbox, uids }: Checked,
+  id: number,
+  signal: AbortSignal,
+): Promise<RemovalReport> {
+  try {
+    const result = await mailbox.remove({ uids, policy, stage: 'planned', onStage: (stage) => store.setStage(id, stage) }, signal);
+    await store.removeEntry(id);
+    return told(events, uids, policy, result);
+  } catch (error) {
+    const problem = toBridgeError(error);
+    events.deleteFailed({ total: uids.length, outcome: 'unknown', error: problem });
+    return { ...NOTHING_TO_DO, problem, isUnknown: true };
+  }
+}
+
+function told(events: RemovalParts['events'], uids: readonly Uid[], policy: DeletePolicy, result: RemovalResult): RemovalReport {
+  const remaining = new Set(result.remaining);
+  const done = uids.filter((uid) => !remaining.has(uid));
+  const isFlagged = policy.action === 'flag' || result.onlyFlagged;
+  if (result.onlyFlagged) events.onlyFlagged(done.length);
+  const report = { ...NOTHING_TO_DO, removed: isFlagged ? [] : done };
+  if (remaining.size === 0) return report;
+  const problem = result.problem ?? new UpstreamError('refused', 'the server agreed, yet they are still there');
+  events.deleteFailed({ failed: remaining.size, total: uids.length, error: problem });
+  return { ...report, failed: remaining.size, problem: toBridgeError(problem) };
+}
+
+/** True when nothing is left to do for an entry of an earlier session. Throws only where the connection can no longer be used. */
+export async function finishEntry(
+  parts: RemovalParts,
+  known: Omit<RemovalRequest, 'uids'>,
+  entry: JournalEntry,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { store, events } = parts;
+  const { mailbox } = known;
+  const total = entry.uids.length;
+  // Under another UIDVALIDITY those UIDs may be other messages.
+  if (entry.uidValidity !== mailbox.uidValidity) {
+    events.deleteFailed({ total, outcome: 'abandoned', reason: 'UIDVALIDITY changed' });
+    return true;
+  }
+  if (entry.stage === 'copying') {
+    // Nobody knows whether the copies were made. Making them again could put the mail into the folder twice.
+    events.deleteFailed({ total, outcome: 'undone', reason: 'interrupted while copying; the messages are shown again' });
+    return true;
+  }
+  const policy = { action: deleteAction(entry.action), folder: entry.folder };
+  const stage: RemovalStage = entry.stage === 'copied' ? 'copied' : 'planned';
+  try {
+    const { uids, strangers } = await checkRemoval(parts, { ...known, uids: entry.uids }, signal);
+    if (strangers.length > 0) events.deleteFailed({ failed: strangers.length, total, reason: NOT_THE_SAME });
+    const result = await mailbox.remove({ uids, policy, stage, onStage: (next) => store.setStage(entry.id, next) }, signal);
+    if (result.problem instanceof UpstreamError && result.problem.kind === 'throttled') throw result.problem;
+    if (result.remaining.length > 0) events.deleteFailed({ failed: result.remaining.length, total, error: result.problem });
+    return true;
+  } catch (error) {
+    events.deleteFailed({ total, outcome: 'unknown', error: toBridgeError(error) });
+    if (error instanceof UpstreamError && !ENDS_THE_CONNECTION.has(error.kind)) return false;
+    throw error;
+  }
+}
+
+const NOT_THE_SAME = 'not the messages that were listed; nothing was done to them';
+
+/** Failures after which there is no connection left to list the mailbox on. */
+const ENDS_THE_CONNECTION: ReadonlySet<UpstreamFailureKind> = new Set(['unreachable', 'timeout', 'throttled']);
+
+const ACTIONS: readonly DeleteAction[] = ['trash', 'expunge', 'archive', 'move', 'flag'];
+
+function deleteAction(text: string): DeleteAction {
+  // An action of a newer version: flagging is what can't harm.
+  return ACTIONS.find((action) => action === text) ?? 'flag';
+}

@@ -1,0 +1,102 @@
+/**
+ * The upstream connection behind one POP3 session and the mailboxes opened on it. Reconnects once, silently, where it was lost between
+ * commands and UIDVALIDITY is the same.
+ */
+import { UpstreamError } from '../errors.ts';
+import type { UpstreamMailbox, UpstreamSession } from '../upstream/upstream.ts';
+
+export interface UpstreamLinkParts {
+  readonly session: UpstreamSession;
+  /** In the order of the snapshot. */
+  readonly mailboxes: readonly UpstreamMailbox[];
+  /** Logs in again. */
+  readonly reconnect: (signal: AbortSignal) => Promise<UpstreamSession>;
+  /** Throws UpstreamError `throttled` while the upstream wants a pause. */
+  readonly checkPause: () => void;
+  /** Learns of a failure that may be the wish for a pause. */
+  readonly notePause: (error: unknown) => void;
+}
+
+interface Connection {
+  readonly session: UpstreamSession;
+  /** By place; selected when first used. */
+  readonly mailboxes: Map<number, Promise<UpstreamMailbox>>;
+}
+
+export class UpstreamLink {
+  readonly #parts: UpstreamLinkParts;
+  #connection: Connection;
+  #earlierOperations = 0;
+  #reconnecting: Promise<Connection> | undefined;
+
+  constructor(parts: UpstreamLinkParts) {
+    this.#parts = parts;
+    const mailboxes = new Map(parts.mailboxes.map((mailbox, place) => [place, Promise.resolve(mailbox)]));
+    this.#connection = { session: parts.session, mailboxes };
+  }
+
+  /** IMAP operations of the POP3 session, for the log. */
+  get operations(): number {
+    return this.#earlierOperations + this.#connection.session.operations;
+  }
+
+  get session(): UpstreamSession {
+    return this.#connection.session;
+  }
+
+  /** Said of the mailbox when it was opened. */
+  isReadOnly(place: number): boolean {
+    return this.#parts.mailboxes[place]?.isReadOnly ?? true;
+  }
+
+  /** The mailbox, on a fresh connection where the old was lost. Whoever needs one meanwhile shares it. */
+  async mailbox(place: number): Promise<UpstreamMailbox> {
+    this.#parts.checkPause();
+    const connection = await this.#alive();
+    const open = connection.mailboxes.get(place) ?? this.#select(connection.session, place);
+    connection.mailboxes.set(place, open);
+    open.catch(() => connection.mailboxes.delete(place));
+    return open;
+  }
+
+  notePause(error: unknown): void {
+    this.#parts.notePause(error);
+  }
+
+  /** True when the connection broke, which may be noticed before the connection itself says so. Not after a timeout: the client has waited long enough. */
+  isLost(error: unknown): boolean {
+    if (!(error instanceof UpstreamError) || error.kind !== 'unreachable') return false;
+    this.#connection.session.destroy();
+    return true;
+  }
+
+  async #alive(): Promise<Connection> {
+    if (this.#connection.session.isUsable) return this.#connection;
+    this.#reconnecting ??= this.#reconnect().finally(() => {
+      this.#reconnecting = undefined;
+    });
+    return this.#reconnecting;
+  }
+
+  async #reconnect(): Promise<Connection> {
+    const session = await this.#parts.reconnect(new AbortController().signal).catch((error: unknown) => {
+      this.#parts.notePause(error);
+      throw error;
+    });
+    this.#earlierOperations += this.#connection.session.operations;
+    this.#connection = { session, mailboxes: new Map() };
+    return this.#connection;
+  }
+
+  async #select(session: UpstreamSession, place: number): Promise<UpstreamMailbox> {
+    const before = this.#parts.mailboxes[place];
+    if (before === undefined) throw new TypeError(`no mailbox at place ${place}`);
+    const fresh = await session.select(before.path, new AbortController().signal).catch((error: unknown) => {
+      this.#parts.notePause(error);
+      session.destroy();
+      throw error;
+    });
+    if (fresh.uidValidity === before.uidValidity) return fresh;
+    throw new UpstreamError('protocol', `UIDVALIDITY of ${before.path} changed during the session`);
+  }
+}

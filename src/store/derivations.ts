@@ -1,0 +1,69 @@
+/**
+ * A small file beside the UID map: for each upstream the template from which all its unique-ids follow, or none where some don't, as
+ * after an import. Should the map itself be damaged, it tells whether it can be made anew without a client noticing.
+ */
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+
+const OWNER_ONLY = 0o600;
+
+/** By upstream; null where unique-ids are not derivable. */
+type Templates = Readonly<Record<string, string | null>>;
+
+export class Derivations {
+  readonly #path: string | undefined;
+  #templates: Templates;
+
+  private constructor(path: string | undefined, templates: Templates) {
+    this.#path = path;
+    this.#templates = templates;
+  }
+
+  /** Those of the map in that file; for undefined they are kept in memory alone. */
+  static of(map: string | undefined): Derivations {
+    if (map === undefined) return new Derivations(undefined, {});
+    const path = `${map}.derivations`;
+    if (!existsSync(map)) rmSync(path, { force: true });
+    return new Derivations(path, read(path));
+  }
+
+  /** True when nothing is lost with the map: every id it ever held follows from the template configured now. */
+  areAll(configured: ReadonlyMap<string, string>): boolean {
+    const known = Object.entries(this.#templates);
+    return known.length > 0 && known.every(([upstream, template]) => template !== null && template === configured.get(upstream));
+  }
+
+  /** Must be on disk before the map is: what it says may be too dark, never too bright. */
+  note(upstream: string, template: string | undefined): void {
+    const before = Object.hasOwn(this.#templates, upstream) ? this.#templates[upstream] : undefined;
+    const next = before === undefined || before === template ? (template ?? null) : null;
+    if (before === next) return;
+    const templates = { ...this.#templates, [upstream]: next };
+    if (this.#path !== undefined) replace(this.#path, JSON.stringify(templates));
+    this.#templates = templates;
+  }
+}
+
+/** Nothing where there is no such file or it makes no sense: then nobody knows. */
+function read(path: string): Templates {
+  try {
+    const known: unknown = JSON.parse(readFileSync(path, 'utf8'));
+    if (typeof known !== 'object' || known === null) return {};
+    return Object.fromEntries(
+      Object.entries(known).map(([upstream, template]) => [upstream, typeof template === 'string' ? template : null]),
+    );
+  } catch {
+    return {};
+  }
+}
+
+function replace(path: string, text: string): void {
+  const draft = `${path}.new`;
+  const file = openSync(draft, 'w', OWNER_ONLY);
+  try {
+    writeFileSync(file, text);
+    fsyncSync(file);
+  } finally {
+    closeSync(file);
+  }
+  renameSync(draft, path);
+}
