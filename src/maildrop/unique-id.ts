@@ -32,14 +32,18 @@ interface Field {
 type TemplatePart = string | Field;
 
 /**
- * Templates by name (CONTRACT section 4): Dovecot's default `%08Xu%08Xv`, Cyrus' uidl_format "cyrus", Courier's
- * `UIDVALIDITY-UID`, and the `%08lx%08lx` of UW's ipop3d.
+ * Templates by name (CONTRACT section 4): Dovecot's default `%08Xu%08Xv`, Cyrus' uidl_format "cyrus", Courier's `UID%lu-%lu`, and
+ * the `%08lx%08lx` of UW's ipop3d.
+ *
+ * Courier's is that of messages whose number and UIDVALIDITY stand in its courierpop3dsizelist, as all that its present versions
+ * saw first. It still shows older ones as `UID%lu` alone or under their file names, which no template can make. These numbers are
+ * its POP3 server's own: the ids are the same where the upstream took them over as UID and UIDVALIDITY.
  */
 const NAMED_TEMPLATES: ReadonlyMap<string, string> = new Map([
   ['popbridge', '{folder:08x}.{uidvalidity:08x}.{uid:08x}'],
   ['dovecot', '{uid:08x}{uidvalidity:08x}'],
   ['cyrus', '{uidvalidity}.{uid}'],
-  ['courier', '{uidvalidity}-{uid}'],
+  ['courier', 'UID{uid}-{uidvalidity}'],
   ['uw', '{uidvalidity:08x}{uid:08x}'],
 ]);
 

@@ -42,12 +42,35 @@ describe('a unique-id', () => {
     ['popbridge', '83ecb521.5f5e1000.0000002a'],
     ['dovecot', '0000002a5f5e1000'],
     ['cyrus', '1600000000.42'],
-    ['courier', '1600000000-42'],
+    ['courier', 'UID42-1600000000'],
     ['uw', '5f5e10000000002a'],
     ['{uid:X}-{uidvalidity:08X}', '2A-5F5E1000'],
     ['mail.{folder}.{uidvalidity}.{uid:010d}', 'mail.2213328161.1600000000.0000000042'],
   ])('under "%s" is %s, for ever', (text, id) => {
     expect(uniqueId(text, MESSAGE)).toBe(id);
+  });
+
+  /**
+   * - dovecot: `pop3_get_uid` of github.com/dovecot/core src/pop3/pop3-commands.c expands `pop3_uidl_format`; its `X` prints small letters.
+   *   Compared with the real server in test/integration/unique-ids.test.ts.
+   * - cyrus: `uidl_msg` of github.com/cyrusimap/cyrus-imapd imap/pop3d.c prints `%u.%u`, UIDVALIDITY and UID. Compared with the real server in
+   *   test/integration/cyrus.test.ts.
+   * - courier: `print_uidl` of github.com/svarshavchik/courier-libs imap/pop3dserver.C prints `UID%lu-%lu`, number and UIDVALIDITY. The values
+   *   for UIDVALIDITY 200 are those that its own test expects, imap/pop3testsuite.txt.
+   * - uw: UIDL in src/ipopd/ipop3d.c (github.com/jonabbey/panda-imap) prints `%08lx%08lx`, UIDVALIDITY and UID.
+   */
+  test.each([
+    ['dovecot', 1, 200, '00000001000000c8'],
+    ['dovecot', 0xabcdef, 0xffff_ffff, '00abcdefffffffff'],
+    ['cyrus', 1, 200, '200.1'],
+    ['cyrus', 0xffff_ffff, 1_795_417_094, '1795417094.4294967295'],
+    ['courier', 1, 200, 'UID1-200'],
+    ['courier', 2, 200, 'UID2-200'],
+    ['courier', 0xffff_ffff, 1_795_417_094, 'UID4294967295-1795417094'],
+    ['uw', 1, 200, '000000c800000001'],
+    ['uw', 0xabcdef, 0xffff_ffff, 'ffffffff00abcdef'],
+  ])('under "%s" is printed as that server prints UID %i of UIDVALIDITY %i: %s', (text, uid, validity, id) => {
+    expect(uniqueId(text, { ...MESSAGE, validity, uid })).toBe(id);
   });
 
   test('of popbridge has 26 characters out of 0-9a-f and "." (CONTRACT section 5.4)', () => {
