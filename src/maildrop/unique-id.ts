@@ -50,6 +50,7 @@ const NAMED_TEMPLATES: ReadonlyMap<string, string> = new Map([
 /** RFC 1939 section 7. */
 const MAX_CHARACTERS = 70;
 const MAX_UINT32 = 0xffff_ffff;
+const MAX_UINT64 = 0xffff_ffff_ffff_ffffn;
 const LITERAL = /^[A-Za-z0-9.-]+$/;
 const FIELD = /^\{(folder|uidvalidity|uid)(?::(?:0(10|[1-9]))?([dxX]))?\}$/;
 const VERBATIM = '=';
@@ -89,6 +90,16 @@ export function applyTemplate({ parts }: UniqueIdTemplate, { folderTag, uidValid
 /** The formula of one message whose unique-id is that text. */
 export function verbatimFormula(uniqueId: string): UniqueIdFormula {
   return VERBATIM + uniqueId;
+}
+
+/**
+ * The unique-id under which Gmail's own POP3 server shows the message of an X-GM-MSGID, which IMAP gives in decimal digits; undefined
+ * where the text is no such number of 64 bits. What Gmail prints is not documented; the test names where it was seen.
+ */
+export function gmailUniqueId(msgid: string): string | undefined {
+  if (!/^[1-9][0-9]{0,19}$/.test(msgid)) return undefined;
+  const number = BigInt(msgid);
+  return number > MAX_UINT64 ? undefined : `GmailId${number.toString(16)}`;
 }
 
 /** From the UID that stands in an id to the id. */

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { uidValidity } from '../../support/fake-maildrop.ts';
 import {
   applyTemplate,
+  gmailUniqueId,
   parseTemplate,
   tellsFolders,
   uidInId,
@@ -79,6 +80,42 @@ describe('a unique-id', () => {
 
   test('verbatim is that text, braces and all', () => {
     expect(uniqueIdsOf(verbatimFormula('<{uid}@=x>'))(7)).toBe('<{uid}@=x>');
+  });
+});
+
+describe("Gmail's unique-id", () => {
+  /**
+   * Seen in the X-UIDL that Thunderbird wrote for mail from pop.gmail.com, beside Gmail's own Received line. The number's upper 44 bits are the
+   * milliseconds of the arrival, as in X-GM-MSGID.
+   */
+  test.each([
+    ['1480608327246830521', 'GmailId148c2d6dd5085bb9', 'Mon, 29 Sep 2014 12:15:34 -0700'],
+    ['1761117713399657018', 'GmailId1870bf3ac2d5b23a', 'Wed, 22 Mar 2023 17:52:11 -0700'],
+  ])('of %s is %s, received %s', (msgid, id, received) => {
+    expect(gmailUniqueId(msgid)).toBe(id);
+    const arrival = Number(BigInt(msgid) >> 20n);
+    expect(Math.floor(arrival / 1000)).toBe(Date.parse(received) / 1000);
+  });
+
+  /** The pair of X-GM-MSGID and the id in Gmail's API that github.com/gmailgem/gmail/issues/241 shows. */
+  test('has the digits by which the Gmail API names the message', () => {
+    expect(gmailUniqueId('1520524314001511398')).toBe('GmailId1519fcceb86793e6');
+  });
+
+  test.each(['', '0', '-1', '1.5', '0x1', '01', ' 1', '18446744073709551616', '99999999999999999999', '1'.repeat(30)])(
+    'does not exist for "%s"',
+    (msgid) => expect(gmailUniqueId(msgid)).toBeUndefined(),
+  );
+
+  test('exists for every other number of 64 bits, and no two share one', () => {
+    const uint64 = fc.bigInt({ min: 1n, max: 0xffff_ffff_ffff_ffffn });
+    fc.assert(
+      fc.property(uint64, (msgid) => {
+        const id = gmailUniqueId(msgid.toString());
+        expect(id).toMatch(/^GmailId[1-9a-f][0-9a-f]{0,15}$/);
+        expect(BigInt(`0x${id?.slice('GmailId'.length)}`)).toBe(msgid);
+      }),
+    );
   });
 });
 
