@@ -1,4 +1,5 @@
 /** Cyrus as the server: a whole session, its own POP3 server's unique-ids, and mail that moves to it from another product. */
+import { chown, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -96,7 +97,7 @@ describeWithPeers(['cyrus'], 'Cyrus', () => {
 
 describeWithPeers(['cyrus', 'dovecot', 'openssl'], 'mail that moves to another server', () => {
   const onCyrus = (): Promise<Server> => Cyrus.start({ users: USERS });
-  const onDovecot = (): Promise<Server> => Dovecot.start({ users: USERS, pop3: false });
+  const onDovecot = (): Promise<Dovecot> => Dovecot.start({ users: USERS, pop3: false });
   const mail = Array.from({ length: MESSAGES }, (_, index) => movable(index, index % 4 !== 0));
 
   test(`from Cyrus to Cyrus: ${MESSAGES} of ${MESSAGES} messages keep their unique-ids, for both call the same content the same`, async () => {
@@ -112,9 +113,30 @@ describeWithPeers(['cyrus', 'dovecot', 'openssl'], 'mail that moves to another s
   test.fails(`from Cyrus to Dovecot: ${MESSAGES} of ${MESSAGES} messages keep their unique-ids`, async () => {
     expectKept(await move(onCyrus, onDovecot, mail));
   });
+
+  // BUG: the same UIDVALIDITY is taken for the same mailbox, and some servers give 1 to all. Clients then skip mail as known that they never saw.
+  test.fails('to a server with the same UIDVALIDITY: no message gets the unique-id of another one', async () => {
+    const { before, after } = await move(sameValidity(onDovecot), sameValidity(onDovecot), mail);
+    const owners = new Map(Object.entries(before).map(([subject, id]) => [id, subject]));
+    expect(Object.entries(after).filter(([subject, id]) => (owners.get(id) ?? subject) !== subject)).toEqual([]);
+  });
 });
 
 type Server = Cyrus | Dovecot;
+
+/** A Dovecot whose INBOX will have the UIDVALIDITY 1. */
+function sameValidity(start: () => Promise<Dovecot>): () => Promise<Dovecot> {
+  return async () => {
+    const dovecot = await start();
+    await dovecot.deliver(MOVER, []);
+    const maildir = join(dovecot.folder, 'mail', MOVER, 'Maildir');
+    const list = join(maildir, 'dovecot-uidlist');
+    await writeFile(list, `3 V1 N1 G${'0'.repeat(31)}1\n`);
+    const { uid, gid } = await stat(maildir);
+    await chown(list, uid, gid);
+    return dovecot;
+  };
+}
 
 interface Move {
   readonly before: Ids;
