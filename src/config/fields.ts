@@ -99,7 +99,7 @@ export function uniqueIdTemplate() {
   return z.string().transform((text, context) => {
     const template = parseTemplate(text);
     if (!('problem' in template)) return template;
-    const allowed = 'must be "popbridge", "dovecot", "cyrus", "courier", "uw", or a template such as "{uidvalidity}.{uid}"';
+    const allowed = 'must be "popbridge", "dovecot", "cyrus", "courier", "uw", "gmail", or a template such as "{uidvalidity}.{uid}"';
     return refuse(context, `${shown(text)} makes no unique-ids: ${template.problem}; ${allowed}`);
   });
 }

@@ -4,16 +4,16 @@
  */
 import { createHash } from 'node:crypto';
 import type { ViewConfig } from '../config/schema.ts';
-import { StoreError } from '../errors.ts';
+import { StoreError, UpstreamError } from '../errors.ts';
 import { chosenFolders } from '../imap/folder-choice.ts';
 import { isPattern } from '../maildrop/folder-name.ts';
 import { Maildrop } from '../maildrop/maildrop.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { reconcile } from '../maildrop/reconcile.ts';
 import { countIn, knownMessage, uidsIn, type UidMap } from '../maildrop/uid-map.ts';
-import { applyTemplate, fallbackFormula } from '../maildrop/unique-id.ts';
+import { applyTemplate, fallbackFormula, GMAIL, gmailUniqueId, type UniqueIdTemplate } from '../maildrop/unique-id.ts';
 import type { MailboxKey, MaildropKey, MapChange, Store } from '../store/store.ts';
-import { NOTHING_KNOWN, type KnownMailbox, type UpstreamMailbox, type UpstreamSession } from '../upstream/upstream.ts';
+import { NOTHING_KNOWN, type KnownMailbox, type Listing, type UpstreamMailbox, type UpstreamSession } from '../upstream/upstream.ts';
 import { namesOf, templateFor } from './derivation.ts';
 import type { SessionEvents } from './maildrop-session.ts';
 import { finishOverdue } from './overdue.ts';
@@ -53,6 +53,7 @@ export interface OpenRequest {
 }
 
 export async function openMaildrop(request: OpenRequest, signal: AbortSignal): Promise<OpenedMaildrop> {
+  checkGmail(request);
   const select = selector(request.session, signal);
   const pending = await finishOverdue({ ...request, select }, request.key, signal);
   const listed: ListedMailbox[] = [];
@@ -67,6 +68,11 @@ export async function openMaildrop(request: OpenRequest, signal: AbortSignal): P
   }
   const snapshot = snapshotOf(showing, { ...request, maildrop: request.view.maildrop, action: request.view.delete.action });
   return { maildrop: Maildrop.of(snapshot), mailboxes, digest: digestOf(mailboxes, snapshot) };
+}
+
+function checkGmail({ view, session: { abilities } }: OpenRequest): void {
+  if (view.maildrop.uniqueId.text !== GMAIL || abilities.capabilities.includes('X-GM-EXT-1')) return;
+  throw new UpstreamError('forbidden', 'maildrop.unique_id = "gmail" needs a server with X-GM-EXT-1, and this one has it not');
 }
 
 /** Each mailbox is opened once. */
@@ -105,6 +111,7 @@ async function updateMaps(request: OpenRequest, listed: readonly ListedMailbox[]
     const names = namesOf(key.path, listing.uidValidity);
     const ids = {
       formula,
+      given: givenIds(view.maildrop.uniqueId, listing),
       fallback: (attempt: number) => fallbackFormula(names, attempt),
       taken: recognised.taken,
       // Without a map all that can be done is to give the same ids for the same UIDs.
@@ -128,6 +135,13 @@ async function updateMaps(request: OpenRequest, listed: readonly ListedMailbox[]
     if (rematched !== undefined) events.mapRematched({ ...rematched, folder: key?.path ?? '', messages: listing?.uids.length ?? 0 });
   }
   return listed.map(({ key, mailbox, stored }, place) => ({ key, mailbox, map: changes[place]?.next ?? stored ?? impossible(key) }));
+}
+
+/** What Gmail calls its messages, where unique-ids are to be as in its own POP3 server. */
+function givenIds({ text }: UniqueIdTemplate, { added }: Listing): ((uid: Uid) => string | undefined) | undefined {
+  if (text !== GMAIL) return undefined;
+  const ids = new Map(added.uids.map((uid, index) => [uid, gmailUniqueId((added.identities[index] ?? '').slice(1))]));
+  return (uid) => ids.get(uid);
 }
 
 function impossible({ path }: MailboxKey): never {

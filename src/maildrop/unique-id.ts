@@ -15,7 +15,7 @@ export interface MailboxNames {
 
 /** A template that was found to be good; see `parseTemplate`. */
 export interface UniqueIdTemplate {
-  /** The template itself, also where it was given by name. */
+  /** The template itself, also where it was given by name; or GMAIL. */
   readonly text: string;
   readonly parts: readonly TemplatePart[];
 }
@@ -36,20 +36,28 @@ interface Field {
 type TemplatePart = string | Field;
 
 /**
- * Templates by name (CONTRACT section 4): Dovecot's default `%08Xu%08Xv`, Cyrus' uidl_format "cyrus", Courier's
- * `UIDVALIDITY-UID`, and the `%08lx%08lx` of UW's ipop3d.
+ * Templates by name (CONTRACT section 4): Dovecot's default `%08Xu%08Xv`, Cyrus' uidl_format "cyrus", Courier's `UID%lu-%lu`, and
+ * the `%08lx%08lx` of UW's ipop3d.
+ *
+ * Courier's is that of messages whose number and UIDVALIDITY stand in its courierpop3dsizelist, as all that its present versions
+ * saw first. It still shows older ones as `UID%lu` alone or under their file names, which no template can make. These numbers are
+ * its POP3 server's own: the ids are the same where the upstream took them over as UID and UIDVALIDITY.
  */
 const NAMED_TEMPLATES: ReadonlyMap<string, string> = new Map([
   ['popbridge', '{folder:08x}.{uidvalidity:08x}.{uid:08x}'],
   ['dovecot', '{uid:08x}{uidvalidity:08x}'],
   ['cyrus', '{uidvalidity}.{uid}'],
-  ['courier', '{uidvalidity}-{uid}'],
+  ['courier', 'UID{uid}-{uidvalidity}'],
   ['uw', '{uidvalidity:08x}{uid:08x}'],
 ]);
+
+/** Ids that follow from what the server calls a message, not from its UID; see gmailUniqueId. */
+export const GMAIL = 'gmail';
 
 /** RFC 1939 section 7. */
 const MAX_CHARACTERS = 70;
 const MAX_UINT32 = 0xffff_ffff;
+const MAX_UINT64 = 0xffff_ffff_ffff_ffffn;
 const LITERAL = /^[A-Za-z0-9.-]+$/;
 const FIELD = /^\{(folder|uidvalidity|uid)(?::(?:0(10|[1-9]))?([dxX]))?\}$/;
 const VERBATIM = '=';
@@ -63,6 +71,7 @@ export function fallbackFormula(names: MailboxNames, attempt: number): UniqueIdF
 /** Parses a template, or takes the one of that name. Says what is wrong where ids would be no ids or could name two messages. */
 export function parseTemplate(text: string): UniqueIdTemplate | { readonly problem: string } {
   const parts: TemplatePart[] = [];
+  if (text === GMAIL) return { text: GMAIL, parts: [hexadecimal('folder'), '.', hexadecimal('uidvalidity'), '.', hexadecimal('uid')] };
   const template = NAMED_TEMPLATES.get(text) ?? text;
   for (const piece of pieces(template)) {
     const part = LITERAL.test(piece) ? piece : parseField(piece);
@@ -94,6 +103,16 @@ export function verbatimFormula(uniqueId: string): UniqueIdFormula {
 
 export function isVerbatim(formula: UniqueIdFormula): boolean {
   return formula.startsWith(VERBATIM);
+}
+
+/**
+ * The unique-id under which Gmail's own POP3 server shows the message of an X-GM-MSGID, which IMAP gives in decimal digits; undefined
+ * where the text is no such number of 64 bits. What Gmail prints is not documented; the test names where it was seen.
+ */
+export function gmailUniqueId(msgid: string): string | undefined {
+  if (!/^[1-9][0-9]{0,19}$/.test(msgid)) return undefined;
+  const number = BigInt(msgid);
+  return number > MAX_UINT64 ? undefined : `GmailId${number.toString(16)}`;
 }
 
 /** From the UID that stands in an id to the id. */

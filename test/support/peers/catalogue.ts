@@ -6,6 +6,7 @@
 /** All peers there are, named by their commands. */
 export const peerNames = [
   'dovecot',
+  'cyrus',
   'curl',
   'fetchmail',
   'mpop',
@@ -30,9 +31,12 @@ export interface PeerEntry {
   readonly versionArguments: readonly string[];
   /**
    * How a copy that was extracted, not installed, is run: `library-path` finds its shared libraries beside it; `python` also its modules;
-   * `overlay` needs to see its files under /usr (compiled-in paths), so it gets a private mount namespace, which takes root.
+   * `overlay` needs to see its files under /usr (compiled-in paths), so it gets a private mount namespace, which takes root; `toolbox` is
+   * several programs, and its launcher runs the one that is named first among its arguments.
    */
-  readonly extractedAs: 'library-path' | 'python' | 'overlay';
+  readonly extractedAs: 'library-path' | 'python' | 'overlay' | 'toolbox';
+  /** Conflicts with another peer, so it is extracted on its own and neither looked for in the system nor installed into it. */
+  readonly staysApart?: true;
 }
 
 /** What is known of each. */
@@ -43,6 +47,15 @@ export const catalogue: Readonly<Record<PeerName, PeerEntry>> = {
     services: ['dovecot'],
     versionArguments: ['--version'],
     extractedAs: 'overlay',
+  },
+  // Debian lets one IMAP server be installed: this one would remove Dovecot.
+  cyrus: {
+    packages: ['cyrus-common', 'cyrus-imapd', 'cyrus-pop3d', 'sasl2-bin', 'libsasl2-modules', 'libsasl2-modules-db'],
+    files: [],
+    services: [],
+    versionArguments: ['cyr_buildinfo'],
+    extractedAs: 'toolbox',
+    staysApart: true,
   },
   curl: { packages: ['curl'], files: [], services: [], versionArguments: ['--version'], extractedAs: 'library-path' },
   fetchmail: { packages: ['fetchmail'], files: [], services: ['fetchmail'], versionArguments: ['--version'], extractedAs: 'library-path' },

@@ -4,10 +4,19 @@ import { once } from 'node:events';
 import { openSync, closeSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Owner } from './mail-owner.ts';
 
 const TERM_MS = 300;
 const KILL_MS = 5000;
 const POLL_MS = 10;
+
+/**
+ * To another user for the servers that give up root by no means of their own. The capability stays, for else that user could not start what lies
+ * below a folder that only root may enter, such as a checkout in its home.
+ */
+function asUser({ uid, gid }: Owner): readonly string[] {
+  return [`--reuid=${uid}`, `--regid=${gid}`, '--clear-groups', '--inh-caps=+dac_override', '--ambient-caps=+dac_override'];
+}
 
 /** A running server. */
 export class DaemonProcess implements AsyncDisposable {
@@ -19,12 +28,13 @@ export class DaemonProcess implements AsyncDisposable {
     this.#pid = pid;
   }
 
-  /** Starts the program in the foreground; what it prints goes to `logFile`. */
-  static start(program: string, args: readonly string[], folder: string, logFile: string): DaemonProcess {
+  /** Starts the program in the foreground, under this process's user unless another is named; what it prints goes to `logFile`. */
+  static start(program: string, args: readonly string[], folder: string, logFile: string, user?: Owner): DaemonProcess {
     const log = openSync(logFile, 'a');
     try {
       // pdeathsig: a test runner that is killed can't dispose of anything.
-      const child = spawn('/usr/bin/setpriv', ['--pdeathsig', 'TERM', '--', program, ...args], {
+      const privileges = ['--pdeathsig', 'TERM', ...(user === undefined ? [] : asUser(user))];
+      const child = spawn('/usr/bin/setpriv', [...privileges, '--', program, ...args], {
         cwd: folder,
         detached: true,
         stdio: ['ignore', log, log],

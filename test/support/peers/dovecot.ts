@@ -4,13 +4,14 @@
  */
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
-import { tmpdir, userInfo } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { makeCertificates, type Certificates } from './certificates.ts';
 import { DaemonProcess, freePorts, poll } from './daemon-process.ts';
 import { type DovecotPorts, type DovecotSite, imapcConfig, serverConfig } from './dovecot-config.ts';
 import { ImapDialogue, quoted } from './imap-dialogue.ts';
 import { isRoot } from './locate.ts';
+import { mailOwner, type Owner } from './mail-owner.ts';
 import { peerPath } from './peer.ts';
 
 const START_MS = 20_000;
@@ -227,28 +228,6 @@ async function prepare(site: DovecotSite, plan: Launch, owner: Owner): Promise<C
   await writeFile(join(folder, 'users'), lines.join(''), { mode: 0o644 });
   await writeFile(join(folder, 'dovecot.conf'), plan.config(site));
   return makeCertificates(folder);
-}
-
-interface Owner {
-  readonly user: string;
-  readonly group: string;
-  readonly uid: number;
-  readonly gid: number;
-}
-
-/** Dovecot refuses to handle mail as root, and Debian's base system has a user `mail`. */
-async function mailOwner(): Promise<Owner> {
-  const users = table(await readFile('/etc/passwd', 'utf8'));
-  const groups = table(await readFile('/etc/group', 'utf8'));
-  const name = isRoot ? 'mail' : userInfo().username;
-  const entry = users.find(([user]) => user === name);
-  const group = groups.find(([, , gid]) => gid === entry?.[3]);
-  if (entry === undefined || group === undefined) throw new Error(`no user ${name} with a group in /etc/passwd and /etc/group`);
-  return { user: name, group: group[0] ?? '', uid: Number(entry[2]), gid: Number(entry[3]) };
-}
-
-function table(text: string): readonly (readonly string[])[] {
-  return text.split('\n').map((line) => line.split(':'));
 }
 
 /** Octets of the message with CRLF line ends, which Dovecot takes from the file name instead of reading the file. */

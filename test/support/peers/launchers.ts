@@ -14,7 +14,7 @@ const VERSION_MS = 15_000;
 export function writeLauncher(name: PeerName, cache: string): boolean {
   const root = join(cache, 'root');
   const program = ['usr/bin', 'usr/sbin'].map((folder) => join(root, folder, name)).find((path) => existsSync(path));
-  if (program === undefined && catalogue[name].extractedAs !== 'overlay') return false;
+  if (program === undefined && !['overlay', 'toolbox'].includes(catalogue[name].extractedAs)) return false;
   const launcher = join(cache, 'bin', name);
   mkdirSync(join(cache, 'bin'), { recursive: true });
   const draft = `${launcher}.${process.pid}`;
@@ -36,6 +36,8 @@ function script(name: PeerName, program: string, root: string, cache: string): s
         `export PYTHONPATH=${quote(join(root, 'usr/lib/python3/dist-packages'))} PYTHONDONTWRITEBYTECODE=1`,
         `exec ${quote(installedPath('python3') ?? join(cache, 'bin/python3'))} ${quote(program)} "$@"`,
       );
+    case 'toolbox':
+      return toolboxScript(root);
     case 'library-path':
       return lines(...libraryPath(root), ...opensslSettings(root), `exec ${quote(program)} "$@"`);
   }
@@ -48,11 +50,28 @@ function overlayScript(name: PeerName, root: string): string {
   return lines(`exec unshare --mount -- /bin/sh -c ${quote(inner)} ${quote(name)} "$@"`);
 }
 
+/** Cyrus keeps its programs in a folder of their own; Cyrus SASL has to be told where its plug-ins are, and looks nowhere else then. */
+function toolboxScript(root: string): string {
+  const folders = ['usr/lib/cyrus/bin', 'usr/sbin'].map((folder) => join(root, folder));
+  const plugins = architectures(root).flatMap((folder) => [join(root, 'usr/lib', folder, 'sasl2'), join('/usr/lib', folder, 'sasl2')]);
+  return lines(
+    ...libraryPath(root),
+    `export PATH=${quote(folders.join(':'))}:"$PATH"`,
+    `export SASL_PATH=${quote(plugins.join(':'))}`,
+    // By its full path: a Cyrus service looks at its own file and ends when that seems to have been replaced.
+    'program=$(command -v "$1") && shift && exec "$program" "$@"',
+  );
+}
+
 function libraryPath(root: string): readonly string[] {
   const base = join(root, 'usr/lib');
-  const architectures = existsSync(base) ? readdirSync(base).filter((folder) => folder.includes('-linux-gnu')) : [];
-  const folders = architectures.flatMap((folder) => [join(base, folder), join(base, folder, 'systemd')]);
+  const folders = architectures(root).flatMap((folder) => [join(base, folder), join(base, folder, 'systemd')]);
   return folders.length === 0 ? [] : [`export LD_LIBRARY_PATH=${quote(folders.join(':'))}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}`];
+}
+
+function architectures(root: string): readonly string[] {
+  const base = join(root, 'usr/lib');
+  return existsSync(base) ? readdirSync(base).filter((folder) => folder.includes('-linux-gnu')) : [];
 }
 
 /** OpenSSL's tools look for their configuration under a compiled-in path and refuse `req` without it. */

@@ -21,6 +21,7 @@ export function locate(name: PeerName): string | undefined {
 
 /** The installed command, provided all the files it needs are installed too. */
 export function installedPath(name: PeerName): string | undefined {
+  if (catalogue[name].staysApart === true) return undefined;
   if (!catalogue[name].files.every((file) => existsSync(join('/', file)))) return undefined;
   return searchPath()
     .map((folder) => join(folder, name))

@@ -23,15 +23,22 @@ if (left.length > 0 && process.env['CI'] === 'true') process.exitCode = 1;
 
 function provide(wanted: readonly PeerName[]): void {
   say(`fetching ${packagesOf(wanted).join(' ')}`);
-  attempt('extract', () => extractPackages(packagesOf(wanted), `${cacheFolder}/root`));
+  for (const names of coinstallable(wanted)) attempt('extract', () => extractPackages(packagesOf(names), `${cacheFolder}/root`));
   // python3 before getmail, whose launcher runs it.
   for (const name of wanted.toSorted((a, b) => Number(a === 'getmail') - Number(b === 'getmail'))) writeLauncher(name, cacheFolder);
   giveToOwnerOfCheckout();
-  const unusable = missing();
+  const unusable = missing().filter((name) => catalogue[name].staysApart !== true);
   if (unusable.length === 0) return;
   say(`installing ${packagesOf(unusable).join(' ')}, with service starts forbidden`);
   const services = unusable.flatMap((name) => catalogue[name].services);
   attempt('install', () => installWithoutStarting(packagesOf(unusable), services));
+}
+
+/** apt finds no answer for packages that exclude each other. */
+function coinstallable(names: readonly PeerName[]): readonly (readonly PeerName[])[] {
+  const apart = names.filter((name) => catalogue[name].staysApart === true);
+  const together = names.filter((name) => !apart.includes(name));
+  return [...(together.length === 0 ? [] : [together]), ...apart.map((name) => [name])];
 }
 
 function attempt(what: string, work: () => void): void {

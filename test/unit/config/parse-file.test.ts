@@ -251,7 +251,7 @@ describe('one fault', () => {
     ],
     [
       `${MINIMAL}[maildrop]\nunique_id = "{uidvalidity}{uid}"`,
-      'maildrop.unique_id: "{uidvalidity}{uid}" makes no unique-ids: two messages could share an id; put "." or "-" after a field, or give it all digits, as {uid:08x}; must be "popbridge", "dovecot", "cyrus", "courier", "uw", or a template such as "{uidvalidity}.{uid}"',
+      'maildrop.unique_id: "{uidvalidity}{uid}" makes no unique-ids: two messages could share an id; put "." or "-" after a field, or give it all digits, as {uid:08x}; must be "popbridge", "dovecot", "cyrus", "courier", "uw", "gmail", or a template such as "{uidvalidity}.{uid}"',
     ],
     [`${MINIMAL}[store]\nurl = "mysql:x"`, 'store.url: "mysql:x" is no store; must be "sqlite:", "sqlite:PATH" or "memory:"'],
     [`${MINIMAL}[log]\nlevel = "warning"`, 'log.level: "warning" is not allowed; must be one of "debug", "info", "warn", "error"'],
@@ -306,7 +306,6 @@ describe('what is not built yet is refused by name', () => {
     [`${MINIMAL}[[listen]]\n[[listen]]\naddress = "[::1]:1"\nproxy_protocol = false`, 'listen[1].proxy_protocol'],
     [`${MINIMAL}[[listen]]\ntrusted_proxies = []`, 'listen[0].trusted_proxies'],
     [`${MINIMAL}[login]\nmode = "accounts"`, 'login.mode'],
-    [`${MINIMAL}[maildrop]\nunique_id = "gmail"`, 'maildrop.unique_id'],
     [`${MINIMAL}[maildrop]\nsizes = "exact"`, 'maildrop.sizes'],
     [`${MINIMAL}[maildrop]\nlock = "shared"`, 'maildrop.lock'],
     [`${MINIMAL}[[account]]\nuser = "alice"`, 'account'],

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { uidValidity } from '../../support/fake-maildrop.ts';
 import {
   applyTemplate,
+  gmailUniqueId,
   parseTemplate,
   tellsFolders,
   uidInId,
@@ -42,12 +43,35 @@ describe('a unique-id', () => {
     ['popbridge', '83ecb521.5f5e1000.0000002a'],
     ['dovecot', '0000002a5f5e1000'],
     ['cyrus', '1600000000.42'],
-    ['courier', '1600000000-42'],
+    ['courier', 'UID42-1600000000'],
     ['uw', '5f5e10000000002a'],
     ['{uid:X}-{uidvalidity:08X}', '2A-5F5E1000'],
     ['mail.{folder}.{uidvalidity}.{uid:010d}', 'mail.2213328161.1600000000.0000000042'],
   ])('under "%s" is %s, for ever', (text, id) => {
     expect(uniqueId(text, MESSAGE)).toBe(id);
+  });
+
+  /**
+   * - dovecot: `pop3_get_uid` of github.com/dovecot/core src/pop3/pop3-commands.c expands `pop3_uidl_format`; its `X` prints small letters.
+   *   Compared with the real server in test/integration/unique-ids.test.ts.
+   * - cyrus: `uidl_msg` of github.com/cyrusimap/cyrus-imapd imap/pop3d.c prints `%u.%u`, UIDVALIDITY and UID. Compared with the real server in
+   *   test/integration/cyrus.test.ts.
+   * - courier: `print_uidl` of github.com/svarshavchik/courier-libs imap/pop3dserver.C prints `UID%lu-%lu`, number and UIDVALIDITY. The values
+   *   for UIDVALIDITY 200 are those that its own test expects, imap/pop3testsuite.txt.
+   * - uw: UIDL in src/ipopd/ipop3d.c (github.com/jonabbey/panda-imap) prints `%08lx%08lx`, UIDVALIDITY and UID.
+   */
+  test.each([
+    ['dovecot', 1, 200, '00000001000000c8'],
+    ['dovecot', 0xabcdef, 0xffff_ffff, '00abcdefffffffff'],
+    ['cyrus', 1, 200, '200.1'],
+    ['cyrus', 0xffff_ffff, 1_795_417_094, '1795417094.4294967295'],
+    ['courier', 1, 200, 'UID1-200'],
+    ['courier', 2, 200, 'UID2-200'],
+    ['courier', 0xffff_ffff, 1_795_417_094, 'UID4294967295-1795417094'],
+    ['uw', 1, 200, '000000c800000001'],
+    ['uw', 0xabcdef, 0xffff_ffff, 'ffffffff00abcdef'],
+  ])('under "%s" is printed as that server prints UID %i of UIDVALIDITY %i: %s', (text, uid, validity, id) => {
+    expect(uniqueId(text, { ...MESSAGE, validity, uid })).toBe(id);
   });
 
   test('of popbridge has 26 characters out of 0-9a-f and "." (CONTRACT section 5.4)', () => {
@@ -56,6 +80,42 @@ describe('a unique-id', () => {
 
   test('verbatim is that text, braces and all', () => {
     expect(uniqueIdsOf(verbatimFormula('<{uid}@=x>'))(7)).toBe('<{uid}@=x>');
+  });
+});
+
+describe("Gmail's unique-id", () => {
+  /**
+   * Seen in the X-UIDL that Thunderbird wrote for mail from pop.gmail.com, beside Gmail's own Received line. The number's upper 44 bits are the
+   * milliseconds of the arrival, as in X-GM-MSGID.
+   */
+  test.each([
+    ['1480608327246830521', 'GmailId148c2d6dd5085bb9', 'Mon, 29 Sep 2014 12:15:34 -0700'],
+    ['1761117713399657018', 'GmailId1870bf3ac2d5b23a', 'Wed, 22 Mar 2023 17:52:11 -0700'],
+  ])('of %s is %s, received %s', (msgid, id, received) => {
+    expect(gmailUniqueId(msgid)).toBe(id);
+    const arrival = Number(BigInt(msgid) >> 20n);
+    expect(Math.floor(arrival / 1000)).toBe(Date.parse(received) / 1000);
+  });
+
+  /** The pair of X-GM-MSGID and the id in Gmail's API that github.com/gmailgem/gmail/issues/241 shows. */
+  test('has the digits by which the Gmail API names the message', () => {
+    expect(gmailUniqueId('1520524314001511398')).toBe('GmailId1519fcceb86793e6');
+  });
+
+  test.each(['', '0', '-1', '1.5', '0x1', '01', ' 1', '18446744073709551616', '99999999999999999999', '1'.repeat(30)])(
+    'does not exist for "%s"',
+    (msgid) => expect(gmailUniqueId(msgid)).toBeUndefined(),
+  );
+
+  test('exists for every other number of 64 bits, and no two share one', () => {
+    const uint64 = fc.bigInt({ min: 1n, max: 0xffff_ffff_ffff_ffffn });
+    fc.assert(
+      fc.property(uint64, (msgid) => {
+        const id = gmailUniqueId(msgid.toString());
+        expect(id).toMatch(/^GmailId[1-9a-f][0-9a-f]{0,15}$/);
+        expect(BigInt(`0x${id?.slice('GmailId'.length)}`)).toBe(msgid);
+      }),
+    );
   });
 });
 
