@@ -1,0 +1,112 @@
+/** A scripted IMAP server and a bridge before it, with what tests do there as users. */
+import { bridgeConfig } from './bridge-config.ts';
+import { BridgeProcess } from './bridge-process.ts';
+import { ImapServer, type ImapServerOptions } from './imap-server.ts';
+import { PopDialogue } from './pop-dialogue.ts';
+import { until } from './until.ts';
+
+const USER = 'alice';
+const PASSWORD = 'secret';
+
+export interface BridgeSiteSetup {
+  readonly server?: ImapServerOptions;
+  /** Tables of the configuration besides [upstream] and [[listen]]. */
+  readonly tables?: string;
+}
+
+/** What a client saw of its maildrop. */
+export interface Shown {
+  /** In the order of the message-numbers. */
+  readonly subjects: readonly string[];
+  /** Unique-ids by subject. */
+  readonly ids: Readonly<Record<string, string>>;
+}
+
+export class BridgeSite implements AsyncDisposable {
+  readonly imap: ImapServer;
+  readonly bridge: BridgeProcess;
+
+  private constructor(imap: ImapServer, bridge: BridgeProcess) {
+    this.imap = imap;
+    this.bridge = bridge;
+  }
+
+  static async start({ server = {}, tables = '' }: BridgeSiteSetup = {}): Promise<BridgeSite> {
+    const imap = await ImapServer.start({ users: { [USER]: PASSWORD }, ...server });
+    const bridge = await BridgeProcess.start({ config: siteConfig(imap, tables) });
+    return new BridgeSite(imap, bridge);
+  }
+
+  /** Appends messages with these subjects, an hour between them; gives their UIDs. */
+  deliver(path: string, ...subjects: readonly string[]): number[] {
+    const mailbox = this.imap.mailbox(path);
+    return subjects.map((subject, index) =>
+      mailbox.append(`Subject: ${subject}\r\nMessage-ID: <${subject.replaceAll(' ', '.')}@example.com>\r\n\r\nbody of ${subject}\r\n`, {
+        internalDate: new Date(Date.UTC(2026, 0, 1, mailbox.messages.length + index)),
+      }),
+    );
+  }
+
+  /** Subjects of the messages upstream that are not flagged \Deleted. */
+  upstream(path = 'INBOX'): string[] {
+    const left = this.imap.mailbox(path).messages.filter(({ flags }) => !flags.includes('\\Deleted'));
+    return left.map(({ raw }) => /^Subject: (.*)\r$/m.exec(raw.toString())?.[1] ?? '');
+  }
+
+  async open(user = USER): Promise<PopDialogue> {
+    const client = await PopDialogue.connect(this.bridge.port());
+    await client.login(user, PASSWORD);
+    return client;
+  }
+
+  /** Logs in, looks at everything, and leaves; resolves when the server was left too. */
+  async look(user = USER): Promise<Shown> {
+    const client = await this.open(user);
+    const ids: Record<string, string> = {};
+    for (const line of await client.multi('UIDL')) {
+      const [number, id = ''] = line.split(' ');
+      const header = await client.multi(`TOP ${number} 0`);
+      ids[header.find((one) => one.startsWith('Subject: '))?.slice('Subject: '.length) ?? ''] = id;
+    }
+    await this.#leave(client);
+    return { subjects: Object.keys(ids), ids };
+  }
+
+  /** Deletes the messages with these subjects; gives the answer to QUIT. */
+  async delete(user: string, ...subjects: readonly string[]): Promise<string> {
+    const client = await this.open(user);
+    for (const line of await client.multi('LIST')) {
+      const [number] = line.split(' ');
+      const header = await client.multi(`TOP ${number} 0`);
+      if (subjects.some((subject) => header.includes(`Subject: ${subject}`))) await client.command(`DELE ${number}`);
+    }
+    return this.#leave(client);
+  }
+
+  /** Restarts the daemon, killed or stopped, with other tables or the same. */
+  async restart(signal: NodeJS.Signals, tables: string): Promise<BridgeSite> {
+    await this.bridge.stop(signal);
+    return new BridgeSite(this.imap, await BridgeProcess.start({ config: siteConfig(this.imap, tables), folder: this.bridge.folder }));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.bridge[Symbol.asyncDispose]();
+    await this.imap[Symbol.asyncDispose]();
+  }
+
+  async #leave(client: PopDialogue): Promise<string> {
+    const before = this.#logouts();
+    const answer = await client.command('QUIT');
+    client.close();
+    await until(() => this.#logouts() > before);
+    return answer;
+  }
+
+  #logouts(): number {
+    return this.imap.commands.filter((command) => command === 'LOGOUT').length;
+  }
+}
+
+function siteConfig(imap: ImapServer, tables: string): string {
+  return bridgeConfig({ imapPort: imap.port, upstream: ['command_timeout = "5s"'], tables });
+}
