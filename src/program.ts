@@ -1,10 +1,11 @@
 /** The process edge: arguments, signals, exit codes. The only file that uses `process`, main.ts apart. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import yargs from 'yargs';
 import { checkCommand } from './cli/check.ts';
 import type { CliEnvironment } from './cli/environment.ts';
 import { EXIT_USAGE, exitCodeFor, linesFor, UsageError } from './cli/exit-code.ts';
 import { laterCommand } from './cli/later-commands.ts';
+import { maildropCommand } from './cli/maildrop.ts';
 import { serveCommand } from './cli/serve.ts';
 
 /** What we write is for our own user alone. */
@@ -36,8 +37,9 @@ function parser(args: readonly string[], cli: CliEnvironment): ReturnType<typeof
     .option('log-level', { choices: LOG_LEVELS, global: true, describe: 'Instead of log.level' })
     .command(serveCommand(cli))
     .command(checkCommand(cli))
+    .command(maildropCommand(cli))
     .command(laterCommand)
-    .demandCommand(1, 'give a command: serve or check')
+    .demandCommand(1, 'give a command: serve, check or maildrop')
     .strict()
     .recommendCommands()
     .fail((message: string | null, error: Error | undefined) => {
@@ -57,6 +59,8 @@ function environment(): CliEnvironment {
     stdin: process.stdin,
     isTerminal: process.stdout.isTTY,
     write: (text) => process.stdout.write(text),
+    writeProgress: process.stderr.isTTY ? (text) => void process.stderr.write(text) : undefined,
+    becomeOwnerOf,
     warn,
     onSignals: ({ stop, reload, bug, outputLost }) => {
       process.stdout.off('error', leaveQuietly).on('error', outputLost);
@@ -66,6 +70,16 @@ function environment(): CliEnvironment {
       process.on('unhandledRejection', bug);
     },
   };
+}
+
+/** What root would write in a folder of another user, that user could not change any more. */
+function becomeOwnerOf(folder: string): void {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = statSync(folder);
+  if (uid === 0) return;
+  process.setgroups?.([gid]);
+  process.setgid?.(gid);
+  process.setuid?.(uid);
 }
 
 function version(): string {

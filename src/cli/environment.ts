@@ -18,6 +18,10 @@ export interface CliEnvironment {
   readonly isTerminal: boolean;
   /** Writes to standard output. */
   readonly write: (text: string) => void;
+  /** Writes to the terminal on standard error, to show progress; undefined where that is none. */
+  readonly writeProgress: ((text: string) => void) | undefined;
+  /** As root: becomes the user to whom that folder belongs, for good. */
+  readonly becomeOwnerOf: (folder: string) => void;
   /** Writes one line `popbridge: …` to standard error. */
   readonly warn: (line: string) => void;
   /** Calls back on SIGTERM and SIGINT, on SIGHUP, on a failure that nobody caught, and where standard output is lost. */

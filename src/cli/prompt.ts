@@ -35,3 +35,15 @@ async function readLine(stdin: NodeJS.ReadStream, output?: Writable): Promise<st
     lines.close();
   }
 }
+
+/** One password for each question: asked for on a terminal without being shown, else a line each of standard input. */
+export async function passwordLines(
+  { stdin, write }: { readonly stdin: NodeJS.ReadStream; readonly write: Write },
+  questions: readonly string[],
+  isFromStdin: boolean,
+): Promise<string[]> {
+  if (isFromStdin || !stdin.isTTY) return (await readAll(stdin)).split(/\r?\n/).slice(0, questions.length);
+  const passwords: string[] = [];
+  for (const question of questions) passwords.push(await askHidden(stdin, question, write));
+  return passwords;
+}

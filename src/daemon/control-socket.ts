@@ -1,13 +1,20 @@
-/** `control.sock` in the state directory: how other commands reach the running daemon. One JSON request a line, one JSON answer a line. */
+/**
+ * `control.sock` in the state directory: how other commands reach the running daemon. One JSON request a line; the answer is a line of
+ * JSON, with lines of progress before it where the work takes long.
+ */
 import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { toBridgeError } from '../errors.ts';
 
-/** What can be asked; each answers with a value that JSON can hold. */
-export type ControlRequests = Readonly<Record<string, () => unknown>>;
+/** How far long work has come. */
+export type Progress = (done: number, total: number, what: string) => void;
 
-/** Longest request taken. */
-const MAX_REQUEST_OCTETS = 4_096;
+/** What can be asked; each answers with a value that JSON can hold. `params` is what the request says besides its name. */
+export type ControlRequests = Readonly<Record<string, (params: unknown, progress: Progress) => unknown>>;
+
+/** Longest request taken: unique-ids of a large maildrop that are to be imported. */
+const MAX_REQUEST_OCTETS = 64 * 1024 * 1024;
 /** Who asks nothing for so long is not kept. */
 const REQUEST_TIMEOUT_MS = 10_000;
 
@@ -33,30 +40,54 @@ export async function openControlSocket(directory: string, requests: ControlRequ
 }
 
 function serve(socket: Socket, requests: ControlRequests): void {
-  let received = '';
+  let received: string[] = [];
+  let octets = 0;
   socket.unref();
   socket.setEncoding('utf8');
   socket.setTimeout(REQUEST_TIMEOUT_MS, () => socket.destroy());
   socket.on('error', () => socket.destroy());
-  socket.on('data', (chunk: string) => {
-    if (socket.writableEnded) return;
-    received += chunk;
-    const end = received.indexOf('\n');
-    if (end >= 0) socket.end(`${JSON.stringify(answer(received.slice(0, end), requests))}\n`);
-    else if (received.length > MAX_REQUEST_OCTETS) socket.destroy();
-  });
+  const take = (chunk: string): void => {
+    octets += chunk.length;
+    received.push(chunk);
+    if (octets > MAX_REQUEST_OCTETS) socket.destroy();
+    if (!chunk.includes('\n')) return;
+    socket.off('data', take);
+    socket.resume();
+    // From here on the work decides how long it takes.
+    socket.setTimeout(0);
+    const [line = ''] = received.join('').split('\n', 1);
+    received = [];
+    void respond(socket, line, requests);
+  };
+  socket.on('data', take);
 }
 
-function answer(line: string, requests: ControlRequests): unknown {
-  const name = requestName(line);
-  const run = name !== undefined && Object.hasOwn(requests, name) ? requests[name] : undefined;
-  return run === undefined ? { error: 'unknown request' } : { result: run() };
+async function respond(socket: Socket, line: string, requests: ControlRequests): Promise<void> {
+  const send = (value: unknown): void => {
+    if (!socket.destroyed) socket.write(`${JSON.stringify(value)}\n`);
+  };
+  send(await answer(line, requests, (done, total, what) => send({ progress: { done, total, what } })));
+  socket.end();
 }
 
-function requestName(line: string): string | undefined {
+async function answer(line: string, requests: ControlRequests, progress: Progress): Promise<unknown> {
+  const request = parsed(line);
+  const name = request?.name ?? '';
+  const run = Object.hasOwn(requests, name) ? requests[name] : undefined;
+  if (run === undefined) return { error: { code: 'UNKNOWN_REQUEST', message: 'unknown request' } };
+  try {
+    return { result: await run(request?.params, progress) };
+  } catch (error) {
+    const { name: kind, code, message } = toBridgeError(error);
+    return { error: { kind, code, message: error instanceof Error ? error.message : message } };
+  }
+}
+
+function parsed(line: string): { readonly name: string; readonly params: unknown } | undefined {
   try {
     const request: unknown = JSON.parse(line);
-    return typeof request === 'object' && request !== null && 'request' in request ? String(request.request) : undefined;
+    if (typeof request !== 'object' || request === null || !('request' in request)) return undefined;
+    return { name: String(request.request), params: 'params' in request ? request.params : undefined };
   } catch {
     return undefined;
   }

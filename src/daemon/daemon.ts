@@ -8,11 +8,14 @@ import type { Store } from '../store/store.ts';
 import { BackgroundWork } from './background-work.ts';
 import { bindingsOf, type Binding } from './bindings.ts';
 import { Connection } from './connection.ts';
-import { openControlSocket } from './control-socket.ts';
+import { openControlSocket, type ControlRequests } from './control-socket.ts';
 import { lockStateDirectory } from './daemon-lock.ts';
 import { isLoopback, Listener } from './listener.ts';
 import type { LiveSecrets, Log } from './logging.ts';
-import { logIn, type LoginParts } from './login.ts';
+import { logIn, proveUpstream, sessionEvents, type LoginParts, type UpstreamService } from './login.ts';
+import { MaildropAdmin } from './maildrop-admin.ts';
+import type { ImportParts } from './maildrop-import.ts';
+import { maildropRequests } from './maildrop-requests.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import { MaildropLocks } from './maildrop-lock.ts';
 import { openStore } from './open-store.ts';
@@ -91,7 +94,7 @@ export class Daemon {
     const daemon = new Daemon(parts, config, store, resources.move());
     try {
       await daemon.#bind(bindings);
-      daemon.#resources.use(await openControlSocket(parts.stateDirectory, { status: () => daemon.status() }));
+      daemon.#resources.use(await openControlSocket(parts.stateDirectory, daemon.#controlRequests()));
       await daemon.#reportOrphans();
     } catch (error) {
       await daemon.#close();
@@ -110,6 +113,22 @@ export class Daemon {
       listeners: [...this.#listeners].map(([address, listener]) => ({ address, port: listener.port })),
       sessions: this.#connections.size,
     };
+  }
+
+  #controlRequests(): ControlRequests {
+    const { store, locks, log, secrets } = this.#loginParts;
+    const { clock } = this.#parts;
+    const services = (): UpstreamService[] => [...new Set([...this.#bindings.values()].flatMap((binding) => binding.services))];
+    const admin = new MaildropAdmin({ store, clock, locks, services });
+    const logIn: ImportParts['logIn'] = async (service, user, password) => {
+      using _secret = disposing(secrets.add(password));
+      const account = JSON.stringify([service.id, user]);
+      const until = { client: this.#stopping.signal, attempt: this.#stopping.signal };
+      return proveUpstream(this.#loginParts, service, account, { user, password }, until);
+    };
+    const events: ImportParts['events'] = (service, user) => sessionEvents(log, service, user);
+    const parts = { admin, store, events, logIn, now: () => Math.floor(clock.now() / 1000) };
+    return { ...maildropRequests(admin, parts), status: () => this.status() };
   }
 
   /** SIGHUP: takes the new configuration whole, or keeps the old one and says why. Sessions go on with what they have. */
@@ -243,4 +262,8 @@ export class Daemon {
     for (const listener of this.#listeners.values()) listener.close();
     await this.#resources.disposeAsync();
   }
+}
+
+function disposing(dispose: () => void): Disposable {
+  return { [Symbol.dispose]: dispose };
 }

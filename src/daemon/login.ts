@@ -161,8 +161,8 @@ function lockName(account: string, view: string): string {
  * The password is proven by logging in with it; nothing is served before. A client that leaves does not end the try: it would
  * have guessed without being counted.
  */
-async function proveUpstream(
-  parts: LoginParts,
+export async function proveUpstream(
+  parts: Pick<LoginParts, 'background' | 'throttle' | 'log'>,
   service: UpstreamService,
   account: string,
   login: UpstreamLogin,
@@ -192,7 +192,7 @@ function refusedLater(error: unknown): never {
   throw error;
 }
 
-function sessionEvents(log: Log, service: UpstreamService, user: string): SessionEvents {
+export function sessionEvents(log: Log, service: UpstreamService, user: string): SessionEvents {
   const who = { user, upstream: service.id };
   return {
     deleteFailed: (fields) => log.warn('delete-failed', { ...who, ...fields }),

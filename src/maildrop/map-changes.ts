@@ -1,11 +1,14 @@
 /** How the UID map changes between listings. Each change gives a new map, in which segments without a change are the same objects. Pure. */
-import type { Uid } from './numbers.ts';
+import { asUid, type Uid } from './numbers.ts';
 import {
   allFirst,
   indexOf,
   locate,
   segmentNumber,
+  sourceAt,
   stateAt,
+  UNTOUCHED,
+  type IdSource,
   type MessageState,
   type Segment,
   type SegmentStates,
@@ -42,6 +45,39 @@ export function withDeleted(map: UidMap, uids: readonly Uid[], at: number, dueAt
   return withStates(map, uids, (state) => (state.deletedAt > 0 ? state : { ...state, deletedAt: at, dueAt }));
 }
 
+/** The map in which messages were never deleted. */
+export function withoutDeletion(map: UidMap, uids: readonly Uid[]): UidMap {
+  return withStates(map, uids, ({ retrievedAt }) => ({ ...UNTOUCHED, retrievedAt }));
+}
+
+/** The map in which messages that nobody deleted are as they were in another. */
+export function withRestoredStates(map: UidMap, states: ReadonlyMap<Uid, MessageState>): UidMap {
+  return edited(map, [...states.keys()], (segment, places) => {
+    const next = segment.states === undefined ? untouchedStates(segment.uids.length) : copied(segment.states);
+    for (const index of places) {
+      const before = stateAt(segment, index);
+      const state = states.get(asUid(segment.uids[index] ?? 0));
+      if (state !== undefined && before.deletedAt === 0)
+        setState(next, index, { ...state, retrievedAt: before.retrievedAt || state.retrievedAt });
+    }
+    return { ...segment, states: next };
+  });
+}
+
+/** The map in which messages have other unique-ids. */
+export function withIdSources(map: UidMap, sources: ReadonlyMap<Uid, IdSource>): UidMap {
+  return edited(map, [...sources.keys()], (segment, places) => {
+    const formulas: UniqueIdFormula[] = [];
+    const changed = new Set(places);
+    const rows = Array.from(segment.uids, (uid, index) => {
+      const before = sourceAt(segment, index);
+      return changed.has(index) ? (sources.get(asUid(uid)) ?? before) : before;
+    });
+    const formulaOf = Uint16Array.from(rows, ({ formula }) => placeOf(formulas, formula));
+    return { ...segment, formulas, formulaOf, idUids: Uint32Array.from(rows, ({ idUid }) => idUid) };
+  });
+}
+
 /** The place of a formula, where it is put at the end if it is new. */
 export function placeOf(formulas: UniqueIdFormula[], formula: UniqueIdFormula): number {
   const place = formulas.lastIndexOf(formula);
@@ -73,6 +109,7 @@ function copied({ retrievedAt, deletedAt, dueAt }: SegmentStates): SegmentStates
 
 /** Changes the segments that hold the messages; those of them that the map doesn't know are passed over. */
 function edited(map: UidMap, uids: readonly Uid[], edit: (segment: Segment, places: readonly number[]) => Segment | undefined): UidMap {
+  if (uids.length === 0) return map;
   const segments = new Map(map.segments);
   for (const [number, its] of Map.groupBy(uids, segmentNumber)) {
     const segment = segments.get(number);

@@ -96,6 +96,12 @@ export function applyTemplate({ parts }: UniqueIdTemplate, { folderTag, uidValid
   return applied.join('');
 }
 
+/** Every formula under which a server that popbridge knows may have made the ids of a mailbox. */
+export function formulasOfServers(names: MailboxNames): UniqueIdFormula[] {
+  const templates = [...NAMED_TEMPLATES.keys(), '{uidvalidity}-{uid}'].map(parseTemplate);
+  return templates.flatMap((template) => ('problem' in template ? [] : [applyTemplate(template, names)]));
+}
+
 /** The formula of one message whose unique-id is that text. */
 export function verbatimFormula(uniqueId: string): UniqueIdFormula {
   return VERBATIM + uniqueId;

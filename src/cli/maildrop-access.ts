@@ -1,0 +1,79 @@
+/** How `popbridge maildrop` reaches UID maps: through the daemon that runs on the state directory, else directly under its lock. */
+import { statSync } from 'node:fs';
+import { systemClock } from '../clock.ts';
+import type { BridgeConfig } from '../config/schema.ts';
+import { serviceOf } from '../daemon/bindings.ts';
+import { askDaemon } from '../daemon/control-client.ts';
+import type { Progress } from '../daemon/control-socket.ts';
+import { lockStateDirectory } from '../daemon/daemon-lock.ts';
+import { createLog, LiveSecrets } from '../daemon/logging.ts';
+import { sessionEvents, type UpstreamService } from '../daemon/login.ts';
+import { MaildropAdmin } from '../daemon/maildrop-admin.ts';
+import { maildropRequests } from '../daemon/maildrop-requests.ts';
+import { MaildropLocks } from '../daemon/maildrop-lock.ts';
+import { openStore } from '../daemon/open-store.ts';
+import { BusyError, CredentialsError, InvariantError, StoreError, UpstreamError, type UpstreamFailureKind } from '../errors.ts';
+import type { CliEnvironment } from './environment.ts';
+
+export interface MaildropAccess {
+  readonly environment: CliEnvironment;
+  readonly stateDirectory: string;
+  /** Only read where no daemon runs. */
+  readonly loadConfig: () => BridgeConfig;
+  readonly progress: Progress;
+}
+
+/** Asks, and gives what is answered; failures are thrown as they were there. */
+export async function askMaildrops(access: MaildropAccess, request: string, params: unknown): Promise<unknown> {
+  const { stateDirectory, progress } = access;
+  if (statSync(stateDirectory, { throwIfNoEntry: false }) === undefined) {
+    throw new StoreError('STORE_FAILED', `there is no state directory ${stateDirectory}; name the one of the daemon with --state`);
+  }
+  access.environment.becomeOwnerOf(stateDirectory);
+  const answer = await askDaemon(stateDirectory, request, params, progress);
+  if (answer === undefined) return askDirectly(access, request, params);
+  if ('error' in answer) throw rebuilt(answer.error);
+  return answer.result;
+}
+
+async function askDirectly(
+  { environment, stateDirectory, loadConfig, progress }: MaildropAccess,
+  request: string,
+  params: unknown,
+): Promise<unknown> {
+  const config = loadConfig();
+  const secrets = new LiveSecrets();
+  const log = createLog({ level: 'warn', pretty: true, write: (line) => environment.warn(line.trimEnd()) }, secrets);
+  using _lock = lockStateDirectory(stateDirectory);
+  await using store = openStore(config, { stateDirectory, clock: systemClock, log });
+  const services: UpstreamService[] = config.upstreams.map((file) => serviceOf(file, { clock: systemClock, version: environment.version }));
+  const admin = new MaildropAdmin({ store, clock: systemClock, locks: new MaildropLocks(systemClock), services: () => services });
+  const requests = maildropRequests(admin, {
+    admin,
+    store,
+    events: (service, user) => sessionEvents(log, service, user),
+    logIn: (service, user, password) => service.upstream.login({ user, password }, new AbortController().signal),
+    now: () => Math.floor(systemClock.now() / 1000),
+  });
+  // Awaited here: the store must outlive it.
+  return await requests[request]?.(params, progress);
+}
+
+interface RemoteError {
+  readonly kind?: string;
+  readonly code: string;
+  readonly message: string;
+}
+
+/** An error of the daemon's as its own class: the exit code follows from that. */
+function rebuilt({ kind, code, message }: RemoteError): Error {
+  if (kind === 'BusyError') return new BusyError('MAILDROP_IN_USE', message);
+  if (kind === 'CredentialsError') return new CredentialsError('AUTH_REFUSED', message);
+  if (kind === 'UpstreamError') return new UpstreamError(upstreamKind(code), message);
+  if (kind === 'StoreError') return new StoreError('STORE_FAILED', message);
+  return new InvariantError(message);
+}
+
+function upstreamKind(code: string): UpstreamFailureKind {
+  return code === 'UPSTREAM_UNREACHABLE' ? 'unreachable' : code === 'UPSTREAM_TIMEOUT' ? 'timeout' : 'refused';
+}

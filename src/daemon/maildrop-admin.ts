@@ -1,0 +1,129 @@
+/** Looks into users' UID maps and repairs them: what `popbridge maildrop` does, in the daemon or without one. */
+import type { Clock } from '../clock.ts';
+import type { ViewConfig } from '../config/schema.ts';
+import { BusyError } from '../errors.ts';
+import { withoutDeletion } from '../maildrop/map-changes.ts';
+import { uniqueIdsIn, deletedIn, type UidMap } from '../maildrop/uid-map.ts';
+import type { MailboxKey, MaildropKey, MapChange, Store } from '../store/store.ts';
+import { chooseUpstream, imapUser, maildropName, viewNamed } from './account.ts';
+import { templateFor } from './derivation.ts';
+import type { UpstreamService } from './login.ts';
+import type { MaildropLocks } from './maildrop-lock.ts';
+import { explanation, type Explanation } from './maildrop-explanation.ts';
+import { goneRows, messageRows, type GoneRow, type MessageRow } from './maildrop-rows.ts';
+
+export interface MaildropAdminParts {
+  readonly store: Store;
+  readonly clock: Clock;
+  readonly locks: MaildropLocks;
+  /** Every configured upstream. */
+  readonly services: () => readonly UpstreamService[];
+}
+
+/** Whose maildrop: the user name as a client types it; `upstream` where the domain does not tell, or the file is gone. */
+export interface MaildropTarget {
+  readonly user: string;
+  readonly upstream?: string | undefined;
+}
+
+/** One mailbox of a maildrop in the store. */
+export interface MailboxRow extends MaildropKey {
+  readonly folder: string;
+  readonly uidValidity: number;
+  readonly messages: number;
+  /** Deleted by a client and still upstream. */
+  readonly hidden: number;
+}
+
+export interface MaildropContents {
+  readonly messages: readonly MessageRow[];
+  readonly gone: readonly GoneRow[];
+  /** What QUIT promised and is not known to be done. */
+  readonly promised: readonly { readonly folder: string; readonly action: string; readonly uids: readonly number[] }[];
+}
+
+/** A maildrop that a target means, and how it is configured. */
+export interface ResolvedMaildrop {
+  readonly key: MaildropKey;
+  readonly service: UpstreamService | undefined;
+  readonly view: ViewConfig | undefined;
+}
+
+export class MaildropAdmin {
+  readonly #parts: MaildropAdminParts;
+
+  constructor(parts: MaildropAdminParts) {
+    this.#parts = parts;
+  }
+
+  async list(): Promise<MailboxRow[]> {
+    const { store } = this.#parts;
+    const rows: MailboxRow[] = [];
+    for (const key of await store.mailboxes()) {
+      const map = await store.loadMap(key);
+      if (map === undefined) continue;
+      let messages = 0;
+      for (const { uids } of map.segments.values()) messages += uids.length;
+      rows.push({ ...key.maildrop, folder: key.path, uidValidity: map.uidValidity, messages, hidden: deletedIn(map).length });
+    }
+    return rows;
+  }
+
+  async contents(target: MaildropTarget): Promise<MaildropContents> {
+    const { store } = this.#parts;
+    const { key } = this.resolve(target);
+    const promised = (await store.openEntries(key)).map(({ path, action, uids }) => ({ folder: path, action, uids }));
+    return { messages: await messageRows(store, key), gone: await goneRows(store, key), promised };
+  }
+
+  async explain(target: MaildropTarget, uniqueId: string): Promise<Explanation> {
+    return explanation(await this.contents(target), uniqueId);
+  }
+
+  /** Takes back what clients deleted and what is not yet done upstream; all of it where no ids are given. Rejects with BusyError while a session is open. */
+  async undelete(
+    target: MaildropTarget,
+    uniqueIds: readonly string[],
+  ): Promise<{ readonly restored: string[]; readonly unknown: string[] }> {
+    const { store } = this.#parts;
+    const { key, view } = this.resolve(target);
+    using _lock = this.lock(key);
+    const wanted = new Set(uniqueIds);
+    const restored: string[] = [];
+    const changes: MapChange[] = [];
+    for (const mailbox of await store.mailboxes(key)) {
+      const map = await store.loadMap(mailbox);
+      if (map === undefined) continue;
+      const idOf = uniqueIdsIn(map);
+      const uids = deletedIn(map).flatMap(({ uid }) => (wanted.size === 0 || wanted.has(idOf(uid)) ? [uid] : []));
+      restored.push(...uids.map(idOf));
+      if (uids.length > 0) changes.push(changeOf(mailbox, map, withoutDeletion(map, uids), view));
+    }
+    await store.saveMaps(changes, Math.floor(this.#parts.clock.now() / 1000));
+    const done = new Set(restored);
+    return { restored, unknown: uniqueIds.filter((id) => !done.has(id)) };
+  }
+
+  /** Throws CredentialsError where no upstream takes the user, or there is no such view. */
+  resolve({ user, upstream }: MaildropTarget): ResolvedMaildrop {
+    const services = this.#parts.services();
+    const named = services.find(({ id }) => id === upstream);
+    // A map whose file is gone can still be looked at, under the names that stand in it.
+    if (upstream !== undefined && named === undefined) return { key: { upstream, user, view: '' }, service: undefined, view: undefined };
+    const service = named ?? chooseUpstream(services, user);
+    const name = maildropName(service, user);
+    const view = viewNamed(service.views, name);
+    return { key: { upstream: service.id, user: imapUser(service, name.user), view: name.view ?? '' }, service, view };
+  }
+
+  /** Locks a maildrop that no session has. Throws BusyError MAILDROP_IN_USE. */
+  lock({ upstream, user, view }: MaildropKey): Disposable {
+    const release = this.#parts.locks.tryAcquire(JSON.stringify([JSON.stringify([upstream, user]), view]));
+    if (release === undefined) throw new BusyError('MAILDROP_IN_USE', 'a POP3 session holds the maildrop; try again when it has ended');
+    return { [Symbol.dispose]: release };
+  }
+}
+
+export function changeOf(key: MailboxKey, previous: UidMap, next: UidMap, view: ViewConfig | undefined): MapChange {
+  return { key, previous, next, derivation: view && templateFor(next, key.path, view.maildrop.uniqueId) };
+}

@@ -1,0 +1,137 @@
+/** Which messages have the unique-ids that clients know already, from another server or an export. Pure. */
+import type { Uid, UidValidity } from './numbers.ts';
+import { differ, rematch, type Recognisable } from './rematch.ts';
+import { uidInId, uniqueIdsOf, type UniqueIdFormula } from './unique-id.ts';
+
+/** A unique-id that clients know, and what is known of its message; of a file of a client that is nothing else. */
+export interface KnownId extends Recognisable {
+  readonly uniqueId: string;
+  /** Where it was when it was exported. */
+  readonly place: Place | undefined;
+  /** False where neither arrival nor size was told. */
+  readonly isMeasured: boolean;
+}
+
+export interface Place {
+  readonly path: string;
+  readonly uidValidity: number;
+  readonly uid: number;
+}
+
+/** A message that may have such an id. */
+export interface Adopter extends Recognisable {
+  readonly path: string;
+  readonly uidValidity: UidValidity;
+  readonly uid: Uid;
+  /** The one it has now. */
+  readonly uniqueId: string;
+}
+
+export interface Adoption {
+  readonly matches: ReadonlyMap<Adopter, KnownId>;
+  /** No message like it. */
+  readonly unmatched: readonly KnownId[];
+  /** More than one message like it, or another message has its id. */
+  readonly ambiguous: readonly KnownId[];
+}
+
+/**
+ * Matches by the id that a message has now, by place, by the formulas in which servers make ids, then by identity. Nothing is matched that
+ * an identity speaks against.
+ */
+export function adopt(
+  known: readonly KnownId[],
+  adopters: readonly Adopter[],
+  formulasOf: (path: string, uidValidity: UidValidity) => readonly UniqueIdFormula[],
+): Adoption {
+  const work = new AdoptionWork(known, adopters);
+  const byId = new Map(adopters.map((one) => [one.uniqueId, one]));
+  work.match((id) => [byId.get(id.uniqueId)]);
+  const byPlace = new Map(adopters.map((one) => [placeKey(one), one]));
+  work.match(({ place }) => [place === undefined ? undefined : byPlace.get(placeKey(place))]);
+  const mailboxes = new Map(adopters.map(({ path, uidValidity }) => [path, uidValidity]));
+  const formulas = [...mailboxes].flatMap(([path, uidValidity]) =>
+    formulasOf(path, uidValidity).map((formula) => ({ path, uidValidity, formula })),
+  );
+  work.match(({ uniqueId }) => [
+    ...new Set(
+      formulas.map(({ path, uidValidity, formula }) => {
+        const uid = uidInId(formula, uniqueId);
+        const isExact = uid !== undefined && uniqueIdsOf(formula)(uid) === uniqueId;
+        return isExact ? byPlace.get(placeKey({ path, uidValidity, uid })) : undefined;
+      }),
+    ),
+  ]);
+  work.matchIdentities();
+  return work.result();
+}
+
+class AdoptionWork {
+  readonly #matches = new Map<Adopter, KnownId>();
+  readonly #ambiguous = new Set<KnownId>();
+  #known: readonly KnownId[];
+  #adopters: readonly Adopter[];
+  readonly #owners: ReadonlyMap<string, Adopter>;
+
+  constructor(known: readonly KnownId[], adopters: readonly Adopter[]) {
+    const byId = new Map(known.map((id) => [id.uniqueId, id]));
+    this.#known = [...byId.values()];
+    this.#adopters = adopters;
+    this.#owners = new Map(adopters.map((one) => [one.uniqueId.toLowerCase(), one]));
+  }
+
+  match(candidatesOf: (id: KnownId) => readonly (Adopter | undefined)[]): void {
+    for (const id of this.#known) {
+      const candidates = candidatesOf(id).flatMap((one) => (one === undefined || !this.#isFree(one) || isOther(id, one) ? [] : [one]));
+      const [only] = candidates;
+      if (only === undefined) continue;
+      if (candidates.length > 1) this.#ambiguous.add(id);
+      else this.#matches.set(only, id);
+    }
+    this.#drop();
+  }
+
+  /** Old servers tell no arrival: then only Message-ID and size count. */
+  matchIdentities(): void {
+    const isDated = this.#known.some(({ isMeasured, arrival }) => isMeasured && arrival > 0);
+    const wanted = this.#known.filter(({ isMeasured }) => isMeasured);
+    const fresh = this.#adopters.map((adopter) => ({ adopter, ...adopter, arrival: isDated ? adopter.arrival : 0 }));
+    const { matches } = rematch(wanted, fresh, isDated);
+    for (const [{ adopter }, id] of matches) this.#matches.set(adopter, id);
+    this.#drop();
+    const left = new Set(this.#adopters.flatMap(({ identity: { messageId } }) => messageId ?? []));
+    for (const id of this.#known) if (id.identity.messageId && left.has(id.identity.messageId)) this.#ambiguous.add(id);
+    this.#drop();
+  }
+
+  result(): Adoption {
+    // An id that another message has, and keeps, would be there twice.
+    for (const [adopter, id] of this.#matches) {
+      const owner = this.#owners.get(id.uniqueId.toLowerCase());
+      if (owner === undefined || owner === adopter || this.#matches.has(owner)) continue;
+      this.#matches.delete(adopter);
+      this.#ambiguous.add(id);
+    }
+    return { matches: this.#matches, unmatched: this.#known, ambiguous: [...this.#ambiguous] };
+  }
+
+  #isFree(adopter: Adopter): boolean {
+    return !this.#matches.has(adopter);
+  }
+
+  #drop(): void {
+    const taken = new Set(this.#matches.values());
+    this.#known = this.#known.filter((id) => !taken.has(id) && !this.#ambiguous.has(id));
+    this.#adopters = this.#adopters.filter((adopter) => !this.#matches.has(adopter));
+  }
+}
+
+/** True where an identity, or an arrival told on both sides, says so. */
+function isOther(id: KnownId, adopter: Adopter): boolean {
+  if (differ(id.identity, adopter.identity)) return true;
+  return id.arrival > 0 && adopter.arrival > 0 && id.arrival !== adopter.arrival && id.identity.messageId === undefined;
+}
+
+function placeKey({ path, uidValidity, uid }: Place): string {
+  return `${uidValidity} ${uid} ${path}`;
+}
