@@ -53,7 +53,7 @@ async function askDirectly(
     store,
     events: (service, user) => sessionEvents(log, service, user),
     logIn: (service, user, password) => service.upstream.login({ user, password }, new AbortController().signal),
-    now: () => Math.floor(systemClock.now() / 1000),
+    clock: systemClock,
   });
   // Awaited here: the store must outlive it.
   return await requests[request]?.(params, progress);

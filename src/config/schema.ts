@@ -67,7 +67,7 @@ export interface MaildropConfig {
   readonly sinceSeconds: number;
   /** Only so many, the latest; 0: all. */
   readonly newest: number;
-  readonly sizes: 'trust' | 'learn';
+  readonly sizes: 'trust' | 'learn' | 'exact';
   readonly uniqueId: UniqueIdTemplate;
 }
 
@@ -189,8 +189,10 @@ const viewKeys = {
   newest: z.int().min(0).describe('Only so many messages, the latest; 0: all'),
   unique_id: uniqueIdTemplate().describe('How the unique-ids of messages not yet shown are made: a format by name, or a template'),
   sizes: z
-    .enum(['trust', 'learn'])
-    .describe('Sizes in listings: trust what the server says, or learn the true size when a message is first retrieved'),
+    .enum(['trust', 'learn', 'exact'])
+    .describe(
+      'Sizes in listings: trust what the server says, learn the true size when a message is first retrieved, or measure all before',
+    ),
   lock: z.enum(['exclusive']).describe('One session a maildrop at a time (RFC 1939)'),
   mark_seen: z
     .enum(['on-retrieve', 'on-quit', 'never'])

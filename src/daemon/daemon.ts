@@ -127,7 +127,7 @@ export class Daemon {
       return proveUpstream(this.#loginParts, service, account, { user, password }, until);
     };
     const events: ImportParts['events'] = (service, user) => sessionEvents(log, service, user);
-    const parts = { admin, store, events, logIn, now: () => Math.floor(clock.now() / 1000) };
+    const parts = { admin, store, events, logIn, clock };
     return { ...maildropRequests(admin, parts), status: () => this.status() };
   }
 

@@ -5,7 +5,7 @@
 import type { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import { pause } from '../clock.ts';
-import { CredentialsError, toBridgeError, UpstreamError } from '../errors.ts';
+import { BusyError, CredentialsError, toBridgeError, UpstreamError } from '../errors.ts';
 import type { ViewConfig } from '../config/schema.ts';
 import type { Credentials } from '../pop3/sasl.ts';
 import type { MaildropKey, Store } from '../store/store.ts';
@@ -16,6 +16,7 @@ import type { BackgroundWork } from './background-work.ts';
 import type { LoggedIn } from './connection.ts';
 import { lookBack } from './look-back.ts';
 import type { LiveSecrets, Log } from './logging.ts';
+import { measureLater } from './measure-later.ts';
 import type { LoginThrottle } from './login-throttle.ts';
 import type { LockHolder, MaildropLocks } from './maildrop-lock.ts';
 import { upstreamPolicy } from './deletion.ts';
@@ -118,10 +119,14 @@ async function openFor(
     inTurn: <T>(work: () => Promise<T>) => turns.run(account, work),
   };
   const tryLock = (other: string): (() => void) | undefined => locks.tryAcquire(lockName(account, other));
-  const request = { ...shared, session, isRecent: name.isRecent, tryLock, now: Math.floor(clock.now() / 1000) };
+  const request = { ...shared, session, isRecent: name.isRecent, tryLock, clock, now: Math.floor(clock.now() / 1000) };
   // A client that leaves does not end a listing: a first one may take longer than its patience, and then serves the next poll.
   const opened = await openMaildrop(request, parts.stopping).catch((error: unknown) => {
     throttle.notePause(account, error);
+    if (error instanceof BusyError && error.code === 'SIZES_UNMEASURED') {
+      undo.splice(undo.indexOf(leave), 1);
+      parts.background.start(account, (until) => measureLater({ ...request, tryLock }, until));
+    }
     throw error;
   });
   if (signal.aborted) throw new UpstreamError('unreachable', 'the client left during its login');

@@ -1,4 +1,5 @@
 /** Gives messages the unique-ids that clients know already, so that nothing is fetched again after a move. */
+import type { Clock } from '../clock.ts';
 import { UpstreamError } from '../errors.ts';
 import { adopt, type Adopter, type KnownId } from '../maildrop/adoption.ts';
 import { withIdSources, withRestoredStates } from '../maildrop/map-changes.ts';
@@ -21,8 +22,7 @@ export interface ImportParts {
   readonly store: Store;
   readonly events: (service: UpstreamService, user: string) => SessionEvents;
   readonly logIn: (service: UpstreamService, user: string, password: string) => Promise<UpstreamSession>;
-  /** Seconds since 1970. */
-  readonly now: () => number;
+  readonly clock: Clock;
 }
 
 export interface ImportRequest extends MaildropTarget {
@@ -55,6 +55,7 @@ export async function importIds(parts: ImportParts, request: ImportRequest, prog
   const { key, service, view } = parts.admin.resolve(request);
   if (service === undefined || view === undefined) throw new UpstreamError('missing', `no upstream ${key.upstream} is configured`);
   using _lock = parts.admin.lock(key);
+  const now = Math.floor(parts.clock.now() / 1000);
   const store = request.dryRun ? withoutWrites(parts.store) : parts.store;
   const session = await parts.logIn(service, key.user, request.password);
   try {
@@ -63,13 +64,14 @@ export async function importIds(parts: ImportParts, request: ImportRequest, prog
         key,
         store,
         session,
-        view,
+        view: { ...view, maildrop: { ...view.maildrop, sizes: 'learn' } },
+        clock: parts.clock,
         views: service.views,
         isRecent: false,
         tryLock: () => undefined,
         inTurn: (work) => work(),
         events: parts.events(service, key.user),
-        now: parts.now(),
+        now,
       },
       new AbortController().signal,
     );
@@ -87,7 +89,7 @@ export async function importIds(parts: ImportParts, request: ImportRequest, prog
     });
     await store.saveMaps(
       changes.filter(({ previous, next }) => previous !== next),
-      parts.now(),
+      now,
     );
     return {
       messages: adopters.length,

@@ -3,6 +3,7 @@
  * makes the snapshot that the client will see.
  */
 import { createHash } from 'node:crypto';
+import type { Clock } from '../clock.ts';
 import type { ViewConfig } from '../config/schema.ts';
 import { StoreError, UpstreamError } from '../errors.ts';
 import { chosenFolders } from '../imap/folder-choice.ts';
@@ -16,6 +17,7 @@ import type { MailboxKey, MaildropKey, MapChange, Store } from '../store/store.t
 import { NOTHING_KNOWN, type KnownMailbox, type Listing, type UpstreamMailbox, type UpstreamSession } from '../upstream/upstream.ts';
 import { namesOf, templateFor } from './derivation.ts';
 import type { SessionEvents } from './maildrop-session.ts';
+import { measuredMaps } from './measure-sizes.ts';
 import { finishOverdue } from './overdue.ts';
 import { recognise, type ListedMailbox, type Recognised } from './recognise.ts';
 import { snapshotOf, type Showing } from './snapshot.ts';
@@ -48,6 +50,7 @@ export interface OpenRequest {
   /** Runs work when no UPDATE of the account is running. */
   readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
   readonly events: SessionEvents;
+  readonly clock: Clock;
   /** Seconds since 1970. */
   readonly now: number;
 }
@@ -59,7 +62,8 @@ export async function openMaildrop(request: OpenRequest, signal: AbortSignal): P
   const listed: ListedMailbox[] = [];
   for (const path of await pathsOf(request.view, request.session, signal)) listed.push(await list(request, await select(path), signal));
   const recognised = await recognise(request.store, listed, signal);
-  const mailboxes = await updateMaps(request, listed, recognised);
+  const updated = await updateMaps(request, listed, recognised);
+  const mailboxes = request.view.maildrop.sizes === 'exact' ? await measure(request, updated, signal) : updated;
   const showing: Showing[] = [];
   for (const [place, open] of mailboxes.entries()) {
     const deleted = listed[place]?.listing.deleted ?? new Set<Uid>();
@@ -100,6 +104,15 @@ async function list(request: OpenRequest, mailbox: UpstreamMailbox, signal: Abor
   const listing = await mailbox.list(isKnown ? knownMailbox(stored) : NOTHING_KNOWN, signal);
   const isNewEpoch = stored !== undefined && (!isKnown || listing.isOther);
   return { key, mailbox, stored, listing, isNewEpoch, formula: applyTemplate(uniqueId, namesOf(mailbox.path, mailbox.uidValidity)) };
+}
+
+async function measure(
+  { store, clock, view }: OpenRequest,
+  mailboxes: readonly OpenMailbox[],
+  signal: AbortSignal,
+): Promise<OpenMailbox[]> {
+  const maps = await measuredMaps({ store, clock, uniqueId: view.maildrop.uniqueId }, mailboxes, signal);
+  return mailboxes.map(({ key, mailbox, map }, place) => ({ key, mailbox, map: maps[place] ?? map }));
 }
 
 /** Saves all maps at once: an id must not be in two of them, whatever happens. */

@@ -3,11 +3,10 @@ import type { MaildropConfig } from '../config/schema.ts';
 import type { MaildropEntry } from '../maildrop/maildrop.ts';
 import { withRetrieved, withTrueOctets } from '../maildrop/map-changes.ts';
 import { emptyMap, knownMessage, type UidMap } from '../maildrop/uid-map.ts';
-import type { MailboxKey, SizeVerdict, Store } from '../store/store.ts';
+import type { MailboxKey, Store } from '../store/store.ts';
 import { templateFor } from './derivation.ts';
+import { judged, NOTHING_MEASURED } from './measure-sizes.ts';
 import type { OpenMailbox } from './open-maildrop.ts';
-
-const NOTHING_MEASURED: SizeVerdict = { measured: 0, differing: 0, largest: 0 };
 
 export class OpenMaps {
   readonly #store: Store;
@@ -50,9 +49,7 @@ export class OpenMaps {
   noteRetrieved({ mailbox, uid }: MaildropEntry, octets: number, at: number): void {
     const known = knownMessage(this.at(mailbox), uid);
     if (known !== undefined && known.trueOctets === undefined && known.state.retrievedAt === 0) {
-      const difference = Math.abs(known.declaredOctets - octets);
-      const { measured, differing, largest } = this.#sizes;
-      this.#sizes = { measured: measured + 1, differing: differing + (difference === 0 ? 0 : 1), largest: Math.max(largest, difference) };
+      this.#sizes = judged(this.#sizes, known.declaredOctets, octets);
     }
     this.change(mailbox, (map) => withRetrieved(this.#maildrop.sizes === 'trust' ? map : withTrueOctets(map, uid, octets), uid, at));
   }

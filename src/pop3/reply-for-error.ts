@@ -11,6 +11,7 @@ const BUSY: { readonly [Code in BusyCode]: readonly [ResponseCode, string] } = {
   SESSION_LIMIT: ['SYS/TEMP', 'too many sessions, try later'],
   LOGIN_BACKOFF: ['SYS/TEMP', 'too many refused logins, try later'],
   STATE_IN_USE: ['SYS/TEMP', 'not ready, try later'],
+  SIZES_UNMEASURED: ['SYS/TEMP', 'sizes of messages are being measured, try later'],
 };
 
 const UPSTREAM: { readonly [Kind in UpstreamFailureKind]: readonly [ResponseCode | undefined, string] } = {

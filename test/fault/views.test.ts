@@ -247,3 +247,33 @@ describe('a pipelined session over several folders', () => {
     expect((await client.untilEnd()).toString()).toContain('body of b');
   });
 });
+
+describe('sizes = "exact"', () => {
+  const lying = (index: number): string => `Subject: ${index}\n\nbare line feeds\n${'x'.repeat(index * 100)}\n`;
+
+  test('are measured before the first client sees them, and the same as RETR sends', async () => {
+    const it = await site('[maildrop]\nsizes = "exact"');
+    for (let index = 1; index <= 5; index += 1) it.imap.mailbox('INBOX').append(lying(index), { declaredSize: 7 });
+    const client = await it.open();
+    for (const line of await client.multi('LIST')) {
+      const [number = '', octets] = line.split(' ');
+      expect(Number(octets)).toBe((await client.retrieve(Number(number))).length);
+    }
+    await client.command('QUIT');
+    expect(it.upstream()).toHaveLength(5);
+    expect(it.imap.commands.filter((command) => command.includes('BODY[]'))).toEqual([]);
+  });
+
+  test('that take longer than a client waits are refused with [SYS/TEMP], and known by a later poll', async () => {
+    const it = await site('[maildrop]\nsizes = "exact"');
+    for (let index = 1; index <= 12; index += 1) it.imap.mailbox('INBOX').append(lying(index));
+    it.imap.setScript(({ command }) => (/^UID FETCH \d+ .*BODY/.test(command) ? { delayMs: 1_000 } : undefined));
+    await expect(it.open()).rejects.toThrow('-ERR [SYS/TEMP] sizes of messages are being measured, try later');
+    await until(async () => {
+      const client = await it.open().catch(() => undefined);
+      const stat = await client?.command('STAT');
+      await client?.command('QUIT');
+      return stat?.startsWith('+OK 12 ') === true;
+    }, 60_000);
+  });
+});

@@ -306,7 +306,6 @@ describe('what is not built yet is refused by name', () => {
     [`${MINIMAL}[[listen]]\n[[listen]]\naddress = "[::1]:1"\nproxy_protocol = false`, 'listen[1].proxy_protocol'],
     [`${MINIMAL}[[listen]]\ntrusted_proxies = []`, 'listen[0].trusted_proxies'],
     [`${MINIMAL}[login]\nmode = "accounts"`, 'login.mode'],
-    [`${MINIMAL}[maildrop]\nsizes = "exact"`, 'maildrop.sizes'],
     [`${MINIMAL}[maildrop]\nlock = "shared"`, 'maildrop.lock'],
     [`${MINIMAL}[[account]]\nuser = "alice"`, 'account'],
     [`${MINIMAL}[oauth]\nflow = "code"`, 'oauth'],
