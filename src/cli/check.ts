@@ -1,15 +1,17 @@
 /** `popbridge check`: validates configuration; with --online logs in and reports on the upstream. */
 import type { Argv, CommandModule } from 'yargs';
 import { systemClock } from '../clock.ts';
-import { defaultConfigPath, loadConfig } from '../config/load.ts';
+import { defaultConfigPath, defaultStateDirectory, loadConfig } from '../config/load.ts';
 import type { BridgeConfig, FileConfig } from '../config/schema.ts';
 import { chooseUpstream, imapUser, maildropName, viewNamed } from '../daemon/account.ts';
 import { bindingsOf, serviceOf } from '../daemon/bindings.ts';
 import { createLog, LiveSecrets } from '../daemon/logging.ts';
 import type { UpstreamService } from '../daemon/login.ts';
-import { inspectUpstream, type UpstreamReport } from '../daemon/inspect-upstream.ts';
+import { inspectUpstream, sizesLine, type UpstreamReport } from '../daemon/inspect-upstream.ts';
+import type { SizeVerdict } from '../store/store.ts';
 import type { CliEnvironment, GlobalOptions } from './environment.ts';
 import { UsageError } from './exit-code.ts';
+import { askMaildrops } from './maildrop-access.ts';
 import { ask, askHidden, readAll } from './prompt.ts';
 
 interface CheckOptions extends GlobalOptions {
@@ -17,6 +19,7 @@ interface CheckOptions extends GlobalOptions {
   readonly user: string | undefined;
   readonly 'password-stdin': boolean;
   readonly json: boolean;
+  readonly state: string | undefined;
 }
 
 export function checkCommand(environment: CliEnvironment): CommandModule<GlobalOptions, CheckOptions> {
@@ -28,7 +31,8 @@ export function checkCommand(environment: CliEnvironment): CommandModule<GlobalO
         .option('online', { type: 'boolean', default: false, describe: 'Log in to the upstream and report what it can do' })
         .option('user', { type: 'string', describe: 'POP3 user name to log in with (asked for on a terminal)' })
         .option('password-stdin', { type: 'boolean', default: false, describe: 'Read the password from standard input' })
-        .option('json', { type: 'boolean', default: false, describe: 'Print JSON' }),
+        .option('json', { type: 'boolean', default: false, describe: 'Print JSON' })
+        .option('state', { type: 'string', describe: 'State directory, for what was learned of the upstream before' }),
     handler: (options) => check(environment, options),
   };
 }
@@ -48,7 +52,27 @@ async function online(environment: CliEnvironment, config: BridgeConfig, options
   const service = serviceFor(config, user, environment.version);
   const password = await passwordFor(environment, options);
   const name = maildropName(service, user);
-  return inspectUpstream(service, viewNamed(service.views, name), { user: imapUser(service, name.user), password }, systemClock);
+  const login = { user: imapUser(service, name.user), password };
+  const report = await inspectUpstream(service, viewNamed(service.views, name), login, systemClock);
+  const known = await sizesKnown(environment, config, options, service.id);
+  return known === undefined ? report : { ...report, sizesBefore: known, lines: [...report.lines, sizesLine(known, 'read before')] };
+}
+
+/** What the daemon learned of the upstream; undefined where there is no state, or none that can be read now. */
+async function sizesKnown(
+  environment: CliEnvironment,
+  config: BridgeConfig,
+  options: CheckOptions,
+  upstream: string,
+): Promise<SizeVerdict | undefined> {
+  const stateDirectory = options.state ?? defaultStateDirectory({ uid: environment.uid, env: environment.variables });
+  const access = { environment, stateDirectory, loadConfig: () => config, progress: () => {} };
+  try {
+    // eslint-disable-next-line typescript/no-unsafe-type-assertion -- the only kind of answer to that request
+    return (await askMaildrops(access, 'size-verdict', { upstream })) as SizeVerdict;
+  } catch {
+    return undefined;
+  }
 }
 
 async function passwordFor(environment: CliEnvironment, options: CheckOptions): Promise<string> {

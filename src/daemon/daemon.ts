@@ -105,11 +105,14 @@ export class Daemon {
   }
 
   /** What `control.sock` tells. */
-  status(): Readonly<Record<string, unknown>> {
+  async status(): Promise<Readonly<Record<string, unknown>>> {
+    const ids = this.#config.upstreams.map((file) => file.upstream.id);
+    const verdicts = await Promise.all(ids.map((id) => this.#store.sizeVerdict(id)));
     return {
       version: this.#parts.version,
       pid: this.#parts.pid,
-      upstreams: this.#config.upstreams.map((file) => file.upstream.id),
+      upstreams: ids,
+      sizes: Object.fromEntries(ids.map((id, place) => [id, verdicts[place]])),
       listeners: [...this.#listeners].map(([address, listener]) => ({ address, port: listener.port })),
       sessions: this.#connections.size,
     };

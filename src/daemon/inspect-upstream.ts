@@ -1,10 +1,12 @@
 /** Logs in once and reports what an operator wants to know of an upstream before any client does. Changes nothing there. */
 import type { Clock } from '../clock.ts';
 import type { ViewConfig } from '../config/schema.ts';
+import type { SizeVerdict } from '../store/store.ts';
 import { removalMethod } from '../upstream/removal.ts';
-import { NOTHING_KNOWN, type UpstreamLogin, type UpstreamMailbox, type UpstreamSession } from '../upstream/upstream.ts';
+import { NOTHING_KNOWN, type Listing, type UpstreamLogin, type UpstreamMailbox, type UpstreamSession } from '../upstream/upstream.ts';
 import { upstreamPolicy } from './deletion.ts';
 import type { UpstreamService } from './login.ts';
+import { countOctets, judged, NOTHING_MEASURED } from './measure-sizes.ts';
 import { pathsOf } from './open-maildrop.ts';
 
 /** One folder of the maildrop. */
@@ -20,6 +22,10 @@ export interface UpstreamReport {
   readonly loginMs: number;
   readonly folders: readonly FolderReport[];
   readonly deletion: string;
+  /** How often RFC822.SIZE was what RETR sends, of the messages looked at now. */
+  readonly sizes: SizeVerdict;
+  /** The same of all messages that the daemon ever read, where its state is at hand. */
+  readonly sizesBefore?: SizeVerdict;
   readonly capabilities: readonly string[];
   readonly warnings: readonly string[];
   /** The same for people. */
@@ -40,10 +46,12 @@ export async function inspectUpstream(
   try {
     const folders: FolderReport[] = [];
     let deletion = '';
+    let sizes = NOTHING_MEASURED;
     for (const path of await pathsOf(view, session, signal)) {
       const mailbox = await session.select(path, signal);
       const listing = await mailbox.list(NOTHING_KNOWN, signal);
       deletion ||= await deletionOf(view, session, mailbox, signal);
+      sizes = await judgeSizes(mailbox, listing, sizes, signal);
       folders.push({
         folder: mailbox.path,
         messages: listing.uids.length - listing.deleted.size,
@@ -52,11 +60,32 @@ export async function inspectUpstream(
       });
     }
     const { capabilities } = session.abilities;
-    const facts = { upstream: service.id, loginMs, folders, deletion, capabilities, warnings: warningsFor(view, session, folders) };
+    const facts = { upstream: service.id, loginMs, folders, deletion, sizes, capabilities, warnings: warningsFor(view, session, folders) };
     return { ...facts, lines: linesOf(facts) };
   } finally {
     await session.logout();
   }
+}
+
+/** Looks at some messages, the latest first; not at large ones. */
+async function judgeSizes(mailbox: UpstreamMailbox, { added }: Listing, before: SizeVerdict, signal: AbortSignal): Promise<SizeVerdict> {
+  let sizes = before;
+  for (let row = added.uids.length - 1; row >= 0 && sizes.measured < LOOKED_AT; row -= 1) {
+    const [uid, octets = 0] = [added.uids[row], added.octets[row]];
+    if (uid === undefined || octets > LARGE_OCTETS) continue;
+    sizes = judged(sizes, octets, await countOctets(mailbox, uid, octets, signal));
+  }
+  return sizes;
+}
+
+const LOOKED_AT = 10;
+const LARGE_OCTETS = 256 * 1024;
+
+/** The verdict in words; `seen` says over which messages. */
+export function sizesLine({ measured, differing, largest }: SizeVerdict, seen: string): string {
+  if (measured === 0) return `sizes: none known ${seen}`;
+  const exact = `sizes: RFC822.SIZE is what RETR sends for ${measured - differing} of ${measured} messages ${seen}`;
+  return differing === 0 ? exact : `${exact}; off by up to ${largest} octets`;
 }
 
 async function deletionOf(view: ViewConfig, session: UpstreamSession, mailbox: UpstreamMailbox, signal: AbortSignal): Promise<string> {
@@ -92,6 +121,7 @@ function linesOf(report: Omit<UpstreamReport, 'lines'>): string[] {
         `mailbox: ${folder}, ${messages} messages, UIDVALIDITY ${uidValidity}${isReadOnly ? ', read-only' : ''}`,
     ),
     `delete: ${report.deletion}`,
+    sizesLine(report.sizes, 'looked at now'),
     `capabilities: ${report.capabilities.join(' ')}`,
     ...report.warnings.map((warning) => `warning: ${warning}`),
   ];

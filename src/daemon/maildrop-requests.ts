@@ -22,6 +22,7 @@ const importRequest = target.extend({ password: z.string(), dryRun: z.boolean(),
 export function maildropRequests(admin: MaildropAdmin, parts: ImportParts): ControlRequests {
   return {
     'maildrop-list': () => admin.list(),
+    'size-verdict': (params) => parts.store.sizeVerdict(z.object({ upstream: z.string() }).parse(params).upstream),
     'maildrop-contents': (params) => admin.contents(target.parse(params)),
     'maildrop-explain': (params) => {
       const { uniqueId, ...whose } = target.extend({ uniqueId: z.string() }).parse(params);

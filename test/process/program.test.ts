@@ -146,6 +146,7 @@ describe('check --online', () => {
     expect(code).toBe(0);
     expect(stdout).toMatch(/login: ok/);
     expect(stdout).toMatch(/mailbox: INBOX, 3 messages/);
+    expect(stdout).toMatch(/sizes: RFC822.SIZE is what RETR sends for 3 of 3 messages looked at now/);
     expect(stdout).toMatch(/delete: MOVE to Trash/);
   });
 
