@@ -45,7 +45,8 @@ async function askDirectly(
   const secrets = new LiveSecrets();
   const log = createLog({ level: 'warn', pretty: true, write: (line) => environment.warn(line.trimEnd()) }, secrets);
   using _lock = lockStateDirectory(stateDirectory);
-  await using store = openStore(config, { stateDirectory, clock: systemClock, log });
+  await using opened = openStore(config, { stateDirectory, clock: systemClock, log });
+  const { store } = opened;
   const services: UpstreamService[] = config.upstreams.map((file) => serviceOf(file, { clock: systemClock, version: environment.version }));
   const admin = new MaildropAdmin({ store, clock: systemClock, locks: new MaildropLocks(systemClock), services: () => services });
   const requests = maildropRequests(admin, {

@@ -10,12 +10,16 @@ import { BusyError, StoreError } from '../errors.ts';
 const OWNER_ONLY = 0o600;
 const SQLITE_BUSY = 5;
 
-/**
- * Takes the lock; disposing gives it back. Throws BusyError where another daemon has it, StoreError where the file is no lock,
- * and the operating system's error where it can't be written.
- */
+/** Takes the lock of a state directory; see lockFile. */
 export function lockStateDirectory(directory: string): Disposable {
-  const path = join(directory, 'daemon.lock');
+  return lockFile(join(directory, 'daemon.lock'), `the state directory ${directory}`);
+}
+
+/**
+ * Takes a lock; disposing gives it back. Throws BusyError where another process has it, StoreError where the file is no lock,
+ * and the operating system's error where it can't be written. `what` is locked by it, for the error.
+ */
+export function lockFile(path: string, what: string): Disposable {
   // SQLite would only say that it can't open the file, not why.
   closeSync(openSync(path, 'a', OWNER_ONLY));
   chmodSync(path, OWNER_ONLY);
@@ -24,7 +28,7 @@ export function lockStateDirectory(directory: string): Disposable {
     database.exec('PRAGMA journal_mode = MEMORY; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE;');
   } catch (error) {
     database.close();
-    if (isBusy(error)) throw new BusyError('STATE_IN_USE', `another daemon holds the state directory ${directory}`, { cause: error });
+    if (isBusy(error)) throw new BusyError('STATE_IN_USE', `another daemon holds ${what}`, { cause: error });
     throw new StoreError('STORE_FAILED', `${path} can't be used as a lock: ${error instanceof Error ? error.message : String(error)}`, {
       cause: error,
     });

@@ -89,7 +89,7 @@ export class Daemon {
     await using resources = new AsyncDisposableStack();
     const config = parts.loadConfig();
     resources.use(lockStateDirectory(parts.stateDirectory));
-    const store = resources.use(openStore(config, parts));
+    const { store } = resources.use(openStore(config, parts));
     const bindings = bindingsOf(config, parts);
     const daemon = new Daemon(parts, config, store, resources.move());
     try {

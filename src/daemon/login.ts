@@ -110,6 +110,7 @@ async function openFor(
   // Only now: who has no password must not use up its owner's sessions.
   undo.push(parts.counter.logIn(account));
   undo.push(await locks.acquire(lockName(account, key.view), client.holder, signal));
+  undo.push(await leaseOf(store, key, client.holder));
   const shared = {
     key,
     store,
@@ -156,6 +157,13 @@ async function openFor(
   });
   const loginDelaySeconds = service.loginDelayMs > 0 ? Math.ceil(service.loginDelayMs / 1000) : undefined;
   return { session: maildropSession, opened: { maildrop: opened.maildrop, loginDelaySeconds, maxMessageOctets: parts.maxMessageOctets } };
+}
+
+/** The lock holds in this process, the lease wherever the store is shared. */
+async function leaseOf(store: Store, key: MaildropKey, holder: LockHolder): Promise<() => void> {
+  const lease = await store.acquireLease(key, () => holder.evict());
+  if (lease === undefined) throw new BusyError('MAILDROP_IN_USE', 'another process holds the maildrop');
+  return () => void lease.release();
 }
 
 function lockName(account: string, view: string): string {

@@ -158,6 +158,7 @@ function withoutWrites(store: Store): Store {
     highestUid: (key, uidValidity) => store.highestUid(key, uidValidity),
     loadGone: (key) => store.loadGone(key),
     openEntries: (key) => store.openEntries(key),
+    acquireLease: (key, onLost) => store.acquireLease(key, onLost),
     mailboxes: (of) => store.mailboxes(of),
     sizeVerdict: (upstream) => store.sizeVerdict(upstream),
     unfinished: () => Promise.resolve([]),

@@ -3,6 +3,8 @@ import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { BridgeConfig } from '../config/schema.ts';
 import { SqliteStore } from '../store/sqlite-store.ts';
+import type { Store } from '../store/store.ts';
+import { lockFile } from './daemon-lock.ts';
 import type { Log } from './logging.ts';
 
 export interface StoreParts {
@@ -11,10 +13,34 @@ export interface StoreParts {
   readonly log: Log;
 }
 
-/** Throws StoreError where it can't be opened, or is damaged and can't be made again. */
-export function openStore(config: BridgeConfig, { stateDirectory, clock, log }: StoreParts): SqliteStore {
+/**
+ * The caller holds the lock of the state directory; a file elsewhere has a lock of its own, since two daemons with state directories of
+ * their own could name it. Throws BusyError where another has it, StoreError where it can't be opened, or is damaged and can't be made again.
+ */
+export function openStore(config: BridgeConfig, { stateDirectory, clock, log }: StoreParts): OpenStore {
+  const { url } = config.process.store;
+  const path = storePath(url, stateDirectory);
+  const lock = url === 'memory:' || url === 'sqlite:' ? undefined : lockFile(`${path}.lock`, `the store ${path}`);
+  try {
+    const store = openFile(config, path, { clock, log });
+    const close = async (): Promise<void> => {
+      await store[Symbol.asyncDispose]();
+      lock?.[Symbol.dispose]();
+    };
+    return { store, [Symbol.asyncDispose]: close };
+  } catch (error) {
+    lock?.[Symbol.dispose]();
+    throw error;
+  }
+}
+
+export interface OpenStore extends AsyncDisposable {
+  readonly store: Store;
+}
+
+function openFile(config: BridgeConfig, path: string, { clock, log }: Omit<StoreParts, 'stateDirectory'>): SqliteStore {
   const templates = new Map(config.upstreams.map(({ upstream, views }) => [upstream.id, views.get('')?.maildrop.uniqueId.text ?? '']));
-  return SqliteStore.open(storePath(config.process.store.url, stateDirectory), {
+  return SqliteStore.open(path, {
     templates,
     onRebuilt: (movedTo, error) => log.error('store-rebuilt', { movedTo, error }),
     now: new Date(clock.now()),

@@ -4,21 +4,19 @@
  */
 import { existsSync } from 'node:fs';
 import type { SQLOutputValue, StatementSync } from 'node:sqlite';
-import { LRUCache } from 'lru-cache';
 import { StoreError } from '../errors.ts';
 import { isUidValidity, type Uid, type UidValidity } from '../maildrop/numbers.ts';
 import type { Identity } from '../maildrop/rematch.ts';
 import { firstDue, type Segment, type UidMap } from '../maildrop/uid-map.ts';
 import { Derivations } from './derivations.ts';
+import { MapCache } from './map-cache.ts';
 import { decodeGone, encodeGone } from './gone-messages.ts';
 import { decodeSegment, encodeSegment } from './segment.ts';
 import { guarded, moveAside, SqliteDatabase } from './sqlite-database.ts';
 import { SqliteIdentities } from './sqlite-identities.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
-import type { GoneMessage, JournalEntry, MailboxKey, MaildropKey, MapChange, SizeVerdict, Store, Tombstone } from './store.ts';
+import type { GoneMessage, JournalEntry, Lease, MailboxKey, MaildropKey, MapChange, SizeVerdict, Store, Tombstone } from './store.ts';
 
-/** Memory for loaded maps, in octets. */
-const CACHE_OCTETS = 64 * 1024 * 1024;
 /** Messages that went are remembered for at least a year. */
 const REMEMBERED_SECONDS = 400 * 24 * 60 * 60;
 
@@ -36,7 +34,8 @@ export class SqliteStore implements Store {
   readonly #derivations: Derivations;
   readonly #journal: SqliteJournal;
   readonly #identities: SqliteIdentities;
-  readonly #maps = new LRUCache<string, UidMap>({ maxSize: CACHE_OCTETS, sizeCalculation: mapOctets });
+  readonly #leases = new Set<string>();
+  readonly #maps = new MapCache();
 
   private constructor(database: SqliteDatabase, derivations: Derivations) {
     this.#database = database;
@@ -62,8 +61,20 @@ export class SqliteStore implements Store {
     }
   }
 
+  /** In memory: only one process has the file (see open-store.ts), and what it held ends with it. So a lease is never lost. */
+  async acquireLease({ upstream, user, view }: MaildropKey): Promise<Lease | undefined> {
+    const name = JSON.stringify([upstream, user, view]);
+    if (this.#leases.has(name)) return undefined;
+    this.#leases.add(name);
+    return {
+      release: async () => {
+        this.#leases.delete(name);
+      },
+    };
+  }
+
   async loadMap(key: MailboxKey): Promise<UidMap | undefined> {
-    const cached = this.#maps.get(cacheKey(key));
+    const cached = this.#maps.get(key);
     if (cached !== undefined) return cached;
     return guarded('the UID map cannot be read', () => {
       const mailbox = this.#mailbox(key);
@@ -73,7 +84,7 @@ export class SqliteStore implements Store {
         segments.set(Number(row['number']), storedSegment(row['rows']));
       }
       const map = { uidValidity: mailbox.uidValidity, uidNext: mailbox.uidNext, server: mailbox.server, segments };
-      this.#maps.set(cacheKey(key), map);
+      this.#maps.set(key, map);
       return map;
     });
   }
@@ -86,7 +97,7 @@ export class SqliteStore implements Store {
     this.#transaction(() => {
       for (const change of changes) this.#save(change, now);
     });
-    for (const { key, next } of changes) this.#maps.set(cacheKey(key), next);
+    for (const { key, next } of changes) this.#maps.set(key, next);
   }
 
   async derivationOf(key: MailboxKey): Promise<string | undefined> {
@@ -322,20 +333,4 @@ function sound<T>(decode: () => T): T {
   } catch (error) {
     throw new StoreError('STORE_CORRUPT', error instanceof Error ? error.message : String(error), { cause: error });
   }
-}
-
-function cacheKey({ maildrop, path }: MailboxKey): string {
-  return JSON.stringify([maildrop.upstream, maildrop.user, maildrop.view, path]);
-}
-
-const OCTETS_PER_MESSAGE = 28;
-const OCTETS_OF_IDS = 6;
-const OCTETS_OF_STATES = 12;
-
-function mapOctets(map: UidMap): number {
-  let octets = 1;
-  for (const { uids, idUids, states } of map.segments.values()) {
-    octets += uids.length * (OCTETS_PER_MESSAGE + (idUids === uids ? 0 : OCTETS_OF_IDS) + (states === undefined ? 0 : OCTETS_OF_STATES));
-  }
-  return octets;
 }

@@ -62,7 +62,14 @@ export interface SizeVerdict {
   readonly largest: number;
 }
 
+/** The right to a maildrop, among all processes that share the store. */
+export interface Lease {
+  release(): Promise<void>;
+}
+
 export interface Store extends AsyncDisposable {
+  /** Undefined where another has it. `onLost` is called when it is lost before it was released; whoever holds it must stop at once. */
+  acquireLease(key: MaildropKey, onLost: () => void): Promise<Lease | undefined>;
   /** The map of a mailbox, or undefined when there is none. Rejects with STORE_CORRUPT where it makes no sense. */
   loadMap(key: MailboxKey): Promise<UidMap | undefined>;
   /** Saves maps in one transaction. `now` in seconds since 1970: what went long before is forgotten. */

@@ -54,6 +54,8 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
 
   /** A listing that does not add up is asked for once more: some servers now and then leave rows out. */
   async list(known: KnownMailbox, signal: AbortSignal): Promise<Listing> {
+    // Another mailbox may have been used since this one was opened.
+    if (!this.#isSelected) await this.#runner.run(signal, () => Promise.resolve());
     let attempt = await this.#tryList(known, signal);
     if (attempt === undefined) {
       // A NOOP lets the server tell of what was expunged meanwhile (RFC 3501 section 7.4.1).
@@ -278,10 +280,13 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
 
   #exists(): number {
     const selected = this.#flow.mailbox;
-    if (selected === false || selected.path !== this.path || Number(selected.uidValidity) !== this.uidValidity) {
-      throw new UpstreamError('unreachable', `${this.path} is no longer selected`);
-    }
+    if (selected === false || !this.#isSelected) throw new UpstreamError('unreachable', `${this.path} is no longer selected`);
     return selected.exists;
+  }
+
+  get #isSelected(): boolean {
+    const selected = this.#flow.mailbox;
+    return selected !== false && selected.path === this.path && Number(selected.uidValidity) === this.uidValidity;
   }
 
   /** imapflow asks for EMAILID, else for X-GM-MSGID, where the server has it. */

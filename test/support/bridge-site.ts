@@ -62,13 +62,27 @@ export class BridgeSite implements AsyncDisposable {
   /** Logs in, looks at everything, and leaves; resolves when the server was left too. */
   async look(user = USER): Promise<Shown> {
     const client = await this.open(user);
+    const shown = await this.#see(client);
+    await this.#leave(client);
+    return shown;
+  }
+
+  /** The same without waiting for what the daemon does after a session. */
+  async glance(user = USER): Promise<Shown> {
+    const client = await this.open(user);
+    const shown = await this.#see(client);
+    await client.command('QUIT');
+    client.close();
+    return shown;
+  }
+
+  async #see(client: PopDialogue): Promise<Shown> {
     const ids: Record<string, string> = {};
     for (const line of await client.multi('UIDL')) {
       const [number, id = ''] = line.split(' ');
       const header = await client.multi(`TOP ${number} 0`);
       ids[header.find((one) => one.startsWith('Subject: '))?.slice('Subject: '.length) ?? ''] = id;
     }
-    await this.#leave(client);
     return { subjects: Object.keys(ids), ids };
   }
 

@@ -232,6 +232,7 @@ function fakeStore(traces: FakeTraces): Store {
     identityCounts: () => Promise.resolve(new Map()),
     highestUid: () => Promise.resolve(0),
     loadGone: () => Promise.resolve([]),
+    acquireLease: () => Promise.resolve({ release: () => Promise.resolve() }),
     unfinished: () => Promise.resolve([]),
     mailboxes: () => Promise.resolve([]),
     noteSizes: () => Promise.resolve(),

@@ -1,0 +1,211 @@
+/** The state on disk: damage, a full disk, two daemons, and crashes at every step (SECURITY.md, fault matrix). */
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterEach, describe, expect, test } from 'vitest';
+import { bridgeConfig } from '../support/bridge-config.ts';
+import { BridgeProcess, runBridge } from '../support/bridge-process.ts';
+import { BridgeSite } from '../support/bridge-site.ts';
+import { PopDialogue } from '../support/pop-dialogue.ts';
+
+const open: AsyncDisposable[] = [];
+
+afterEach(async () => {
+  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
+});
+
+async function site(tables = ''): Promise<BridgeSite> {
+  const started = await BridgeSite.start({ tables });
+  open.push(started);
+  started.deliver('INBOX', 'one', 'two', 'three');
+  return started;
+}
+
+async function restarted(it: BridgeSite, tables = ''): Promise<BridgeSite> {
+  const again = await it.restart('SIGTERM', tables);
+  open.push(again.bridge);
+  return again;
+}
+
+const stateOf = (it: BridgeSite): string => join(it.bridge.folder, 'state');
+
+/** Overwrites octets in the middle of the file of a daemon that has ended. */
+function damage(state: string): void {
+  const path = join(state, 'popbridge.sqlite');
+  const octets = readFileSync(path);
+  octets.fill(0x5a, 4096 + 16, octets.length - 64);
+  writeFileSync(path, octets);
+}
+
+describe('a damaged UID map', () => {
+  test('is moved aside and made again where every unique-id follows from the template', async () => {
+    const it = await site();
+    const before = await it.look();
+    await it.bridge.stop();
+    damage(stateOf(it));
+    const again = await restarted(it);
+    expect((await again.look()).ids).toEqual(before.ids);
+    expect(readdirSync(stateOf(it)).filter((name) => name.includes('.corrupt-'))).not.toEqual([]);
+    expect(again.bridge.events('store-rebuilt')).toHaveLength(1);
+  });
+
+  test.for([
+    ['what was hidden', '[delete]\naction = "hide"', (it: BridgeSite) => it.delete('alice', 'one')],
+    [
+      'ids kept across UIDVALIDITY',
+      '',
+      async (it: BridgeSite) => {
+        await it.look();
+        it.imap.mailbox('INBOX').resetUidValidity();
+        await it.look();
+      },
+    ],
+  ] as const)('is refused with a clear text where it holds %s', async ([, tables, prepare]) => {
+    const it = await site(tables);
+    await prepare(it);
+    await it.bridge.stop();
+    damage(stateOf(it));
+    const config = join(it.bridge.folder, 'test.toml');
+    const { code, stderr } = await runBridge(['serve', '--config', config, '--state', stateOf(it)]);
+    expect(code).toBe(1);
+    expect(stderr).toMatch(
+      /^popbridge: .*popbridge\.sqlite is damaged and holds unique-ids that can't be made again; restore it from a backup, or move it away/,
+    );
+    expect(readdirSync(stateOf(it)).filter((name) => name.includes('.corrupt-'))).toEqual([]);
+  });
+
+  test('is refused where the template has changed since', async () => {
+    const it = await site();
+    await it.look();
+    await it.bridge.stop();
+    damage(stateOf(it));
+    const config = join(it.bridge.folder, 'other.toml');
+    writeFileSync(config, bridgeConfig({ imapPort: it.imap.port, tables: '[maildrop]\nunique_id = "uw"' }), { mode: 0o600 });
+    expect((await runBridge(['serve', '--config', config, '--state', stateOf(it)])).code).toBe(1);
+  });
+});
+
+describe('a state that can not be written', () => {
+  /** As a full disk does, it refuses every write. */
+  function fill(state: string): DatabaseSync {
+    const database = new DatabaseSync(join(state, 'popbridge.sqlite'));
+    database.exec('BEGIN IMMEDIATE');
+    return database;
+  }
+
+  test('does not keep users from their mail where unique-ids follow from the template; they come out the same later', async () => {
+    const it = await site();
+    const { ids } = await it.look();
+    it.deliver('INBOX', 'four');
+    const holder = fill(stateOf(it));
+    const meanwhile = await it.look();
+    expect(meanwhile.ids).toMatchObject(ids);
+    expect(it.bridge.events('save-failed').length).toBeGreaterThan(0);
+    holder.exec('ROLLBACK');
+    holder.close();
+    expect((await it.look()).ids).toEqual(meanwhile.ids);
+  });
+
+  test('refuses the login where an id would not be the same next time', async () => {
+    const it = await site();
+    await it.look();
+    it.imap.mailbox('INBOX').resetUidValidity();
+    const holder = fill(stateOf(it));
+    await expect(it.open()).rejects.toThrow('-ERR [SYS/TEMP]');
+    holder.exec('ROLLBACK');
+    holder.close();
+  });
+
+  test('keeps every message that was to be deleted: QUIT says so', async () => {
+    const it = await site();
+    await it.look();
+    const client = await it.open();
+    await client.command('DELE 1');
+    const holder = fill(stateOf(it));
+    expect(await client.command('QUIT')).toBe('-ERR [SYS/TEMP] 1 of 1 messages not deleted');
+    holder.exec('ROLLBACK');
+    holder.close();
+    expect(it.upstream()).toEqual(['one', 'two', 'three']);
+  });
+});
+
+describe('two daemons', () => {
+  test('with state directories of their own can not share one file: exit 75', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'popbridge-shared-'));
+    const it = await site(`[store]\nurl = "sqlite:${join(folder, 'shared.sqlite')}"`);
+    const config = join(it.bridge.folder, 'test.toml');
+    const { code, stderr } = await runBridge(['serve', '--config', config, '--state', join(folder, 'other')]);
+    expect([code, stderr]).toEqual([75, `popbridge: another daemon holds the store ${join(folder, 'shared.sqlite')}\n`]);
+    rmSync(folder, { recursive: true });
+  });
+});
+
+describe('kill -9 at every step', () => {
+  const tables = '[maildrop]\nfolders = ["INBOX", "Lists"]\n[delete]\naction = "trash"';
+
+  /** One session from login to QUIT, in which the daemon is killed at the nth command that reaches the server; false where there was no nth. */
+  async function killedAt(
+    nth: number,
+  ): Promise<{ readonly wasKilled: boolean; readonly it: BridgeSite; readonly ids: Readonly<Record<string, string>> }> {
+    const it = await BridgeSite.start({
+      tables,
+      server: { folders: [{ path: 'INBOX' }, { path: 'Lists' }, { path: 'Trash', specialUse: '\\Trash' }] },
+    });
+    open.push(it);
+    it.deliver('INBOX', 'one', 'two', 'three');
+    it.deliver('Lists', 'four', 'five');
+    const { ids } = await it.glance();
+    it.deliver('INBOX', 'six');
+    let [seen, wasKilled] = [0, false];
+    it.imap.setScript(() => {
+      seen += 1;
+      if (seen !== nth) return undefined;
+      wasKilled = true;
+      it.bridge.kill('SIGKILL');
+      // Every second time the server still does what it was told.
+      return nth % 2 === 0 ? { delayMs: 50 } : undefined;
+    });
+    await it.delete('alice', 'two', 'five').catch(() => 'killed');
+    it.imap.setScript(undefined);
+    return { wasKilled, it, ids };
+  }
+
+  test('loses nothing, shows nothing twice, changes no unique-id, and removes only what a complete QUIT asked for', async () => {
+    let kills = 0;
+    for (let nth = 1; ; nth += 1) {
+      const { wasKilled, it, ids } = await killedAt(nth);
+      if (!wasKilled) break;
+      kills += 1;
+      const again = await it.restart('SIGKILL', tables);
+      open.push(again.bridge);
+      const { ids: after } = await again.glance().catch((error: unknown) => Promise.reject(new Error(`kill ${nth}`, { cause: error })));
+      const everywhere = ['INBOX', 'Lists', 'Trash'].flatMap((path) => again.upstream(path)).sort();
+      expect(everywhere, `kill ${nth}`).toEqual(['five', 'four', 'one', 'six', 'three', 'two']);
+      for (const kept of ['one', 'three', 'four', 'six']) expect(Object.keys(after), `kill ${nth}`).toContain(kept);
+      for (const [subject, id] of Object.entries(after)) expect(id, `kill ${nth}`).toBe(ids[subject] ?? id);
+      expect(new Set(Object.values(after)).size).toBe(Object.keys(after).length);
+      await again.bridge[Symbol.asyncDispose]();
+    }
+    expect(kills).toBeGreaterThan(10);
+  }, 180_000);
+});
+
+test('an old copy of the state that is put back gives no unique-id to another message', async () => {
+  const it = await site();
+  await it.glance();
+  await it.bridge.stop();
+  const path = join(stateOf(it), 'popbridge.sqlite');
+  copyFileSync(path, `${path}.backup`);
+  const again = await restarted(it);
+  again.deliver('INBOX', 'four');
+  const { ids } = await again.look();
+  await again.bridge.stop();
+  copyFileSync(`${path}.backup`, path);
+  for (const part of ['-wal', '-shm']) if (existsSync(path + part)) rmSync(path + part);
+  const third = await BridgeProcess.start({ config: bridgeConfig({ imapPort: it.imap.port }), folder: it.bridge.folder });
+  open.push(third);
+  const client = await PopDialogue.connect(third.port());
+  await client.login('alice', 'secret');
+  expect((await client.multi('UIDL')).map((line) => line.split(' ')[1])).toEqual(Object.values(ids));
+});
