@@ -3,6 +3,7 @@ import type { Uid, UidValidity } from './numbers.ts';
 import { placeOf, setState, untouchedStates } from './map-changes.ts';
 import {
   allFirst,
+  countIn,
   emptyMap,
   idFrom,
   indexOf,
@@ -10,6 +11,7 @@ import {
   messageAt,
   segmentNumber,
   sourceAt,
+  uidsOf,
   UNKNOWN_OCTETS,
   UNTOUCHED,
   verbatimSource,
@@ -69,9 +71,10 @@ export function reconcile(
 ): UidMap {
   const before = stored === undefined || isNewEpoch ? emptyMap(listed.uidValidity) : stored;
   const addedIndex = new Map(listed.added.uids.map((uid, index) => [uid, index]));
-  const segments = new Map<number, Segment>();
+  const isOnlyMore = hasOnlyMore(before, listed);
+  const segments = new Map<number, Segment>(isOnlyMore ? before.segments : []);
   let parts: BuildParts | undefined;
-  for (const [number, uids] of bySegment(listed.uids)) {
+  for (const [number, uids] of isOnlyMore ? touchedSegments(before, listed.added.uids) : bySegment(listed.uids)) {
     const old = before.segments.get(number);
     const unchanged = old !== undefined && isSameList(old.uids, uids);
     if (unchanged) {
@@ -84,6 +87,20 @@ export function reconcile(
   const { uidValidity, uidNext, server } = listed;
   const isUnchanged = stored?.uidNext === uidNext && stored.server === server && isSame(stored, before, segments);
   return isUnchanged ? stored : { uidValidity, uidNext, server, segments };
+}
+
+/** True when the new messages came behind all known ones and none of these went: a few of them must not cost a look at all others. */
+function hasOnlyMore(before: UidMap, { uids, added }: ListedMessages): boolean {
+  const [first] = added.uids;
+  const last = before.segments.get(Math.max(-1, ...before.segments.keys()))?.uids.at(-1) ?? 0;
+  return (
+    first !== undefined && first > last && countIn(before) + added.uids.length === uids.length && uids.at(-added.uids.length) === first
+  );
+}
+
+/** The UIDs of the segments to which new ones are added. */
+function touchedSegments(before: UidMap, added: readonly Uid[]): Map<number, Uid[]> {
+  return new Map([...bySegment(added)].map(([number, uids]) => [number, uidsOf(before.segments.get(number)).concat(uids)]));
 }
 
 /** Which ids other messages have. Most mailboxes have but one formula, and each message's own UID in its id: then that is quickly told. */
