@@ -129,10 +129,12 @@ function checkViews(tables: FileTables): CrossFault[] {
   return faults.filter(({ path }) => named.size < named.add(formatKeyPath(path)).size);
 }
 
-function checkDelete({ table: { action, folder, folders, after }, pathOf }: NamedView): CrossFault[] {
+function checkDelete({ name, table: { action, folder, folders, after }, pathOf }: NamedView): CrossFault[] {
   const path = pathOf('folder');
   const actionKey = pathOf('action');
-  if (action === 'hide' && after > 0)
+  // What a view takes from the file's own tables may be of use there alone.
+  const isOwn = (key: KeyPath): boolean => name === '' || key[0] === 'views';
+  if (action === 'hide' && after > 0 && isOwn(pathOf('after')))
     return [
       { path: pathOf('after'), problem: 'has no use with action = "hide": nothing is ever removed; leave it out', reads: [actionKey] },
     ];
@@ -140,6 +142,7 @@ function checkDelete({ table: { action, folder, folders, after }, pathOf }: Name
     return [{ path, problem: 'is missing; action = "move" needs the folder to move to', reads: [actionKey] }];
   if (folder === '') return [];
   if (action === 'expunge' || action === 'flag' || action === 'hide') {
+    if (!isOwn(path)) return [];
     return [{ path, problem: `has no use with action = "${action}"; leave it out`, reads: [actionKey] }];
   }
   if (!folders.some((own) => isSameMailbox(own, folder))) return [];

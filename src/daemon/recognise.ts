@@ -45,11 +45,16 @@ interface Fresh extends Recognisable {
   readonly place: number;
 }
 
+/** A message of the map that is no longer listed, or may be another one by now. */
+interface Missing extends Tombstone {
+  readonly uid: Uid;
+}
+
 /** What is known of one mailbox on the way. */
 interface Sighting extends ListedMailbox {
   readonly identities: Map<Uid, Identity>;
-  /** Messages of the map that are no longer listed; after a new UIDVALIDITY all of them. */
-  readonly missing: readonly Tombstone[];
+  /** After a new UIDVALIDITY all messages of the map. */
+  readonly missing: readonly Missing[];
 }
 
 const HASH_OCTETS = 16;
@@ -106,12 +111,14 @@ async function sight(store: Store, listed: ListedMailbox): Promise<Sighting> {
  */
 function listedAgain(
   candidates: readonly Tombstone[],
-  { key, formula }: Sighting,
+  { key, formula, stored, listing, missing }: Sighting,
   fresh: readonly Fresh[],
 ): (readonly [Fresh, Tombstone])[] {
+  const isSameValidity = stored?.uidValidity === listing.uidValidity;
+  const byUid = new Map(isSameValidity ? missing.map((message) => [message.uid, message] as const) : []);
   const bySource = new Map(candidates.filter(({ path }) => path === key.path).map((message) => [sourceKey(message), message]));
   return fresh.flatMap((message) => {
-    const before = bySource.get(sourceKey({ formula, idUid: message.uid }));
+    const before = byUid.get(message.uid) ?? bySource.get(sourceKey({ formula, idUid: message.uid }));
     if (before === undefined || before.arrival !== message.arrival || before.octets !== message.octets) return [];
     return differ(before.identity, message.identity) ? [] : [[message, before] as const];
   });
@@ -133,13 +140,15 @@ function keyed(uid: Uid, given: string | undefined): (readonly [Uid, Identity])[
   return given === undefined ? [] : [[uid, { ...UNIDENTIFIED, given: identityKey(given) }]];
 }
 
-async function missingFrom(store: Store, { key, stored, listing, isNewEpoch }: ListedMailbox): Promise<Tombstone[]> {
+async function missingFrom(store: Store, { key, stored, listing, isNewEpoch }: ListedMailbox): Promise<Missing[]> {
   if (stored === undefined || (!isNewEpoch && countIn(stored) + listing.added.uids.length === listing.uids.length)) return [];
   const listed = new Set(isNewEpoch ? [] : listing.uids);
   const went = uidsIn(stored).filter((uid) => !listed.has(uid));
   if (went.length === 0) return [];
   const identities = await store.loadIdentities(key, [...new Set(went.map(segmentNumber))]);
-  return went.flatMap((uid) => asGone(stored, uid, identities.get(uid)).map((gone) => Object.assign(gone, { path: key.path, goneAt: 0 })));
+  return went.flatMap((uid) =>
+    asGone(stored, uid, identities.get(uid)).map((gone) => Object.assign(gone, { uid, path: key.path, goneAt: 0 })),
+  );
 }
 
 /** A message of the map as it is remembered when it goes. */
