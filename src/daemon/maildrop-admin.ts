@@ -124,6 +124,6 @@ export class MaildropAdmin {
   }
 }
 
-export function changeOf(key: MailboxKey, previous: UidMap, next: UidMap, view: ViewConfig | undefined): MapChange {
+export function changeOf(key: MailboxKey, previous: UidMap | undefined, next: UidMap, view: ViewConfig | undefined): MapChange {
   return { key, previous, next, derivation: view && templateFor(next, key.path, view.maildrop.uniqueId) };
 }

@@ -85,7 +85,7 @@ export async function importIds(parts: ImportParts, request: ImportRequest, prog
         changed.flatMap(([one, id]) => (one.path === open.mailbox.path ? [[one.uid, sourceOf(one, id)] as const] : [])),
       );
       const states = new Map(mine.flatMap(([one, id]) => stateOf(one.uid, imported.get(id.uniqueId)?.state)));
-      return changeOf(open.key, open.map, withRestoredStates(withIdSources(open.map, sources), states), view);
+      return changeOf(open.key, open.stored, withRestoredStates(withIdSources(open.map, sources), states), view);
     });
     await store.saveMaps(
       changes.filter(({ previous, next }) => previous !== next),

@@ -30,7 +30,7 @@ async function measureMailbox(
   if (unlock === undefined) return;
   try {
     const map = await store.loadMap(mailboxKey);
-    if (map?.uidValidity === mailbox.uidValidity) await measured(parts, { key: mailboxKey, mailbox, map }, () => true, signal);
+    if (map?.uidValidity === mailbox.uidValidity) await measured(parts, { key: mailboxKey, mailbox, map, stored: map }, () => true, signal);
   } finally {
     unlock();
   }

@@ -21,6 +21,8 @@ export interface Unmeasured {
   readonly key: MailboxKey;
   readonly mailbox: UpstreamMailbox;
   readonly map: UidMap;
+  /** What of it is on disk. */
+  readonly stored: UidMap | undefined;
 }
 
 /** A client waits so long for its login; what is left then is measured after it was sent away. */
@@ -51,11 +53,11 @@ export async function measuredMaps(parts: MeasureParts, mailboxes: readonly Unme
 /** The map with what could be measured while `goesOn`; saved as it goes. */
 export async function measured(
   { store, clock, uniqueId }: MeasureParts,
-  { key, mailbox, map }: Unmeasured,
+  { key, mailbox, map, stored }: Unmeasured,
   goesOn: () => boolean,
   signal: AbortSignal,
 ): Promise<UidMap> {
-  let [saved, next] = [map, map];
+  let [saved, next] = [stored, map];
   let verdict = NOTHING_MEASURED;
   const save = async (): Promise<void> => {
     if (next === saved) return;

@@ -27,6 +27,8 @@ export interface OpenMailbox {
   readonly key: MailboxKey;
   readonly mailbox: UpstreamMailbox;
   readonly map: UidMap;
+  /** What of it is on disk: another map, or none, where it could not be written. */
+  readonly stored: UidMap | undefined;
 }
 
 export interface OpenedMaildrop {
@@ -112,7 +114,7 @@ async function measure(
   signal: AbortSignal,
 ): Promise<OpenMailbox[]> {
   const maps = await measuredMaps({ store, clock, uniqueId: view.maildrop.uniqueId }, mailboxes, signal);
-  return mailboxes.map(({ key, mailbox, map }, place) => ({ key, mailbox, map: maps[place] ?? map }));
+  return mailboxes.map(({ key, mailbox, map }, place) => ({ key, mailbox, map: maps[place] ?? map, stored: maps[place] ?? map }));
 }
 
 /** Saves all maps at once: an id must not be in two of them, whatever happens. */
@@ -142,12 +144,15 @@ async function updateMaps(request: OpenRequest, listed: readonly ListedMailbox[]
       gone: found?.gone ?? [],
     });
   }
-  await save(request, changes.filter(hasChanged));
+  const isSaved = await save(request, changes.filter(hasChanged));
   for (const [place, { rematched }] of recognised.mailboxes.entries()) {
     const { key, listing } = listed[place] ?? {};
     if (rematched !== undefined) events.mapRematched({ ...rematched, folder: key?.path ?? '', messages: listing?.uids.length ?? 0 });
   }
-  return listed.map(({ key, mailbox, stored }, place) => ({ key, mailbox, map: changes[place]?.next ?? stored ?? impossible(key) }));
+  return listed.map(({ key, mailbox }, place) => {
+    const { next: map, previous } = changes[place] ?? impossible(key);
+    return { key, mailbox, map, stored: isSaved ? map : previous };
+  });
 }
 
 /** What Gmail calls its messages, where unique-ids are to be as in its own POP3 server. */
@@ -169,12 +174,14 @@ function hasChanged({ previous, next, identities, gone }: MapChange): boolean {
  * What can't be written, as on a full disk, is served all the same where all unique-ids follow from the template: they come out the same
  * next time.
  */
-async function save({ store, events, now }: OpenRequest, changes: readonly MapChange[]): Promise<void> {
+async function save({ store, events, now }: OpenRequest, changes: readonly MapChange[]): Promise<boolean> {
   try {
     await store.saveMaps(changes, now);
+    return true;
   } catch (error) {
     if (!(error instanceof StoreError) || !changes.every(({ derivation }) => derivation !== undefined)) throw error;
     events.saveFailed(error);
+    return false;
   }
 }
 

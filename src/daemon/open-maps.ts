@@ -13,7 +13,7 @@ export class OpenMaps {
   readonly #mailboxes: readonly OpenMailbox[];
   readonly #maildrop: MaildropConfig;
   readonly #maps: UidMap[];
-  #saved: readonly UidMap[];
+  #saved: readonly (UidMap | undefined)[];
   #sizes = NOTHING_MEASURED;
 
   constructor(store: Store, mailboxes: readonly OpenMailbox[], maildrop: MaildropConfig) {
@@ -21,7 +21,7 @@ export class OpenMaps {
     this.#mailboxes = mailboxes;
     this.#maildrop = maildrop;
     this.#maps = mailboxes.map(({ map }) => map);
-    this.#saved = [...this.#maps];
+    this.#saved = mailboxes.map(({ stored }) => stored);
   }
 
   /** The mailboxes with their maps as they are now. */

@@ -8,6 +8,7 @@ import { bridgeConfig } from '../support/bridge-config.ts';
 import { BridgeProcess, runBridge } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
+import { until } from '../support/until.ts';
 
 const open: AsyncDisposable[] = [];
 
@@ -105,6 +106,24 @@ describe('a state that can not be written', () => {
     holder.exec('ROLLBACK');
     holder.close();
     expect((await it.look()).ids).toEqual(meanwhile.ids);
+  });
+
+  test('that can be written again at the end of the session holds all of the map then, not only what changed in it', async () => {
+    const it = await site();
+    // In another segment of the map.
+    it.imap.mailbox('INBOX').uidNext = 3_000;
+    it.deliver('INBOX', 'far');
+    const holder = fill(stateOf(it));
+    const client = await it.open();
+    const shown = await client.multi('UIDL');
+    holder.exec('ROLLBACK');
+    holder.close();
+    await client.multi('RETR 2');
+    await client.command('QUIT');
+    await until(() => it.bridge.events('session-end').length === 1);
+    const again = await it.restart('SIGKILL', '');
+    open.push(again.bridge);
+    expect(Object.values((await again.look()).ids)).toEqual(shown.map((line) => line.split(' ')[1]));
   });
 
   test('refuses the login where an id would not be the same next time', async () => {

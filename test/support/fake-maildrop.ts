@@ -141,7 +141,7 @@ export function openFakeMaildrop(options: FakeMaildropOptions): { readonly logge
       checkPause: () => {},
       notePause: () => {},
     }),
-    mailboxes: [{ key: { maildrop: key, path: 'INBOX' }, mailbox, map: emptyMap(UIDVALIDITY) }],
+    mailboxes: [{ key: { maildrop: key, path: 'INBOX' }, mailbox, map: emptyMap(UIDVALIDITY), stored: emptyMap(UIDVALIDITY) }],
     cutMessages: new LRUCache({ max: 10 }),
     inTurn: (work) => work(),
     leave: () => {},
