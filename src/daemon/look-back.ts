@@ -23,7 +23,7 @@ interface Missing {
   readonly uids: readonly Uid[];
 }
 
-/** Header lines of about 100 octets each: some 200 KiB a session. */
+/** Header lines of about 250 octets each: some 500 KiB a session. */
 const MAX_MESSAGES = 2_000;
 /** Clients that log in again for each message come back within this time; their next login must not find the server busy. */
 const QUIET_MS = 1_000;

@@ -1,8 +1,25 @@
-/** The Message-ID of a message, by which it is recognised wherever it lies. Pure. */
+/** By what the header of a message tells it from others, wherever it lies. Pure. */
 
-/** The value of the first Message-ID header (RFC 5322 section 3.6.4), unfolded, of a header block or a part of one; undefined where there is none. Of a hostile one the first 4,096 octets. */
+/** The fields that are looked at. */
+export const TELLING_FIELDS = ['message-id', 'date', 'from', 'subject'] as const;
+
+/** Between the fields that stand in for a Message-ID: no unfolded field holds one. */
+const SEPARATOR = '\n';
+
+/**
+ * The Message-ID (RFC 5322 section 3.6.4) in a header, or a part of one that holds TELLING_FIELDS; where there is none, date, sender and
+ * subject together; undefined where there is nothing of all that. Unfolded; of hostile fields the first 4,096 octets.
+ */
 export function messageIdIn(header: Buffer): string | undefined {
-  const found = /^message-id[ \t]*:((?:[^\r\n]|\r?\n[ \t]){0,4096})/im.exec(header.toString('latin1'));
-  const value = found?.[1]?.replace(/\s+/g, ' ').trim();
-  return value === '' ? undefined : value;
+  const text = header.toString('latin1');
+  const messageId = valueOf(text, 'message-id');
+  if (messageId !== '') return messageId;
+  const standIns = (['date', 'from', 'subject'] as const).map((name) => valueOf(text, name));
+  return standIns.every((value) => value === '') ? undefined : standIns.join(SEPARATOR);
+}
+
+/** The value of the first such field; '' where there is none. */
+function valueOf(header: string, name: (typeof TELLING_FIELDS)[number]): string {
+  const found = new RegExp(`^${name}[ \\t]*:((?:[^\\r\\n]|\\r?\\n[ \\t]){0,4096})`, 'im').exec(header);
+  return found?.[1]?.replace(/\s+/g, ' ').trim() ?? '';
 }

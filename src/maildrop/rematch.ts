@@ -7,7 +7,7 @@
 export interface Identity {
   /** What the server calls the content (EMAILID of RFC 8474, X-GM-MSGID); '' where it says nothing. */
   readonly given: string;
-  /** Of the Message-ID that the sender chose; '' where the message has none, undefined where nobody looked. */
+  /** Of the Message-ID that the sender chose, or what stands in for it; '' where there is nothing, undefined where nobody looked. */
   readonly messageId: string | undefined;
 }
 
@@ -57,7 +57,7 @@ export function rematch<Old extends Recognisable, Fresh extends Recognisable>(
 export function differ(one: Identity, other: Identity): boolean {
   const isSameKind = one.given !== '' && other.given !== '' && one.given.charAt(0) === other.given.charAt(0);
   if (isSameKind) return one.given !== other.given;
-  return one.messageId !== undefined && other.messageId !== undefined && one.messageId !== other.messageId;
+  return Boolean(one.messageId) && Boolean(other.messageId) && one.messageId !== other.messageId;
 }
 
 class Matching<Old extends Recognisable, Fresh extends Recognisable> {

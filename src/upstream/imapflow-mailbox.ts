@@ -4,7 +4,7 @@
  */
 import { UpstreamError } from '../errors.ts';
 import { MESSAGES_PER_COMMAND, uidBatches, type UidBatch } from '../imap/uid-set.ts';
-import { messageIdIn } from '../maildrop/message-id.ts';
+import { messageIdIn, TELLING_FIELDS } from '../maildrop/message-id.ts';
 import { asUid, isUid, type Uid, type UidValidity } from '../maildrop/numbers.ts';
 import { fetchHeader, fetchWhole } from './imapflow-fetch.ts';
 import { commandFailure } from './imapflow-failure.ts';
@@ -83,7 +83,7 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
 
   async rows(uids: readonly Uid[], { withMessageIds }: RowsRequest, signal: AbortSignal): Promise<ListingRows> {
     const rows = noRows();
-    const query = { uid: true, size: true, internalDate: true, ...(withMessageIds ? { headers: ['message-id'] } : {}) };
+    const query = { uid: true, size: true, internalDate: true, ...(withMessageIds ? { headers: [...TELLING_FIELDS] } : {}) };
     for (const batch of uidBatches(uids, MESSAGES_PER_COMMAND)) {
       const wanted = new Set<number>(batch.uids);
       const octetsOf = new Map<Uid, readonly [octets: number, arrival: number, identity: string | undefined]>();
@@ -111,7 +111,7 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
     const found = new Map<Uid, string>();
     for (const { set } of uidBatches(uids, MESSAGES_PER_COMMAND)) {
       await this.#runner.runLong(signal, async () => {
-        for await (const row of this.#flow.fetch(set, { uid: true, headers: ['message-id'] }, { uid: true })) {
+        for await (const row of this.#flow.fetch(set, { uid: true, headers: [...TELLING_FIELDS] }, { uid: true })) {
           const messageId = Buffer.isBuffer(row.headers) ? messageIdIn(row.headers) : undefined;
           if (isUid(row.uid) && messageId !== undefined) found.set(row.uid, messageId);
         }

@@ -147,7 +147,7 @@ export interface UpstreamMailbox {
   rows(uids: readonly Uid[], request: RowsRequest, signal: AbortSignal): Promise<ListingRows>;
   /** Those without the flag \\Seen. */
   unseen(signal: AbortSignal): Promise<ReadonlySet<Uid>>;
-  /** The Message-ID headers of those that have one. */
+  /** The Message-IDs, or what stands in for them (see messageIdIn), of those that have any. */
   messageIds(uids: readonly Uid[], signal: AbortSignal): Promise<ReadonlyMap<Uid, string>>;
   addSeen(uids: readonly Uid[], signal: AbortSignal): Promise<void>;
   /** Which of these messages are still in the mailbox, those flagged \Deleted among them unless told otherwise. */
