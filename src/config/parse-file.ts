@@ -1,7 +1,7 @@
 /** One configuration document, from unknown to typed configuration or faults, all of them at once. Pure. */
 import type { ConfigFault } from '../errors.ts';
 import { crossCheck } from './cross-checks.ts';
-import { formatKeyPath, isTable, isWithin, without, withoutTrailingIndexes, type KeyPath } from './key-path.ts';
+import { formatKeyPath, isTable, isWithin, valueAt, without, withoutTrailingIndexes, type KeyPath } from './key-path.ts';
 import { findLaterKeys } from './not-built-yet.ts';
 import { fileConfig, processConfig, references, type FileOrigin, type ReferencedFile } from './file-config.ts';
 import { fileSchema, PROCESS_TABLES, type FileConfig, type FileTables, type ProcessConfig } from './schema.ts';
@@ -28,7 +28,7 @@ const COMPARED: readonly KeyPath[] = [['upstream', 'id'], ['listen'], ['tls'], [
 
 /** Never throws, whatever the document is. */
 export function parseDocument(source: ConfigDocument): ParsedDocument {
-  const refused = [...findMisplaced(source), ...findLaterKeys(source.document)];
+  const refused = [...findMisplaced(source), ...findLaterKeys(source.document), ...findUnusableViews(source.document)];
   const rest = refused.reduce<unknown>((kept, { path }) => without(kept, path), source.document);
   const { tables, faults } = parseTolerantly(rest);
   const single = [...refused, ...faults, ...findMissingUpstream(source, tables, faults)];
@@ -43,6 +43,13 @@ export function parseDocument(source: ConfigDocument): ParsedDocument {
     process: processConfig(source, tables),
     references: references(source, tables),
   };
+}
+
+/** A name that no object of the language can have as a key would be dropped without a word. */
+function findUnusableViews(document: unknown): KeyFault[] {
+  const views = valueAt(document, ['views']);
+  if (!isTable(views) || !Object.hasOwn(views, '__proto__')) return [];
+  return [{ path: ['views', '__proto__'], problem: 'is no name for a view; choose another' }];
 }
 
 /** Tables that stand in the wrong file; those not built yet are refused by their own names. */

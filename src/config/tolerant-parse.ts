@@ -48,6 +48,7 @@ function onePerKey(issues: readonly z.core.$ZodIssue[]): z.core.$ZodIssue[] {
 }
 
 function faultsOf(issue: z.core.$ZodIssue): KeyFault[] {
+  if (issue.code === 'invalid_key') return [{ path: issue.path, problem: issue.issues[0]?.message ?? issue.message }];
   if (issue.code !== 'unrecognized_keys') return [{ path: issue.path, problem: issue.message }];
   const known = keysAt(fileSchema, issue.path);
   return issue.keys.map((key) => ({ path: [...issue.path, key], problem: describeUnknownKey(key, known) }));
@@ -67,6 +68,7 @@ function keysAt(schema: z.core.$ZodType, path: KeyPath): string[] {
   if (schema instanceof z.ZodDefault || schema instanceof z.ZodPrefault || schema instanceof z.ZodOptional)
     return keysAt(schema.unwrap(), path);
   if (schema instanceof z.ZodArray) return keysAt(schema.element, path.slice(1));
+  if (schema instanceof z.ZodRecord) return path.length === 0 ? [] : keysAt(schema.valueType, path.slice(1));
   if (!(schema instanceof z.ZodObject)) return [];
   const [first, ...rest] = path;
   if (first === undefined) return Object.keys(schema.shape);

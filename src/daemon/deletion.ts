@@ -40,22 +40,25 @@ export async function dueMessages({ store, key, map, deletion, views, now }: Due
     if (view === '' || view === key.maildrop.view || !showsFolder(maildrop.folders, key.path)) continue;
     const other = await store.loadMap({ ...key, maildrop: { ...key.maildrop, view } });
     // A view that never saw the mailbox as it is now has deleted nothing in it.
-    if (other?.uidValidity !== map.uidValidity) return [];
+    if (other?.uidValidity !== map.uidValidity || other.server !== map.server) return [];
     others.push(other);
   }
-  return due.map(({ uid }) => uid).filter((uid) => others.every((other) => isDone(knownMessage(other, uid), now)));
+  return due.filter((message) => others.every((other) => isDone(message, knownMessage(other, message.uid), now))).map(({ uid }) => uid);
 }
 
 function isDue({ state: { deletedAt, dueAt } }: KnownMessage, now: number): boolean {
   return deletedAt > 0 && dueAt <= now;
 }
 
-/** In another view: hidden there for ever is deleted too. */
-function isDone(message: KnownMessage | undefined, now: number): boolean {
-  return message !== undefined && message.state.deletedAt > 0 && (message.state.dueAt === NEVER_DUE || message.state.dueAt <= now);
+/** In another view, which may have known another message under the UID: hidden there for ever is deleted too. */
+function isDone(own: KnownMessage, message: KnownMessage | undefined, now: number): boolean {
+  if (message?.arrival !== own.arrival || message.declaredOctets !== own.declaredOctets) return false;
+  return message.state.deletedAt > 0 && (message.state.dueAt === NEVER_DUE || message.state.dueAt <= now);
 }
 
 /** In doubt yes: what another view may still show is not removed. */
 function showsFolder(patterns: readonly string[], path: string): boolean {
-  return patterns.some((pattern) => (isPattern(pattern) ? matchesFolder(pattern, path, '') : matchesFolder(pattern, path, '/')));
+  return patterns.some((pattern) =>
+    isPattern(pattern) ? matchesFolder(pattern, path, '') : path.toLowerCase().endsWith(pattern.toLowerCase()),
+  );
 }

@@ -83,7 +83,8 @@ async function missingFrom(store: Store, { key, map }: OpenMailbox, most: number
 async function gather({ store }: LookBackRequest, missing: readonly Missing[], signal: AbortSignal): Promise<void> {
   for (const { open, uids } of missing) {
     const messageIds = await open.mailbox.messageIds(uids, signal);
-    const identities = new Map(uids.map((uid) => [uid, { given: '', messageId: messageIdKey(messageIds.get(uid)) }]));
+    // A message without a row was not looked at.
+    const identities = new Map([...messageIds].map(([uid, messageId]) => [uid, { given: '', messageId: messageIdKey(messageId) }]));
     await store.addIdentities(open.key, open.map.uidValidity, identities);
   }
 }

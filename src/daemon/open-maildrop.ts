@@ -7,19 +7,28 @@ import type { Clock } from '../clock.ts';
 import type { ViewConfig } from '../config/schema.ts';
 import { StoreError, UpstreamError } from '../errors.ts';
 import { chosenFolders } from '../imap/folder-choice.ts';
+import { chooseFolder, namedFolder } from '../imap/special-use.ts';
 import { isPattern } from '../maildrop/folder-name.ts';
+import { withoutMessages } from '../maildrop/map-changes.ts';
 import { Maildrop } from '../maildrop/maildrop.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { reconcile } from '../maildrop/reconcile.ts';
 import { countIn, knownMessage, uidsIn, type UidMap } from '../maildrop/uid-map.ts';
 import { applyTemplate, fallbackFormula, GMAIL, gmailUniqueId, type UniqueIdTemplate } from '../maildrop/unique-id.ts';
 import type { MailboxKey, MaildropKey, MapChange, Store } from '../store/store.ts';
-import { NOTHING_KNOWN, type KnownMailbox, type Listing, type UpstreamMailbox, type UpstreamSession } from '../upstream/upstream.ts';
+import {
+  NOTHING_KNOWN,
+  type FolderList,
+  type KnownMailbox,
+  type Listing,
+  type UpstreamMailbox,
+  type UpstreamSession,
+} from '../upstream/upstream.ts';
 import { namesOf, templateFor } from './derivation.ts';
 import type { SessionEvents } from './maildrop-session.ts';
 import { measuredMaps } from './measure-sizes.ts';
 import { finishOverdue } from './overdue.ts';
-import { recognise, type ListedMailbox, type Recognised } from './recognise.ts';
+import { recognise, type ListedMailbox, type Recognised, type UnlistedMailbox } from './recognise.ts';
 import { snapshotOf, type Showing } from './snapshot.ts';
 
 /** A mailbox of a maildrop that is open. */
@@ -59,12 +68,17 @@ export interface OpenRequest {
 
 export async function openMaildrop(request: OpenRequest, signal: AbortSignal): Promise<OpenedMaildrop> {
   checkGmail(request);
-  const select = selector(request.session, signal);
-  const pending = await finishOverdue({ ...request, select }, request.key, signal);
+  const worked = new Map<string, UpstreamMailbox>();
+  const pending = await finishOverdue({ ...request, select: selector(request.session, worked, signal) }, request.key, signal);
   const listed: ListedMailbox[] = [];
-  for (const path of await pathsOf(request.view, request.session, signal)) listed.push(await list(request, await select(path), signal));
-  const recognised = await recognise(request.store, listed, signal);
-  const updated = await updateMaps(request, listed, recognised);
+  for (const path of await pathsOf(request.view, request.session, signal)) {
+    // Selected anew where another one was meanwhile; what SELECT told before the overdue work proves nothing any more.
+    const mailbox = await request.session.select(path, signal);
+    if (listed.every(({ key }) => key.path !== mailbox.path)) listed.push(await list(request, mailbox, worked.has(mailbox.path), signal));
+  }
+  const unlisted = await unlistedMaps(request, listed);
+  const recognised = await recognise(request.store, listed, unlisted, signal);
+  const updated = await updateMaps(request, listed, unlisted, recognised);
   const mailboxes = request.view.maildrop.sizes === 'exact' ? await measure(request, updated, signal) : updated;
   const showing: Showing[] = [];
   for (const [place, open] of mailboxes.entries()) {
@@ -82,8 +96,11 @@ function checkGmail({ view, session: { abilities } }: OpenRequest): void {
 }
 
 /** Each mailbox is opened once. */
-function selector(session: UpstreamSession, signal: AbortSignal): (path: string) => Promise<UpstreamMailbox> {
-  const opened = new Map<string, UpstreamMailbox>();
+function selector(
+  session: UpstreamSession,
+  opened: Map<string, UpstreamMailbox>,
+  signal: AbortSignal,
+): (path: string) => Promise<UpstreamMailbox> {
   return async (path) => {
     const mailbox = opened.get(path) ?? (await session.select(path, signal));
     opened.set(path, mailbox);
@@ -94,16 +111,30 @@ function selector(session: UpstreamSession, signal: AbortSignal): (path: string)
 /** The paths of the view's folders; the server is only asked for them where there are patterns. */
 export async function pathsOf(view: ViewConfig, session: UpstreamSession, signal: AbortSignal): Promise<readonly string[]> {
   const { folders } = view.maildrop;
-  return folders.some(isPattern) ? chosenFolders(folders, (await session.folders(signal)).folders) : folders;
+  if (!folders.some(isPattern)) return folders;
+  const listed = await session.folders(signal);
+  // What clients delete must not come back to them from where it went.
+  const target = targetOf(view.delete, listed);
+  const paths = chosenFolders(
+    folders,
+    listed.folders.filter(({ path }) => path !== target),
+  );
+  if (paths.length === 0) throw new UpstreamError('missing', `no folder matches ${folders.join(', ')}`);
+  return paths;
 }
 
-async function list(request: OpenRequest, mailbox: UpstreamMailbox, signal: AbortSignal): Promise<ListedMailbox> {
+function targetOf({ action, folder }: ViewConfig['delete'], { folders, prefix }: FolderList): string | undefined {
+  if (action === 'trash' || action === 'archive') return chooseFolder(folders, action, folder, prefix).path;
+  return action === 'move' ? namedFolder(folders, folder ?? '').path : undefined;
+}
+
+async function list(request: OpenRequest, mailbox: UpstreamMailbox, isOld: boolean, signal: AbortSignal): Promise<ListedMailbox> {
   const { uniqueId } = request.view.maildrop;
   const key = { maildrop: request.key, path: mailbox.path };
   const stored = await loadedMap(request, key);
   const { server } = request.session;
   const isKnown = stored?.uidValidity === mailbox.uidValidity && (stored.server === '' || stored.server === server);
-  const listing = await mailbox.list(isKnown ? knownMailbox(stored) : NOTHING_KNOWN, signal);
+  const listing = await mailbox.list(isKnown ? { ...knownMailbox(stored), ...(isOld ? { uidNext: 0 } : {}) } : NOTHING_KNOWN, signal);
   const isNewEpoch = stored !== undefined && (!isKnown || listing.isOther);
   return { key, mailbox, stored, listing, isNewEpoch, formula: applyTemplate(uniqueId, namesOf(mailbox.path, mailbox.uidValidity)) };
 }
@@ -118,7 +149,12 @@ async function measure(
 }
 
 /** Saves all maps at once: an id must not be in two of them, whatever happens. */
-async function updateMaps(request: OpenRequest, listed: readonly ListedMailbox[], recognised: Recognised): Promise<OpenMailbox[]> {
+async function updateMaps(
+  request: OpenRequest,
+  listed: readonly ListedMailbox[],
+  unlisted: readonly UnlistedMailbox[],
+  recognised: Recognised,
+): Promise<OpenMailbox[]> {
   const { store, view, events } = request;
   const changes: MapChange[] = [];
   for (const [place, { key, stored, listing, formula, isNewEpoch }] of listed.entries()) {
@@ -131,7 +167,10 @@ async function updateMaps(request: OpenRequest, listed: readonly ListedMailbox[]
       taken: recognised.taken,
       // Without a map all that can be done is to give the same ids for the same UIDs.
       highestUid: stored === undefined ? 0 : await store.highestUid(key, listing.uidValidity),
-      elsewhere: listed.flatMap((other) => (other.stored === undefined || other.key === key ? [] : [other.stored])),
+      // Those done already with the ids that they give now.
+      elsewhere: listed
+        .flatMap((other, at) => (other.key === key ? [] : (changes[at]?.next ?? other.stored ?? [])))
+        .concat(unlisted.map(({ map }) => map)),
     };
     const next = reconcile(stored, { ...listing, server: request.session.server }, ids, found?.inherited, isNewEpoch);
     const derivation = templateFor(next, key.path, view.maildrop.uniqueId);
@@ -144,7 +183,13 @@ async function updateMaps(request: OpenRequest, listed: readonly ListedMailbox[]
       gone: found?.gone ?? [],
     });
   }
-  const isSaved = await save(request, changes.filter(hasChanged));
+  const lost = Map.groupBy(recognised.left, ({ path }) => path);
+  const others = unlisted.flatMap(({ key, map }): MapChange[] => {
+    const uids = (lost.get(key.path) ?? []).map(({ uid }) => uid);
+    const next = uids.length === 0 ? map : withoutMessages(map, uids);
+    return next === map ? [] : [{ key, previous: map, next, derivation: templateFor(next, key.path, view.maildrop.uniqueId) }];
+  });
+  const isSaved = await save(request, [...changes.filter(hasChanged), ...others]);
   for (const [place, { rematched }] of recognised.mailboxes.entries()) {
     const { key, listing } = listed[place] ?? {};
     if (rematched !== undefined) events.mapRematched({ ...rematched, folder: key?.path ?? '', messages: listing?.uids.length ?? 0 });
@@ -153,6 +198,18 @@ async function updateMaps(request: OpenRequest, listed: readonly ListedMailbox[]
     const { next: map, previous } = changes[place] ?? impossible(key);
     return { key, mailbox, map, stored: isSaved ? map : previous };
   });
+}
+
+/** Folders that were shown once: their ids must not be given to others. */
+async function unlistedMaps({ store, key }: OpenRequest, listed: readonly ListedMailbox[]): Promise<UnlistedMailbox[]> {
+  if (listed.every(({ listing }) => listing.added.uids.length === 0)) return [];
+  const paths = new Set(listed.map((one) => one.key.path));
+  const maps: UnlistedMailbox[] = [];
+  for (const other of await store.mailboxes(key)) {
+    const map = paths.has(other.path) ? undefined : await store.loadMap(other);
+    if (map !== undefined) maps.push({ key: other, map });
+  }
+  return maps;
 }
 
 /** What Gmail calls its messages, where unique-ids are to be as in its own POP3 server. */

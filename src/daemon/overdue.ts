@@ -6,13 +6,13 @@ import type { ViewConfig } from '../config/schema.ts';
 import { UpstreamError } from '../errors.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { emptyMap, firstDue, type UidMap } from '../maildrop/uid-map.ts';
-import { withoutMessages } from '../maildrop/map-changes.ts';
+import { withoutDeletion, withoutMessages } from '../maildrop/map-changes.ts';
 import type { MailboxKey, MaildropKey, Store } from '../store/store.ts';
 import type { UpstreamMailbox } from '../upstream/upstream.ts';
 import { dueMessages, upstreamPolicy } from './deletion.ts';
 import { templateFor } from './derivation.ts';
 import type { SessionEvents } from './maildrop-session.ts';
-import { checkRemoval, finishEntry, forgotten, removeChecked, type RemovalParts } from './removals.ts';
+import { checkRemoval, endsTheConnection, finishEntry, mapAfter, removeChecked, type RemovalParts } from './removals.ts';
 
 export interface OverdueRequest {
   readonly store: Store;
@@ -56,14 +56,27 @@ async function finishPromised(request: OverdueRequest, maildrop: MaildropKey, si
   const left = new Map<string, Set<Uid>>();
   for (const entry of await store.openEntries(maildrop)) {
     const key = { maildrop, path: entry.path };
-    const mailbox = await selectIfThere(request, entry.path);
+    const mailbox = await selectIfThere(request, entry.path).catch((error: unknown) => {
+      if (endsTheConnection(error)) throw error;
+      request.events.deleteFailed({ total: entry.uids.length, outcome: 'put off', error });
+      return 'not now' as const;
+    });
+    if (mailbox === 'not now') {
+      left.set(entry.path, new Set([...(left.get(entry.path) ?? []), ...entry.uids]));
+      continue;
+    }
     if (mailbox === undefined) {
       request.events.deleteFailed({ total: entry.uids.length, outcome: 'abandoned', reason: `${entry.path} is gone` });
       await store.removeEntry(entry.id);
       continue;
     }
     const map = (await store.loadMap(key)) ?? emptyMap(mailbox.uidValidity);
-    if (await finishEntry(partsFor(request, maildrop), { key, mailbox, map }, entry, signal)) await store.removeEntry(entry.id);
+    // Perhaps copied: it is shown again, not copied again as due.
+    const shown = entry.stage === 'copying' ? withoutDeletion(map, entry.uids) : map;
+    if (shown !== map) await saveMap(request, key, map, shown);
+    const forget = (strangers: readonly Uid[]): Promise<void> => saveMap(request, key, shown, withoutMessages(shown, strangers));
+    if (await finishEntry(partsFor(request, maildrop), { key, mailbox, map: shown, forget }, entry, signal))
+      await store.removeEntry(entry.id);
     else left.set(entry.path, new Set([...(left.get(entry.path) ?? []), ...entry.uids]));
   }
   return left;
@@ -76,23 +89,35 @@ async function finishDue(request: OverdueRequest, maildrop: MaildropKey, signal:
     const map = await store.loadMap(key);
     if (map === undefined || (firstDue(map) ?? Number.POSITIVE_INFINITY) > now) continue;
     const uids = await dueMessages({ store, key, map, deletion, views, now });
-    if (uids.length > 0) await removeDue(request, key, map, uids, signal);
+    if (uids.length === 0) continue;
+    await removeDue(request, key, map, uids, signal).catch((error: unknown) => {
+      if (endsTheConnection(error)) throw error;
+      request.events.deleteFailed({ total: uids.length, outcome: 'put off', error });
+    });
   }
 }
 
 async function removeDue(request: OverdueRequest, key: MailboxKey, map: UidMap, uids: readonly Uid[], signal: AbortSignal): Promise<void> {
   const mailbox = await selectIfThere(request, key.path);
   // The listing that follows finds them again under their new UIDs; then it is the next login's turn.
-  if (mailbox?.uidValidity !== map.uidValidity) return;
+  if (mailbox === undefined) {
+    request.events.deleteFailed({ total: uids.length, outcome: 'abandoned', reason: `${key.path} is gone` });
+    await saveMap(request, key, map, withoutDeletion(map, uids));
+    return;
+  }
+  if (mailbox.uidValidity !== map.uidValidity) return;
   const parts = partsFor(request, key.maildrop);
   const checked = await checkRemoval(parts, { key, mailbox, map, uids }, signal);
   for (const report of await removeChecked(parts, key.maildrop, [checked], signal)) {
-    const { maildrop } = viewOf(request, key.maildrop);
     const { isUnknown, problem } = report;
-    const next = withoutMessages(map, forgotten(report));
-    await request.store.saveMaps([{ key, previous: map, next, derivation: templateFor(next, key.path, maildrop.uniqueId) }], request.now);
-    if (isUnknown && problem !== undefined) throw problem;
+    await saveMap(request, key, map, mapAfter(map, report));
+    if (isUnknown && endsTheConnection(problem)) throw problem;
   }
+}
+
+function saveMap(request: OverdueRequest, key: MailboxKey, previous: UidMap, next: UidMap): Promise<void> {
+  const { maildrop } = viewOf(request, key.maildrop);
+  return request.store.saveMaps([{ key, previous, next, derivation: templateFor(next, key.path, maildrop.uniqueId) }], request.now);
 }
 
 /** The mailbox; undefined where the server has none of that name any more. */

@@ -5,10 +5,24 @@
 import { createHash } from 'node:crypto';
 import { UpstreamError } from '../errors.ts';
 import { differ, IDENTITY_KINDS, rematch, UNIDENTIFIED, type Identity, type Recognisable } from '../maildrop/rematch.ts';
-import { countIn, idFrom, idSource, isIdUsed, knownMessage, segmentNumber, sourceKey, uidsIn, type UidMap } from '../maildrop/uid-map.ts';
+import {
+  countIn,
+  idFrom,
+  idSource,
+  knownMessage,
+  messagesIn,
+  NEVER_DUE,
+  segmentNumber,
+  sourceAt,
+  sourceKey,
+  uidsIn,
+  type MessageState,
+  type UidMap,
+} from '../maildrop/uid-map.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import type { Inherited } from '../maildrop/reconcile.ts';
 import type { UniqueIdFormula } from '../maildrop/unique-id.ts';
+import { isKnownToBeTheSame } from '../maildrop/verification.ts';
 import type { GoneMessage, MailboxKey, Store, Tombstone } from '../store/store.ts';
 import type { Listing, UpstreamMailbox } from '../upstream/upstream.ts';
 
@@ -36,6 +50,8 @@ export interface RecognisedMailbox {
 
 export interface Recognised {
   readonly mailboxes: readonly RecognisedMailbox[];
+  /** Found again, and no longer of the unlisted mailboxes where they were. */
+  readonly left: readonly { readonly path: string; readonly uid: Uid }[];
   /** Ids that were shown for other messages, in lower case. */
   readonly taken: ReadonlySet<string>;
 }
@@ -68,15 +84,37 @@ export function identityKey(identity: string): string {
 }
 
 export function messageIdKey(messageId: string | undefined): string {
-  return messageId === undefined ? '' : identityKey(IDENTITY_KINDS.messageId + messageId);
+  return messageId === undefined || messageId === '' ? '' : identityKey(IDENTITY_KINDS.messageId + messageId);
 }
 
-export async function recognise(store: Store, listed: readonly ListedMailbox[], signal: AbortSignal): Promise<Recognised> {
+/** A mailbox of the maildrop that is not there any more, or not shown. */
+export interface UnlistedMailbox {
+  readonly key: MailboxKey;
+  readonly map: UidMap;
+}
+
+export async function recognise(
+  store: Store,
+  listed: readonly ListedMailbox[],
+  unlisted: readonly UnlistedMailbox[],
+  signal: AbortSignal,
+): Promise<Recognised> {
   const sightings = await Promise.all(listed.map((one) => sight(store, one)));
   const came = sightings.some(({ listing }) => listing.added.uids.length > 0);
   const [first] = listed;
   const gone = came && first !== undefined ? await store.loadGone(first.key.maildrop) : [];
-  const candidates = distinct([...sightings.flatMap(({ missing }) => missing), ...gone]);
+  const away = new Map<Tombstone, { readonly path: string; readonly uid: Uid }>();
+  for (const { key, map } of came ? unlisted : []) {
+    const identities = await store.loadIdentities(key);
+    for (const uid of uidsIn(map)) {
+      for (const one of asGone(map, uid, identities.get(uid)))
+        away.set(Object.assign(one, { path: key.path, goneAt: 0 }), { path: key.path, uid });
+    }
+  }
+  // Of copies that nothing tells apart, those that were not deleted are found again first.
+  const candidates = distinct([...sightings.flatMap(({ missing }) => missing), ...away.keys(), ...gone]).sort(
+    (one, other) => Number(one.state.deletedAt > 0) - Number(other.state.deletedAt > 0),
+  );
   for (const sighting of sightings) await readMessageIds(sighting, candidates, signal);
   const fresh = sightings.map(freshMessages);
   const returned = new Map(sightings.flatMap((sighting, place) => listedAgain(candidates, sighting, fresh[place] ?? [])));
@@ -86,17 +124,22 @@ export async function recognise(store: Store, listed: readonly ListedMailbox[], 
     fresh.flat().filter((message) => !returned.has(message)),
     sightings.some(({ isNewEpoch }) => isNewEpoch),
   );
-  const missing = new Set(sightings.flatMap((sighting) => sighting.missing));
-  const found = new Map([...returned, ...matches].filter(([, source]) => !isInUse(source, sightings, missing)));
+  const missing = new Set<Tombstone>(sightings.flatMap((sighting) => sighting.missing));
+  const pairs = [...returned, ...matches];
+  const inUse = pairs.every(([, source]) => missing.has(source)) ? new Set<string>() : sourcesIn(sightings);
+  const found = new Map(pairs.filter(([, source]) => missing.has(source) || !inUse.has(sourceKey(source))));
   const isFound = new Set(found.values());
   const mailboxes = sightings.map((sighting, place): RecognisedMailbox => {
-    const inherited = new Map([...found].flatMap(([message, from]) => (message.place === place ? [heritage(message, from)] : [])));
+    const inherited = new Map(
+      [...found].flatMap(([message, from]) => (message.place === place ? [heritage(message, from, returned.has(message))] : [])),
+    );
     const left = sighting.missing.filter((message) => !isFound.has(message));
     const doubtful = ambiguous.filter((message) => message.place === place).length;
     const rematched = sighting.isNewEpoch ? { kept: inherited.size, ambiguous: doubtful, lost: left.length } : undefined;
     return { inherited, identities: sighting.identities, gone: left, rematched };
   });
-  return { mailboxes, taken: new Set(candidates.map((message) => idFrom(message).toLowerCase())) };
+  const left = [...isFound].flatMap((message) => away.get(message) ?? []);
+  return { mailboxes, left, taken: new Set(candidates.map((message) => idFrom(message).toLowerCase())) };
 }
 
 async function sight(store: Store, listed: ListedMailbox): Promise<Sighting> {
@@ -124,16 +167,27 @@ function listedAgain(
   });
 }
 
-/** True when a message that is still there has the id. */
-function isInUse(source: Tombstone, sightings: readonly Sighting[], missing: ReadonlySet<Tombstone>): boolean {
-  if (missing.has(source)) return false;
-  return sightings.some(({ stored, isNewEpoch }) => stored !== undefined && !isNewEpoch && isIdUsed(stored, source));
+/** Of the messages that are still there. */
+function sourcesIn(sightings: readonly Sighting[]): Set<string> {
+  const sources = new Set<string>();
+  for (const { stored, isNewEpoch } of sightings) {
+    if (stored === undefined || isNewEpoch) continue;
+    for (const { segment, index } of messagesIn(stored)) sources.add(sourceKey(sourceAt(segment, index)));
+  }
+  return sources;
 }
 
-function heritage({ uid, octets }: Fresh, from: GoneMessage): readonly [Uid, Inherited] {
-  const { formula, idUid, state } = from;
+function heritage({ uid, octets, identity }: Fresh, from: GoneMessage, isSameUid: boolean): readonly [Uid, Inherited] {
+  const { formula, idUid } = from;
+  const state = isSameUid ? from.state : stateUnder(from, isKnownToBeTheSame(from.identity, identity));
   // A server that counts otherwise may also send otherwise.
   return [uid, { formula, idUid, state, trueOctets: from.octets === octets ? from.trueOctets : undefined }];
+}
+
+/** Under another UID. What only looks like a deleted message is not deleted; one that is stays hidden, but is not removed (CONTRACT section 5.1). */
+function stateUnder({ state }: GoneMessage, isCertain: boolean): MessageState {
+  if (state.deletedAt === 0) return state;
+  return isCertain ? { ...state, dueAt: NEVER_DUE } : { ...state, deletedAt: 0, dueAt: 0 };
 }
 
 function keyed(uid: Uid, given: string | undefined): (readonly [Uid, Identity])[] {
@@ -171,11 +225,20 @@ async function readMessageIds(sighting: Sighting, candidates: readonly Recognisa
   const { mailbox, listing, identities, isNewEpoch } = sighting;
   const given = new Set(candidates.map(({ identity }) => identity.given));
   const unknown = listing.added.uids.filter((uid) => !given.has(identities.get(uid)?.given || NOT_GIVEN));
-  if (unknown.length === 0 || (!isNewEpoch && unknown.length > MAX_LOOKED_AT)) return;
   if (!candidates.some(({ identity }) => Boolean(identity.messageId))) return;
-  const messageIds = await mailbox.messageIds(unknown, signal).catch(noneIfRefused);
+  const looks = new Set(candidates.map(({ arrival, octets }) => `${arrival} ${octets}`));
+  const asked = isNewEpoch || unknown.length <= MAX_LOOKED_AT ? unknown : alike(listing.added, unknown, looks);
+  if (asked.length === 0) return;
+  const messageIds = await mailbox.messageIds(asked, signal).catch(noneIfRefused);
   if (messageIds === undefined) return;
-  for (const uid of unknown) identities.set(uid, { given: identities.get(uid)?.given ?? '', messageId: messageIdKey(messageIds.get(uid)) });
+  for (const [uid, messageId] of messageIds)
+    identities.set(uid, { given: identities.get(uid)?.given ?? '', messageId: messageIdKey(messageId) });
+}
+
+/** Those that look like messages that went. */
+function alike({ uids, arrivals, octets }: Listing['added'], unknown: readonly Uid[], looks: ReadonlySet<string>): Uid[] {
+  const isUnknown = new Set(unknown);
+  return uids.filter((uid, index) => isUnknown.has(uid) && looks.has(`${arrivals[index]} ${octets[index]}`));
 }
 
 const NOT_GIVEN = 'none';

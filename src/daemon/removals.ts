@@ -5,10 +5,19 @@
 import { toBridgeError, UpstreamError, type BridgeError, type UpstreamFailureKind } from '../errors.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { knownMessage, segmentNumber, type UidMap } from '../maildrop/uid-map.ts';
-import { UNIDENTIFIED } from '../maildrop/rematch.ts';
+import { UNIDENTIFIED, type Identity } from '../maildrop/rematch.ts';
+import { withoutMessages, withoutDeletion } from '../maildrop/map-changes.ts';
 import { isSameMessage } from '../maildrop/verification.ts';
 import type { JournalEntry, MailboxKey, MaildropKey, Store } from '../store/store.ts';
-import type { DeleteAction, DeletePolicy, RemovalResult, RemovalStage, UpstreamMailbox } from '../upstream/upstream.ts';
+import type {
+  DeleteAction,
+  DeletePolicy,
+  ListingRows,
+  RemovalResult,
+  RemovalStage,
+  RowsRequest,
+  UpstreamMailbox,
+} from '../upstream/upstream.ts';
 import type { SessionEvents } from './maildrop-session.ts';
 import { identityKey, messageIdKey } from './recognise.ts';
 
@@ -31,6 +40,8 @@ export interface RemovalRequest {
 export interface RemovalReport {
   /** No longer in the mailbox: the map must not know them any more. Flagged ones are still there. */
   readonly removed: readonly Uid[];
+  /** Flagged \Deleted, which is what hides them from now on: the map must not have them as due any more. */
+  readonly flagged: readonly Uid[];
   /** Other messages than those that were listed: they were left alone. */
   readonly strangers: readonly Uid[];
   readonly failed: number;
@@ -42,6 +53,9 @@ export interface RemovalReport {
 /** Which of the messages may be removed. Rejects with UpstreamError where the server doesn't answer. */
 export interface Checked extends RemovalRequest {
   readonly strangers: readonly Uid[];
+  /** Of which the server tells nothing: they are left alone too. */
+  readonly unread: readonly Uid[];
+  readonly problem: BridgeError | undefined;
 }
 
 /** Also finds out whether the connection still answers: found dead only later, the outcome would be unknown. */
@@ -49,11 +63,16 @@ export async function checkRemoval({ store, verify }: RemovalParts, request: Rem
   const { key, mailbox, map, uids } = request;
   if (!verify) {
     await mailbox.existing(uids, false, signal);
-    return { ...request, strangers: [] };
+    return { ...request, strangers: [], unread: [], problem: undefined };
   }
   const identities = await store.loadIdentities(key, [...new Set(uids.map(segmentNumber))]);
   const withMessageIds = uids.some((uid) => Boolean(identities.get(uid)?.messageId));
-  const rows = await mailbox.rows(uids, { withMessageIds }, signal);
+  const unread = new Set<Uid>();
+  let problem: BridgeError | undefined;
+  const rows = await rowsOf(mailbox, uids, { withMessageIds }, signal, (uid, error) => {
+    if (unread.add(uid).size > MAX_UNREAD) throw error;
+    problem = error;
+  });
   const strangers = rows.uids.filter((uid, index) => {
     const recorded = knownMessage(map, uid);
     const given = rows.identities[index];
@@ -62,13 +81,50 @@ export async function checkRemoval({ store, verify }: RemovalParts, request: Rem
       arrival: rows.arrivals[index] ?? 0,
       identity: {
         given: given === undefined ? '' : identityKey(given),
-        messageId: withMessageIds ? messageIdKey(rows.messageIds.get(uid)) : undefined,
+        // A row without its header says nothing.
+        messageId: withMessageIds && rows.messageIds.has(uid) ? messageIdKey(rows.messageIds.get(uid)) : undefined,
       },
     };
-    return recorded === undefined || !isSameMessage({ ...recorded, identity: identities.get(uid) ?? UNIDENTIFIED }, found);
+    return recorded === undefined || !isSameMessage({ ...recorded, identity: recordedIdentity(identities.get(uid)) }, found);
   });
   const isStrange = new Set(strangers);
-  return { ...request, uids: uids.filter((uid) => !isStrange.has(uid)), strangers };
+  return { ...request, uids: uids.filter((uid) => !isStrange.has(uid) && !unread.has(uid)), strangers, unread: [...unread], problem };
+}
+
+const MAX_UNREAD = 20;
+
+/** One message that the server can't read must not keep all others from being removed. */
+async function rowsOf(
+  mailbox: UpstreamMailbox,
+  uids: readonly Uid[],
+  request: RowsRequest,
+  signal: AbortSignal,
+  onRefused: (uid: Uid, error: UpstreamError) => void,
+): Promise<ListingRows> {
+  try {
+    return await mailbox.rows(uids, request, signal);
+  } catch (error) {
+    if (!(error instanceof UpstreamError) || error.kind !== 'refused') throw error;
+    const [first] = uids;
+    const half = Math.ceil(uids.length / 2);
+    if (first !== undefined && uids.length === 1) onRefused(first, error);
+    const parts = uids.length < 2 ? [] : [uids.slice(0, half), uids.slice(half)];
+    const all: ListingRows = { uids: [], octets: [], arrivals: [], identities: [], messageIds: new Map() };
+    for (const part of parts) {
+      const rows = await rowsOf(mailbox, part, request, signal, onRefused);
+      all.uids.push(...rows.uids);
+      all.octets.push(...rows.octets);
+      all.arrivals.push(...rows.arrivals);
+      all.identities.push(...rows.identities);
+      for (const [uid, messageId] of rows.messageIds) all.messageIds.set(uid, messageId);
+    }
+    return all;
+  }
+}
+
+/** That no Message-ID was found may only mean that the server gave no header then. */
+function recordedIdentity({ given, messageId }: Identity = UNIDENTIFIED): Identity {
+  return { given, messageId: messageId === '' ? undefined : messageId };
 }
 
 /** Removes from all these mailboxes of one maildrop: every journal entry first, before the first command. Rejects where the journal can't be written. */
@@ -91,23 +147,30 @@ export async function removeChecked(
   const ids = entries.length === 0 ? [] : await store.addEntries(maildrop, entries);
   const reports: RemovalReport[] = [];
   for (const one of checked) {
-    const { strangers } = one;
+    const { strangers, unread } = one;
+    if (unread.length > 0) events.deleteFailed({ failed: unread.length, error: one.problem });
     if (strangers.length > 0) {
       events.deleteFailed({ failed: strangers.length, total: one.uids.length + strangers.length, reason: NOT_THE_SAME });
     }
     const id = ids[work.indexOf(one)];
     const report = id === undefined ? NOTHING_TO_DO : await removeEntered(parts, one, id, signal);
-    reports.push({ ...report, strangers, failed: report.failed + strangers.length });
+    const failed = report.failed + strangers.length + unread.length;
+    reports.push({ ...report, strangers, failed, problem: report.problem ?? one.problem });
   }
   return reports;
 }
 
-/** What the map must not know any more: strangers get unique-ids of their own at the next listing. */
-export function forgotten({ removed, strangers }: RemovalReport): Uid[] {
-  return [...removed, ...strangers];
+/** The map afterwards. Strangers get unique-ids of their own at the next listing. */
+export function mapAfter(map: UidMap, { removed, strangers, flagged }: RemovalReport): UidMap {
+  const gone = [...removed, ...strangers];
+  return withoutDeletion(gone.length === 0 ? map : withoutMessages(map, gone), flagged);
 }
 
-const NOTHING_TO_DO: RemovalReport = { removed: [], strangers: [], failed: 0, problem: undefined, isUnknown: false };
+export function endsTheConnection(error: unknown): boolean {
+  return !(error instanceof UpstreamError) || ENDS_THE_CONNECTION.has(error.kind);
+}
+
+const NOTHING_TO_DO: RemovalReport = { removed: [], flagged: [], strangers: [], failed: 0, problem: undefined, isUnknown: false };
 
 async function removeEntered(
   { store, events, policy }: RemovalParts,
@@ -131,7 +194,7 @@ function told(events: RemovalParts['events'], uids: readonly Uid[], policy: Dele
   const done = uids.filter((uid) => !remaining.has(uid));
   const isFlagged = policy.action === 'flag' || result.onlyFlagged;
   if (result.onlyFlagged) events.onlyFlagged(done.length);
-  const report = { ...NOTHING_TO_DO, removed: isFlagged ? [] : done };
+  const report = { ...NOTHING_TO_DO, removed: isFlagged ? [] : done, flagged: isFlagged ? done : [] };
   if (remaining.size === 0) return report;
   const problem = result.problem ?? new UpstreamError('refused', 'the server agreed, yet they are still there');
   events.deleteFailed({ failed: remaining.size, total: uids.length, error: problem });
@@ -141,7 +204,7 @@ function told(events: RemovalParts['events'], uids: readonly Uid[], policy: Dele
 /** True when nothing is left to do for an entry of an earlier session. Throws only where the connection can no longer be used. */
 export async function finishEntry(
   parts: RemovalParts,
-  known: Omit<RemovalRequest, 'uids'>,
+  known: Omit<RemovalRequest, 'uids'> & { readonly forget: (strangers: readonly Uid[]) => Promise<void> },
   entry: JournalEntry,
   signal: AbortSignal,
 ): Promise<boolean> {
@@ -162,7 +225,10 @@ export async function finishEntry(
   const stage: RemovalStage = entry.stage === 'copied' ? 'copied' : 'planned';
   try {
     const { uids, strangers } = await checkRemoval(parts, { ...known, uids: entry.uids }, signal);
-    if (strangers.length > 0) events.deleteFailed({ failed: strangers.length, total, reason: NOT_THE_SAME });
+    if (strangers.length > 0) {
+      events.deleteFailed({ failed: strangers.length, total, reason: NOT_THE_SAME });
+      await known.forget(strangers);
+    }
     const result = await mailbox.remove({ uids, policy, stage, onStage: (next) => store.setStage(entry.id, next) }, signal);
     if (result.problem instanceof UpstreamError && result.problem.kind === 'throttled') throw result.problem;
     if (result.remaining.length > 0) events.deleteFailed({ failed: result.remaining.length, total, error: result.problem });

@@ -4,13 +4,13 @@
  */
 import type { ViewConfig } from '../config/schema.ts';
 import { toBridgeError, type BridgeError } from '../errors.ts';
-import { withDeleted, withoutMessages } from '../maildrop/map-changes.ts';
+import { withDeleted } from '../maildrop/map-changes.ts';
 import type { MailboxPlan, UpdateOutcome, UpdatePlan } from '../maildrop/update-plan.ts';
 import type { MaildropKey, Store } from '../store/store.ts';
 import { dueMessages, hiddenUntil, upstreamPolicy } from './deletion.ts';
 import type { SessionEvents } from './maildrop-session.ts';
 import type { OpenMaps } from './open-maps.ts';
-import { checkRemoval, forgotten, removeChecked, type Checked, type RemovalReport, type RemovalRequest } from './removals.ts';
+import { checkRemoval, mapAfter, removeChecked, type Checked, type RemovalReport, type RemovalRequest } from './removals.ts';
 import type { UpstreamLink } from './upstream-link.ts';
 
 export interface UpdateParts {
@@ -73,14 +73,14 @@ async function removeDue(parts: UpdateParts, plans: readonly MailboxPlan[]): Pro
 async function removeNow(parts: UpdateParts, plans: readonly MailboxPlan[], total: number): Promise<UpdateOutcome> {
   const { store, events, view, link, maps, key } = parts;
   const signal = new AbortController().signal;
-  const policy = upstreamPolicy(view.delete) ?? { action: 'flag', folder: undefined };
+  const shown = maps.open.map(({ mailbox }) => mailbox.path);
+  const policy = { ...(upstreamPolicy(view.delete) ?? { action: 'flag', folder: undefined }), shown };
   const removal = { store, events, policy, verify: view.delete.verify };
   const checked: Checked[] = [];
   for (const plan of plans) checked.push(await answering(parts, plan, (request) => checkRemoval(removal, request, signal)));
   const reports = await removeChecked(removal, key, checked, signal);
   for (const [place, report] of reports.entries()) {
-    const gone = forgotten(report);
-    if (gone.length > 0) maps.change(plans[place]?.mailbox ?? 0, (map) => withoutMessages(map, gone));
+    maps.change(plans[place]?.mailbox ?? 0, (map) => mapAfter(map, report));
     link.notePause(report.problem);
   }
   return outcomeOf(reports, total);

@@ -3,6 +3,7 @@ import { asUid, type Uid } from './numbers.ts';
 import {
   allFirst,
   indexOf,
+  knownMessage,
   locate,
   segmentNumber,
   sourceAt,
@@ -45,9 +46,10 @@ export function withDeleted(map: UidMap, uids: readonly Uid[], at: number, dueAt
   return withStates(map, uids, (state) => (state.deletedAt > 0 ? state : { ...state, deletedAt: at, dueAt }));
 }
 
-/** The map in which messages were never deleted. */
+/** The map in which messages were never deleted: they are shown again, and not to be removed any more. */
 export function withoutDeletion(map: UidMap, uids: readonly Uid[]): UidMap {
-  return withStates(map, uids, ({ retrievedAt }) => ({ ...UNTOUCHED, retrievedAt }));
+  const deleted = uids.filter((uid) => (knownMessage(map, uid)?.state.deletedAt ?? 0) > 0);
+  return withStates(map, deleted, ({ retrievedAt }) => ({ ...UNTOUCHED, retrievedAt }));
 }
 
 /** The map in which messages that nobody deleted are as they were in another. */

@@ -118,7 +118,7 @@ class OtherIds {
     this.#current = current;
     this.#texts = new Set(taken);
     for (const source of inherited.values()) this.add(source);
-    for (const { segments } of this.#maps) for (const segment of segments.values()) this.#learn(segment);
+    for (const each of this.#maps) for (const segment of each.segments.values()) this.#learn(segment, each === map);
     this.#otherFormulas.delete(current);
   }
 
@@ -137,15 +137,16 @@ class OtherIds {
     this.#texts.add(idFrom(source).toLowerCase());
   }
 
-  #learn({ formulas, formulaOf, idUids, uids }: Segment): void {
+  #learn({ formulas, formulaOf, idUids, uids }: Segment, isOwn: boolean): void {
     for (const formula of formulas) {
       if (isVerbatim(formula)) this.add({ formula, idUid: 0 });
       else this.#otherFormulas.add(formula);
     }
-    const place = idUids === uids ? -1 : formulas.indexOf(this.#current);
+    // In another mailbox no id under this formula is that of the mailbox's own UID.
+    const place = isOwn && idUids === uids ? -1 : formulas.indexOf(this.#current);
     if (place < 0) return;
     idUids.forEach((idUid, index) => {
-      if (formulaOf[index] === place && idUid !== uids[index]) this.#displaced.add(idUid);
+      if (formulaOf[index] === place && !(isOwn && idUid === uids[index])) this.#displaced.add(idUid);
     });
   }
 

@@ -30,6 +30,6 @@ export function isSameMessage(recorded: Recorded, found: Found): boolean {
 }
 
 /** A message without a Message-ID is not known by that. */
-function isKnownToBeTheSame(one: Identity, other: Identity): boolean {
+export function isKnownToBeTheSame(one: Identity, other: Identity): boolean {
   return (one.given !== '' && one.given === other.given) || (Boolean(one.messageId) && one.messageId === other.messageId);
 }

@@ -12,17 +12,23 @@ type Templates = Readonly<Record<string, string | null>>;
 export class Derivations {
   readonly #path: string | undefined;
   #templates: Templates;
+  /** Ids were given away before anybody wrote down how. */
+  readonly #isUnsure: boolean;
 
-  private constructor(path: string | undefined, templates: Templates) {
+  private constructor(path: string | undefined, templates: Templates | undefined) {
     this.#path = path;
-    this.#templates = templates;
+    this.#templates = templates ?? {};
+    this.#isUnsure = templates === undefined;
   }
 
   /** Those of the map in that file; for undefined they are kept in memory alone. */
   static of(map: string | undefined): Derivations {
     if (map === undefined) return new Derivations(undefined, {});
     const path = `${map}.derivations`;
-    if (!existsSync(map)) rmSync(path, { force: true });
+    if (!existsSync(map)) {
+      rmSync(path, { force: true });
+      return new Derivations(path, {});
+    }
     return new Derivations(path, read(path));
   }
 
@@ -35,7 +41,7 @@ export class Derivations {
   /** Must be on disk before the map is: what it says may be too dark, never too bright. */
   note(upstream: string, template: string | undefined): void {
     const before = Object.hasOwn(this.#templates, upstream) ? this.#templates[upstream] : undefined;
-    const next = before === undefined || before === template ? (template ?? null) : null;
+    const next = (before === undefined && !this.#isUnsure) || before === template ? (template ?? null) : null;
     if (before === next) return;
     const templates = { ...this.#templates, [upstream]: next };
     if (this.#path !== undefined) replace(this.#path, JSON.stringify(templates));
@@ -43,16 +49,16 @@ export class Derivations {
   }
 }
 
-/** Nothing where there is no such file or it makes no sense: then nobody knows. */
-function read(path: string): Templates {
+/** Undefined where there is no such file or it makes no sense: then nobody knows. */
+function read(path: string): Templates | undefined {
   try {
     const known: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    if (typeof known !== 'object' || known === null) return {};
+    if (typeof known !== 'object' || known === null) return undefined;
     return Object.fromEntries(
       Object.entries(known).map(([upstream, template]) => [upstream, typeof template === 'string' ? template : null]),
     );
   } catch {
-    return {};
+    return undefined;
   }
 }
 

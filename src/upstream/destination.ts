@@ -15,8 +15,8 @@ export interface FolderCommands {
 export async function destinationFolder(commands: FolderCommands, policy: DeletePolicy, signal: AbortSignal): Promise<string | undefined> {
   if (policy.action === 'expunge' || policy.action === 'flag') return undefined;
   const chosen = await expectedDestination(commands, policy, signal);
-  if (isSameMailbox(chosen.path, commands.path)) {
-    throw new UpstreamError('missing', `deleted messages would go to ${chosen.path}, the very mailbox they are deleted from`);
+  if ([commands.path, ...(policy.shown ?? [])].some((path) => isSameMailbox(chosen.path, path))) {
+    throw new UpstreamError('missing', `deleted messages would go to ${chosen.path}, which is a folder that clients see`);
   }
   return chosen.mustBeCreated ? commands.createFolder(chosen.path, signal) : chosen.path;
 }

@@ -90,9 +90,10 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
       await this.#runner.runLong(signal, async () => {
         for await (const row of this.#flow.fetch(batch.set, query, { uid: true })) {
           if (!isUid(row.uid) || !wanted.has(row.uid)) continue;
+          if (Buffer.isBuffer(row.headers)) rows.messageIds.set(row.uid, messageIdIn(row.headers) ?? '');
+          // News of flags may come in between.
+          if (row.size === undefined && row.internalDate === undefined) continue;
           octetsOf.set(row.uid, [row.size ?? 0, seconds(row.internalDate), this.#identity(row.emailId)]);
-          const messageId = Buffer.isBuffer(row.headers) ? messageIdIn(row.headers) : undefined;
-          if (messageId !== undefined) rows.messageIds.set(row.uid, messageId);
         }
       });
       for (const uid of batch.uids) {
@@ -112,8 +113,7 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
     for (const { set } of uidBatches(uids, MESSAGES_PER_COMMAND)) {
       await this.#runner.runLong(signal, async () => {
         for await (const row of this.#flow.fetch(set, { uid: true, headers: [...TELLING_FIELDS] }, { uid: true })) {
-          const messageId = Buffer.isBuffer(row.headers) ? messageIdIn(row.headers) : undefined;
-          if (isUid(row.uid) && messageId !== undefined) found.set(row.uid, messageId);
+          if (isUid(row.uid) && Buffer.isBuffer(row.headers)) found.set(row.uid, messageIdIn(row.headers) ?? '');
         }
       });
     }
@@ -221,6 +221,8 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
     const { uidValidity } = this;
     const uidNext = this.#uidNext();
     if (this.#exists() === 0) return { uidValidity, uidNext, uids: [], deleted: new Set(), added: noRows(), isOther: false };
+    // It never goes back (RFC 3501 section 2.3.1.1), but where the mailbox does: then UIDs are given away a second time.
+    if (uidNext > 0 && uidNext < known.uidNext) return 'others';
     const rest = (await this.#onlyCame(known, uidNext, signal)) ?? (await this.#allOf(known, signal));
     if (rest === undefined || rest === 'others') return rest;
     if (rest.uids.length !== this.#exists()) return undefined;
@@ -266,10 +268,13 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
     // A server whose UIDNEXT is no more than a UID that it gave away tells nothing by it.
     if (known.uidNext === 0 || known.uidNext <= (last ?? 0) || uidNext < known.uidNext) return undefined;
     if (uidNext === known.uidNext) return known.count === this.#exists() ? { uids: known.uids(), added: noRows() } : undefined;
-    if (known.count >= this.#exists() || uidNext - known.uidNext > MESSAGES_PER_COMMAND) return undefined;
+    const before = this.#exists();
+    if (known.count >= before || uidNext - known.uidNext > MESSAGES_PER_COMMAND) return undefined;
     const added = await this.#rowsAfter(known, last, uidRange(known.uidNext, uidNext), signal);
     if (added === 'others') return added;
-    return known.count + added.uids.length === this.#exists() ? { uids: [...known.uids(), ...added.uids], added } : undefined;
+    // What came meanwhile could make up for what went.
+    const isWhole = known.count + added.uids.length === before && before === this.#exists();
+    return isWhole ? { uids: [...known.uids(), ...added.uids], added } : undefined;
   }
 
   /** As SELECT told it; 0 where it didn't. */

@@ -110,6 +110,8 @@ export type DeleteAction = 'trash' | 'expunge' | 'archive' | 'move' | 'flag';
 export interface DeletePolicy {
   readonly action: DeleteAction;
   readonly folder: string | undefined;
+  /** Mailboxes that clients see: what they delete must not come back to them from there. */
+  readonly shown?: readonly string[];
 }
 
 /** How far a removal has come; only COPY can't be repeated, so only it has stages. */

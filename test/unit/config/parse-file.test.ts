@@ -346,3 +346,55 @@ describe('tables in the wrong file', () => {
     expect(fault).toBe('upstream: is about one upstream; popbridge.toml holds only store, limits, log, put it into a file of its own');
   });
 });
+
+describe('views', () => {
+  const VIEW = `${MINIMAL}[views.phone]\n`;
+  const cases: [string, string[]][] = [
+    [`${VIEW}acton = "hide"`, ['views.phone.acton: unknown key; did you mean "action"?']],
+    [`${VIEW}action = "move"`, ['delete.folder: is missing; action = "move" needs the folder to move to']],
+    [`${VIEW}action = "hide"\nfolder = "Old"`, ['views.phone.folder: has no use with action = "hide"; leave it out']],
+    [`${MINIMAL}[delete]\naction = "move"\nfolder = "Old"\nafter = "14d"\n[views.phone]\naction = "hide"`, []],
+    [
+      `${MINIMAL}[maildrop]\nunique_id = "dovecot"\n[views.phone]\nfolders = ["INBOX", "Lists"]`,
+      [
+        'views.phone.folders: need a unique_id of the view\'s own: that of [maildrop] could give messages of two folders the same unique-id; must hold {folder}, as "popbridge" does, or name one folder',
+      ],
+    ],
+    [
+      `${MINIMAL}[maildrop]\nunique_id = "cyrus"\nfolders = ["*"]`,
+      [
+        'maildrop.unique_id: could give messages of two folders the same unique-id; must hold {folder}, as "popbridge" does, or name one folder',
+      ],
+    ],
+    [
+      `${MINIMAL}[views."a/b"]`,
+      ['views."a/b": "a/b" is no name for a view; 1 to 64 characters without "/", spaces and control characters'],
+    ],
+    [`${MINIMAL}[views.__proto__]`, ['views.__proto__: is no name for a view; choose another']],
+    [`${MINIMAL}[delete]\nwhen = "all-views"`, ['delete.when: "all-views" needs views; add tables [views.NAME], or use "any-view"']],
+    [
+      `${MINIMAL}[delete]\naction = "hide"\nafter = "1d"`,
+      ['delete.after: has no use with action = "hide": nothing is ever removed; leave it out'],
+    ],
+    [`${MINIMAL}[maildrop]\nfolders = ["A", "A"]`, ['maildrop.folders: "A" is named twice; leave one out']],
+    [
+      `${MINIMAL}[maildrop]\nsince = "soon"`,
+      ['maildrop.since: "soon" is no age; write a whole number and a unit (ms, s, m, h, d), such as "30d", or "" for any age'],
+    ],
+  ];
+
+  test.each(cases)('%j', (toml, faults) => expect(faultsOf(toml)).toEqual(faults));
+
+  test('take what they do not say from the tables of the file', () => {
+    const { views } = upstreamOf(
+      `${MINIMAL}[maildrop]\nnewest = 5\n[delete]\naction = "expunge"\n[views.phone]\nsince = "30d"\nmark_seen = "never"`,
+    );
+    expect([...views.keys()]).toEqual(['', 'phone']);
+    expect(views.get('phone')).toMatchObject({
+      maildrop: { newest: 5, sinceSeconds: 30 * 86_400 },
+      retrieve: { markSeen: 'never' },
+      delete: { action: 'expunge' },
+    });
+    expect(views.get('')?.maildrop.sinceSeconds).toBe(0);
+  });
+});
