@@ -7,7 +7,7 @@ import { UpstreamError } from '../errors.ts';
 import { differ, IDENTITY_KINDS, rematch, UNIDENTIFIED, type Identity, type Recognisable } from '../maildrop/rematch.ts';
 import {
   countIn,
-  idFrom,
+  idsFrom,
   idSource,
   knownMessage,
   messagesIn,
@@ -139,7 +139,8 @@ export async function recognise(
     return { inherited, identities: sighting.identities, gone: left, rematched };
   });
   const left = [...isFound].flatMap((message) => away.get(message) ?? []);
-  return { mailboxes, left, taken: new Set(candidates.map((message) => idFrom(message).toLowerCase())) };
+  const idOf = idsFrom();
+  return { mailboxes, left, taken: new Set(candidates.map((message) => idOf(message).toLowerCase())) };
 }
 
 async function sight(store: Store, listed: ListedMailbox): Promise<Sighting> {
@@ -226,8 +227,7 @@ async function readMessageIds(sighting: Sighting, candidates: readonly Recognisa
   const given = new Set(candidates.map(({ identity }) => identity.given));
   const unknown = listing.added.uids.filter((uid) => !given.has(identities.get(uid)?.given || NOT_GIVEN));
   if (!candidates.some(({ identity }) => Boolean(identity.messageId))) return;
-  const looks = new Set(candidates.map(({ arrival, octets }) => `${arrival} ${octets}`));
-  const asked = isNewEpoch || unknown.length <= MAX_LOOKED_AT ? unknown : alike(listing.added, unknown, looks);
+  const asked = isNewEpoch || unknown.length <= MAX_LOOKED_AT ? unknown : alike(listing.added, unknown, candidates);
   if (asked.length === 0) return;
   const messageIds = await mailbox.messageIds(asked, signal).catch(noneIfRefused);
   if (messageIds === undefined) return;
@@ -236,7 +236,8 @@ async function readMessageIds(sighting: Sighting, candidates: readonly Recognisa
 }
 
 /** Those that look like messages that went. */
-function alike({ uids, arrivals, octets }: Listing['added'], unknown: readonly Uid[], looks: ReadonlySet<string>): Uid[] {
+function alike({ uids, arrivals, octets }: Listing['added'], unknown: readonly Uid[], candidates: readonly Recognisable[]): Uid[] {
+  const looks = new Set(candidates.map((message) => `${message.arrival} ${message.octets}`));
   const isUnknown = new Set(unknown);
   return uids.filter((uid, index) => isUnknown.has(uid) && looks.has(`${arrivals[index]} ${octets[index]}`));
 }

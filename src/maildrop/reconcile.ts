@@ -5,7 +5,7 @@ import {
   allFirst,
   countIn,
   emptyMap,
-  idFrom,
+  idsFrom,
   indexOf,
   isIdUsed,
   messageAt,
@@ -110,6 +110,7 @@ class OtherIds {
   /** In lower case: of messages that went, of those that take over an id, and ids that follow from no formula. */
   readonly #texts: Set<string>;
   readonly #otherFormulas = new Set<UniqueIdFormula>();
+  readonly #idOf = idsFrom();
   /** UIDs in ids under the current formula that are another's own UID. */
   readonly #displaced = new Set<number>();
 
@@ -128,13 +129,13 @@ class OtherIds {
   }
 
   has(source: IdSource): boolean {
-    const uniqueId = idFrom(source).toLowerCase();
+    const uniqueId = this.#idOf(source).toLowerCase();
     if (this.#texts.has(uniqueId) || (source.formula === this.#current && this.#displaced.has(source.idUid))) return true;
     return [...this.#otherFormulas].some((formula) => this.#gives(formula, uniqueId));
   }
 
   add(source: IdSource): void {
-    this.#texts.add(idFrom(source).toLowerCase());
+    this.#texts.add(this.#idOf(source).toLowerCase());
   }
 
   #learn({ formulas, formulaOf, idUids, uids }: Segment, isOwn: boolean): void {

@@ -71,9 +71,15 @@ class Matching<Old extends Recognisable, Fresh extends Recognisable> {
   }
 
   pair(keyOf: (message: Recognisable) => string | undefined, how: 'in order' | 'if unique'): void {
-    const candidates = grouped(this.#old, keyOf);
+    if (this.#fresh.length === 0) return;
+    const wanted = grouped(this.#fresh, keyOf);
+    // Old ones may be very many, and hardly any of them come back.
+    const candidates = grouped(this.#old, (message) => {
+      const key = keyOf(message);
+      return key !== undefined && wanted.has(key) ? key : undefined;
+    });
     const taken = new Set<Old>();
-    for (const [key, fresh] of grouped(this.#fresh, keyOf)) {
+    for (const [key, fresh] of wanted) {
       const old = candidates.get(key) ?? [];
       if (how === 'if unique' && (old.length > 1 || fresh.length > 1)) continue;
       fresh.forEach((message, index) => {
@@ -83,6 +89,7 @@ class Matching<Old extends Recognisable, Fresh extends Recognisable> {
         taken.add(match);
       });
     }
+    if (taken.size === 0) return;
     this.#old = this.#old.filter((message) => !taken.has(message));
     this.#fresh = this.#fresh.filter((message) => !this.matches.has(message));
   }
@@ -90,6 +97,7 @@ class Matching<Old extends Recognisable, Fresh extends Recognisable> {
   ambiguous(isWholeMailbox: boolean): Fresh[] {
     const keysOf = ({ identity: { given, messageId = '' }, arrival, octets }: Recognisable): string[] =>
       [given, messageId, isWholeMailbox ? `${arrival} ${octets}` : ''].filter((key) => key !== '');
+    if (this.#fresh.length === 0) return [];
     const left = new Set(this.#old.flatMap(keysOf));
     return this.#fresh.filter((message) => keysOf(message).some((key) => left.has(key)));
   }

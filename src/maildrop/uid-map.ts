@@ -76,8 +76,18 @@ export function verbatimSource(uniqueId: string): IdSource {
 }
 
 /** The unique-id from there. */
-export function idFrom({ formula, idUid }: IdSource): string {
-  return uniqueIdsOf(formula)(idUid);
+export function idFrom(source: IdSource): string {
+  return idsFrom()(source);
+}
+
+/** The unique-ids from many sources: each formula is taken apart once. */
+export function idsFrom(): (source: IdSource) => string {
+  const compiled = new Map<UniqueIdFormula, (uid: number) => string>();
+  return ({ formula, idUid }) => {
+    const idOf = compiled.get(formula) ?? uniqueIdsOf(formula);
+    compiled.set(formula, idOf);
+    return idOf(idUid);
+  };
 }
 
 /** An id's source as text, to be kept in sets. */
