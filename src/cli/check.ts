@@ -1,5 +1,6 @@
 /** `popbridge check`: validates configuration; with --online logs in and reports on the upstream. */
 import type { Argv, CommandModule } from 'yargs';
+import { z } from 'zod';
 import { systemClock } from '../clock.ts';
 import { defaultConfigPath, defaultStateDirectory, loadConfig } from '../config/load.ts';
 import type { BridgeConfig, FileConfig } from '../config/schema.ts';
@@ -58,6 +59,8 @@ async function online(environment: CliEnvironment, config: BridgeConfig, options
   return known === undefined ? report : { ...report, sizesBefore: known, lines: [...report.lines, sizesLine(known, 'read before')] };
 }
 
+const verdict = z.object({ measured: z.number(), differing: z.number(), largest: z.number() });
+
 /** What the daemon learned of the upstream; undefined where there is no state, or none that can be read now. */
 async function sizesKnown(
   environment: CliEnvironment,
@@ -68,8 +71,7 @@ async function sizesKnown(
   const stateDirectory = options.state ?? defaultStateDirectory({ uid: environment.uid, env: environment.variables });
   const access = { environment, stateDirectory, loadConfig: () => config, progress: () => {} };
   try {
-    // eslint-disable-next-line typescript/no-unsafe-type-assertion -- the only kind of answer to that request
-    return (await askMaildrops(access, 'size-verdict', { upstream })) as SizeVerdict;
+    return verdict.parse(await askMaildrops(access, 'size-verdict', { upstream }));
   } catch {
     return undefined;
   }

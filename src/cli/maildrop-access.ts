@@ -61,7 +61,7 @@ async function askDirectly(
 }
 
 interface RemoteError {
-  readonly kind?: string;
+  readonly kind?: string | undefined;
   readonly code: string;
   readonly message: string;
 }

@@ -1,5 +1,6 @@
 /** `popbridge maildrop`: looks into a user's UID map and repairs it (CONTRACT section 3). */
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
+import { z } from 'zod';
 import { configFromUpstreamUrl, defaultConfigPath, defaultStateDirectory, loadConfig } from '../config/load.ts';
 import type { Explanation } from '../daemon/maildrop-explanation.ts';
 import type { MailboxRow, MaildropContents } from '../daemon/maildrop-admin.ts';
@@ -192,8 +193,8 @@ async function asked<Answer>(environment: CliEnvironment, options: MaildropOptio
     request,
     params,
   );
-  // eslint-disable-next-line typescript/no-unsafe-type-assertion -- each request has its one kind of answer
-  return answer as Answer;
+  // Each request has its one kind of answer.
+  return z.custom<Answer>().parse(answer);
 }
 
 function print(environment: CliEnvironment, { json }: MaildropOptions, value: unknown, lines: readonly string[]): void {

@@ -2,11 +2,18 @@
 import { connect } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { z } from 'zod';
 import type { Progress } from './control-socket.ts';
 
+const failure = z.object({ kind: z.string().optional(), code: z.string(), message: z.string() });
+const answerLine = z.union([
+  z.object({ progress: z.object({ done: z.number(), total: z.number(), what: z.string() }) }),
+  z.object({ error: failure }),
+  z.object({ result: z.unknown() }),
+]);
+
 /** What the daemon answered. */
-export type ControlAnswer =
-  { readonly result: unknown } | { readonly error: { readonly kind?: string; readonly code: string; readonly message: string } };
+export type ControlAnswer = { readonly result: unknown } | { readonly error: z.output<typeof failure> };
 
 /** No daemon listens there. */
 const NOBODY: ReadonlySet<unknown> = new Set(['ENOENT', 'ECONNREFUSED']);
@@ -32,7 +39,7 @@ export async function askDaemon(
   socket.write(`${JSON.stringify({ request, params })}\n`);
   try {
     for await (const line of createInterface({ input: socket })) {
-      const answer = parsed(line);
+      const answer = answerLine.parse(JSON.parse(line));
       if ('progress' in answer) progress(answer.progress.done, answer.progress.total, answer.progress.what);
       else return answer;
     }
@@ -40,11 +47,4 @@ export async function askDaemon(
     socket.destroy();
   }
   throw new Error('the daemon went away before it answered');
-}
-
-function parsed(
-  line: string,
-): ControlAnswer | { readonly progress: { readonly done: number; readonly total: number; readonly what: string } } {
-  // eslint-disable-next-line typescript/no-unsafe-type-assertion -- our own daemon wrote it
-  return JSON.parse(line) as ReturnType<typeof parsed>;
 }
