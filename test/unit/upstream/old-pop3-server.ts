@@ -4,7 +4,7 @@ import { createServer, type AddressInfo, type Server, type Socket } from 'node:n
 import { createServer as createTlsServer, TLSSocket } from 'node:tls';
 
 /** What it says to a command: octets as they are; or some of them and then the connection's end, or no word more. */
-export type Answer = string | { readonly text: string; readonly then: 'cut' | 'silence' };
+export type Answer = string | { readonly text: string; readonly and: 'cut' | 'silence' };
 
 export interface OldServerScript {
   readonly greeting?: Answer;
@@ -82,11 +82,11 @@ export class OldServer implements AsyncDisposable {
   }
 
   async #say(socket: Socket, answer: Answer, { isOctetByOctet }: OldServerScript): Promise<void> {
-    const { text, then } = typeof answer === 'string' ? { text: answer, then: undefined } : answer;
+    const { text, and } = typeof answer === 'string' ? { text: answer, and: undefined } : answer;
     for (const piece of isOctetByOctet === true ? Array.from(text) : [text]) {
       if (piece !== '') await new Promise<void>((resolve) => void socket.write(piece, 'latin1', () => resolve()));
       if (isOctetByOctet === true) await new Promise<void>((resolve) => void setImmediate(resolve));
     }
-    if (then === 'cut') socket.end();
+    if (and === 'cut') socket.end();
   }
 }

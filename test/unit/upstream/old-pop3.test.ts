@@ -91,7 +91,9 @@ describe('from an old server is read which unique-id it gave to which message', 
   });
 
   test('where its lines end with LF alone', async () => {
-    const bare = Object.fromEntries(Object.entries(ANSWERS).map(([command, answer]) => [command, String(answer).replaceAll('\r\n', '\n')]));
+    const bare = Object.fromEntries(
+      Object.entries(ANSWERS).map(([command, answer]) => [command, typeof answer === 'string' ? answer.replaceAll('\r\n', '\n') : answer]),
+    );
     await using server = await started(bare, { greeting: '+OK\n' });
     expect(await read(server)).toEqual(MESSAGES);
   });
@@ -126,7 +128,7 @@ describe('from an old server is read which unique-id it gave to which message', 
   });
 
   test('where QUIT is answered by the end of the connection', async () => {
-    await using server = await started({ QUIT: { text: '', then: 'cut' } });
+    await using server = await started({ QUIT: { text: '', and: 'cut' } });
     expect(await read(server)).toEqual(MESSAGES);
   });
 });
@@ -150,17 +152,17 @@ describe('an old server that', () => {
     ['lists a message that UIDL has not', { LIST: '+OK\r\n1 100\r\n2 200\r\n3 300\r\n.\r\n' }, 'protocol'],
     ['does not list a message that UIDL has', { LIST: '+OK\r\n1 100\r\n.\r\n' }, 'protocol'],
     ['lists other messages than UIDL', { LIST: '+OK\r\n1 100\r\n3 200\r\n.\r\n' }, 'protocol'],
-    ['is gone after the greeting', { USER: { text: '', then: 'cut' } }, 'unreachable'],
-    ['is gone in the middle of UIDL', { UIDL: { text: '+OK\r\n1 id-1\r\n', then: 'cut' } }, 'unreachable'],
-    ['is gone in the middle of a line of UIDL', { UIDL: { text: '+OK\r\n1 id-1\r\n2 id', then: 'cut' } }, 'unreachable'],
-    ['is gone before the last line of UIDL has its end', { UIDL: { text: '+OK\r\n1 id-1\r\n.', then: 'cut' } }, 'unreachable'],
-    ['is gone in the middle of LIST', { LIST: { text: '+OK\r\n1 100\r\n', then: 'cut' } }, 'unreachable'],
-    ['is gone in the middle of a header', { 'TOP 2 0': { text: '+OK\r\nMessage-ID: <t', then: 'cut' } }, 'unreachable'],
+    ['is gone after the greeting', { USER: { text: '', and: 'cut' } }, 'unreachable'],
+    ['is gone in the middle of UIDL', { UIDL: { text: '+OK\r\n1 id-1\r\n', and: 'cut' } }, 'unreachable'],
+    ['is gone in the middle of a line of UIDL', { UIDL: { text: '+OK\r\n1 id-1\r\n2 id', and: 'cut' } }, 'unreachable'],
+    ['is gone before the last line of UIDL has its end', { UIDL: { text: '+OK\r\n1 id-1\r\n.', and: 'cut' } }, 'unreachable'],
+    ['is gone in the middle of LIST', { LIST: { text: '+OK\r\n1 100\r\n', and: 'cut' } }, 'unreachable'],
+    ['is gone in the middle of a header', { 'TOP 2 0': { text: '+OK\r\nMessage-ID: <t', and: 'cut' } }, 'unreachable'],
   ])('%s', async (_, answers, kind) => expect(await failure(answers)).toBe(kind));
 
   test('does not greet', async () => {
     expect(await failure({}, { greeting: '-ERR too many\r\n' })).toBe('refused');
-    expect(await failure({}, { greeting: { text: '', then: 'cut' } })).toBe('unreachable');
+    expect(await failure({}, { greeting: { text: '', and: 'cut' } })).toBe('unreachable');
     expect(await failure({}, { greeting: '220 smtp.example.com\r\n' })).toBe('protocol');
   });
 
@@ -171,15 +173,15 @@ describe('an old server that', () => {
   ])('never ends a line of %s', async (_, command, start) => {
     const { [`${command} 1 0`]: __, ...others } = ANSWERS;
     await using server = await OldServer.start({
-      answers: { ...others, [command]: { text: start + 'x'.repeat(200_000), then: 'silence' } },
+      answers: { ...others, [command]: { text: start + 'x'.repeat(200_000), and: 'silence' } },
     });
     await expect(read(server)).rejects.toMatchObject({ kind: 'protocol' });
   });
 
   test.each([
-    ['greeting', {}, { greeting: { text: '', then: 'silence' } }],
-    ['login', { PASS: { text: '', then: 'silence' } }, {}],
-    ['a listing', { UIDL: { text: '+OK\r\n1 id-1\r\n', then: 'silence' } }, {}],
+    ['greeting', {}, { greeting: { text: '', and: 'silence' } }],
+    ['login', { PASS: { text: '', and: 'silence' } }, {}],
+    ['a listing', { UIDL: { text: '+OK\r\n1 id-1\r\n', and: 'silence' } }, {}],
   ] as const)('says nothing more in the middle of the %s: after the time limit', async (_, answers, fields) => {
     expect(await failure(answers, fields, IMPATIENCE_MS)).toBe('timeout');
   });
@@ -284,7 +286,7 @@ describeWithPeers(['openssl'], 'an old server with a certificate', () => {
   });
 
   test('that says nothing more after STLS fails after the time limit', async () => {
-    await using server = await started({ STLS: '+OK\r\n', PASS: { text: '', then: 'silence' } }, { tls });
+    await using server = await started({ STLS: '+OK\r\n', PASS: { text: '', and: 'silence' } }, { tls });
     await expect(read(server, { ...trusted(), security: 'starttls', timeoutMs: 300 })).rejects.toMatchObject({ kind: 'timeout' });
   });
 });
