@@ -1,9 +1,23 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
-import { uid } from '../../support/fake-maildrop.ts';
-import { withTrueOctets } from '../../../src/maildrop/map-changes.ts';
-import { UNTOUCHED, knownMessage, segmentNumber, type UidMap } from '../../../src/maildrop/uid-map.ts';
+import { describe, expect, test } from 'vitest';
+import { newIds, uid } from '../../support/fake-maildrop.ts';
+import { withDeleted, withTrueOctets } from '../../../src/maildrop/map-changes.ts';
+import type { Uid } from '../../../src/maildrop/numbers.ts';
+import { reconcile, type Inherited } from '../../../src/maildrop/reconcile.ts';
+import {
+  UNTOUCHED,
+  deletedIn,
+  idFrom,
+  idSource,
+  knownMessage,
+  segmentNumber,
+  uidsIn,
+  uniqueIdsIn,
+  type UidMap,
+} from '../../../src/maildrop/uid-map.ts';
+import { isVerbatim } from '../../../src/maildrop/unique-id.ts';
 import { listing, reconciled } from './listing.ts';
+import { idsIn, lower, steps, stepped, type Step } from './reconcile.ts';
 
 /** UIDs around the borders of segments, ascending. */
 const uidSet = fc
@@ -88,3 +102,153 @@ test('segments in which nothing changed are the same objects', () => {
     }),
   );
 });
+
+describe('with ids that are inherited, given by the server, taken, or had elsewhere', () => {
+  const history = fc.array(steps, { minLength: 1, maxLength: 4 });
+
+  function after(all: readonly Step[]): UidMap | undefined {
+    let map: UidMap | undefined;
+    for (const step of all) map = stepped(map, step).map;
+    return map;
+  }
+
+  test('no two messages share an id, not even ignoring case', () => {
+    fc.assert(
+      fc.property(history, steps, fc.boolean(), (before, step, isNewEpoch) => {
+        const ids = idsIn(stepped(after(before), step, [], isNewEpoch).map).map(lower);
+        expect(new Set(ids).size).toBe(ids.length);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test('no message gets an id that one in another mailbox of the maildrop has', () => {
+    fc.assert(
+      fc.property(history, history, steps, (before, others, step) => {
+        const other = after(others);
+        fc.pre(other !== undefined);
+        // Its ids are made of other formulas than those of the mailbox that is reconciled: that is what {folder} is for.
+        const elsewhere = inOtherFolder(other);
+        const stored = before.reduce<UidMap | undefined>((map, one) => stepped(map, one, [elsewhere]).map, undefined);
+        const all = [stepped(stored, step, [elsewhere]).map, elsewhere].flatMap(idsIn).map(lower);
+        expect(new Set(all).size).toBe(all.length);
+      }),
+      { numRuns: 1_000 },
+    );
+  });
+
+  test('reconciling the same listing again changes nothing, though template, taken ids and what the server gives are others', () => {
+    fc.assert(
+      fc.property(history, steps, steps, (before, step, other) => {
+        const once = stepped(after(before), step).map;
+        expect(stepped(once, { ...other, uids: step.uids }).map).toBe(once);
+      }),
+    );
+  });
+
+  test('the id of a message that stays never changes', () => {
+    fc.assert(
+      fc.property(history, steps, (before, step) => {
+        const map = after(before);
+        fc.pre(map !== undefined);
+        const next = stepped(map, step).map;
+        for (const one of uidsIn(next)) {
+          if (knownMessage(map, one) !== undefined) expect(uniqueIdsIn(next)(one)).toBe(uniqueIdsIn(map)(one));
+        }
+      }),
+    );
+  });
+
+  test('a new message inherits exactly what it is to inherit, and else gets no id that was taken', () => {
+    fc.assert(
+      fc.property(history, steps, fc.boolean(), (before, step, isNewEpoch) => {
+        const map = after(before);
+        const { map: next, ids, inherited } = stepped(map, step, [], isNewEpoch);
+        for (const one of uidsIn(next)) {
+          const isOld = !isNewEpoch && map !== undefined && knownMessage(map, one) !== undefined;
+          const uniqueId = uniqueIdsIn(next)(one);
+          const from = inherited.get(one);
+          if (from !== undefined) expect(uniqueId).toBe(idFrom(from));
+          else if (!isOld) expect(ids.taken.has(lower(uniqueId))).toBe(false);
+        }
+      }),
+    );
+  });
+
+  test('a new message with no higher UID than one before never gets the id that the template gives for that UID', () => {
+    fc.assert(
+      fc.property(steps, (step) => {
+        const { map, ids, inherited } = stepped(undefined, { ...step, given: new Map() });
+        for (const one of uidsIn(map)) {
+          if (one <= ids.highestUid && !inherited.has(one))
+            expect(uniqueIdsIn(map)(one)).not.toBe(idFrom({ formula: ids.formula, idUid: one }));
+        }
+      }),
+    );
+  });
+
+  test('in a new epoch every message keeps its id and its state, whatever UIDs they have now', () => {
+    fc.assert(
+      fc.property(history, fc.func(fc.integer()), fc.integer({ min: 0, max: 30 }), (before, rank, shift) => {
+        const map = after(before);
+        fc.pre(map !== undefined && map.segments.size > 0);
+        const old = uidsIn(map);
+        const deleted = withDeleted(map, old.slice(0, 3), 1_000, 2_000);
+        const permuted = [...old].sort((one, other) => rank(one) - rank(other));
+        const inherited = new Map(permuted.map((from, index) => [uid(index + 1 + shift), heir(deleted, from)]));
+        const listed = listing(8, [...inherited.keys()]);
+        const ids = { ...newIds(listed.uidValidity), taken: new Set(idsIn(map).map(lower)) };
+        const next = reconcile(deleted, listed, ids, inherited);
+        expect(idsIn(next)).toEqual(permuted.map(uniqueIdsIn(map)));
+        expect(deletedIn(next).length).toBe(Math.min(3, old.length));
+        for (const [index, from] of permuted.entries())
+          expect(knownMessage(next, uid(index + 1 + shift))?.state).toEqual(knownMessage(deleted, from)?.state);
+      }),
+    );
+  });
+
+  // BUG: reconcile.ts OtherIds.#learn takes the message's own UID in its id for harmless in maps of other mailboxes too. No configuration leads
+  // there by itself, for several folders need a template with {folder}.
+  test.fails('nor where that mailbox has its ids of the very same formula', () => {
+    const elsewhere = reconciled(undefined, listing(7, [10]), 'uw');
+    const next = reconcile(undefined, listing(7, [10]), { ...newIds(elsewhere.uidValidity, 'uw'), elsewhere: [elsewhere] });
+    expect(idsIn(next)).not.toEqual(idsIn(elsewhere));
+  });
+
+  // BUG: reconcile.ts newSource compares what the server gives with ids of other formulas and with texts, never with those of the current
+  // formula. Gmail's own ids look like no template of popbridge's.
+  test.fails('an id that the server gives is not that of another message under the template', () => {
+    const ids = {
+      ...newIds(reconciled(undefined, listing(7, [])).uidValidity, 'cyrus'),
+      given: (one: number) => (one === 4 ? '7.3' : undefined),
+    };
+    expect(idsIn(reconcile(undefined, listing(7, [3, 4]), ids))).not.toEqual(['7.3', '7.3']);
+  });
+
+  /** The fallbacks for messages that would get the id of another look like this template's. */
+  test.fails('a template that looks like the fallback gives no UID an id it had before', () => {
+    // BUG: reconcile.ts newSource takes fallback(2) unseen where a UID is not above highestUid; here it is the formula itself.
+    const template = '{folder:08x}.{uidvalidity:08x}.{uid:08x}.2';
+    const before = idsIn(reconciled(undefined, listing(7, [5]), template));
+    const next = reconcile(undefined, listing(7, [5]), {
+      ...newIds(reconciled(undefined, listing(7, [])).uidValidity, template),
+      highestUid: 5,
+    });
+    expect(idsIn(next)).not.toEqual(before);
+  });
+});
+
+/** The same mailbox as if it had another name: formulas that hold the folder's tag hold another one. */
+function inOtherFolder(map: UidMap): UidMap {
+  const renamed = (formula: string): string =>
+    isVerbatim(formula) ? formula : formula.replace('1234abcd', '99999999').replace(/^(?!9{8})/, 'x');
+  const segments = [...map.segments].map(([number, segment]) => [number, { ...segment, formulas: segment.formulas.map(renamed) }] as const);
+  return { ...map, segments: new Map(segments) };
+}
+
+function heir(map: UidMap, from: Uid): Inherited {
+  const { state = UNTOUCHED, trueOctets } = knownMessage(map, from) ?? {};
+  const source = idSource(map, from);
+  if (source === undefined) throw new Error(`no message ${from}`);
+  return { ...source, state, trueOctets };
+}
