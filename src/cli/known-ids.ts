@@ -1,12 +1,16 @@
 /** From what `popbridge maildrop import --from` names to the unique-ids that clients know. */
 import { readFileSync } from 'node:fs';
-import { CLIENT_FILE_FORMATS, parseClientFile, type ClientFileFormat, type KnownIds } from '../maildrop/client-files.ts';
+import { basename } from 'node:path';
+import type { KnownIds } from '../maildrop/client-file-lines.ts';
+import { parseClientFile, type ClientFileFormat } from '../maildrop/client-files.ts';
+import { oldmailName } from '../maildrop/oldmail-name.ts';
 import { IDENTITY_KINDS, UNIDENTIFIED, type Identity } from '../maildrop/rematch.ts';
 import type { Progress } from '../daemon/control-socket.ts';
 import type { ImportedId } from '../daemon/maildrop-import.ts';
 import { identityKey, messageIdKey } from '../daemon/recognise.ts';
 import { ConfigError } from '../errors.ts';
-import { readOldPop3, type OldPop3Endpoint } from '../upstream/old-pop3.ts';
+import type { OldPop3Endpoint } from '../upstream/old-pop3-connection.ts';
+import { readOldPop3 } from '../upstream/old-pop3.ts';
 import { trustingContext } from '../upstream/socket-transport.ts';
 import { UsageError } from './exit-code.ts';
 import { parseExport } from './parse-export.ts';
@@ -24,6 +28,7 @@ export interface SourceRequest {
   readonly caFile: string | undefined;
 }
 
+const FORMATS: readonly ClientFileFormat[] = ['popstate', 'fetchids', 'oldmail', 'mpop'];
 const TIMEOUT_MS = 60_000;
 
 /** Schemes, with the default port of each (RFC 8314 section 3.3, RFC 1939). */
@@ -44,10 +49,13 @@ export function importSource(request: SourceRequest): ImportSource {
   }
   const file = parseClientFile(
     octets,
-    CLIENT_FILE_FORMATS.find((format): format is ClientFileFormat => format === request.format),
+    FORMATS.find((format) => format === request.format),
   );
   if ('problem' in file) throw faulty(request.from, file.problem);
-  return { kind: 'ids', ids: account(file.accounts, request).uniqueIds.map(bareId) };
+  // getmail says in the name of the file whose it is.
+  const named = oldmailName(basename(request.from));
+  const accounts = file.accounts.map(({ server = named?.server, user = named?.user, uniqueIds }) => ({ server, user, uniqueIds }));
+  return { kind: 'ids', ids: account(accounts, request).uniqueIds.map(bareId) };
 }
 
 /** Asks the old server, where it is one. */
@@ -57,7 +65,10 @@ export async function readKnownIds(
   progress: Progress,
 ): Promise<readonly ImportedId[]> {
   if (source.kind === 'ids') return source.ids;
-  const messages = await readOldPop3(source.endpoint, login, (done, total) => progress(done, total, 'reading headers of the old server'));
+  const messages = await readOldPop3(source.endpoint, login, {
+    onProgress: (done, total) => progress(done, total, 'reading headers of the old server'),
+    signal: new AbortController().signal,
+  });
   return messages.map(({ uniqueId, octets, messageId }) => {
     const { given } = identityIn(uniqueId);
     const identity = { given, messageId: messageId === undefined ? undefined : messageIdKey(messageId) };
@@ -105,7 +116,7 @@ function endpointOf({ from, caFile }: SourceRequest): OldPop3Endpoint {
     host,
     port: url.port === '' ? port : Number(url.port),
     security,
-    secureContext: caFile === undefined ? undefined : trustingContext(readFileSync(caFile, 'utf8')),
+    ...(caFile === undefined ? {} : { secureContext: trustingContext(readFileSync(caFile, 'utf8')) }),
     timeoutMs: TIMEOUT_MS,
   };
 }

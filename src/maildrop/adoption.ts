@@ -81,12 +81,18 @@ class AdoptionWork {
   }
 
   match(candidatesOf: (id: KnownId) => readonly (Adopter | undefined)[]): void {
+    const found = new Map<Adopter, KnownId[]>();
     for (const id of this.#known) {
       const candidates = candidatesOf(id).flatMap((one) => (one === undefined || !this.#isFree(one) || isOther(id, one) ? [] : [one]));
       const [only] = candidates;
       if (only === undefined) continue;
       if (candidates.length > 1) this.#ambiguous.add(id);
-      else this.#matches.set(only, id);
+      else found.set(only, [...(found.get(only) ?? []), id]);
+    }
+    for (const [adopter, ids] of found) {
+      const [only] = ids;
+      if (only !== undefined && ids.length === 1) this.#matches.set(adopter, only);
+      else for (const id of ids) this.#ambiguous.add(id);
     }
     this.#drop();
   }
@@ -105,14 +111,24 @@ class AdoptionWork {
   }
 
   result(): Adoption {
-    // An id that another message has, and keeps, would be there twice.
-    for (const [adopter, id] of this.#matches) {
-      const owner = this.#owners.get(id.uniqueId.toLowerCase());
-      if (owner === undefined || owner === adopter || this.#matches.has(owner)) continue;
-      this.#matches.delete(adopter);
-      this.#ambiguous.add(id);
+    // An id that another message has, and keeps, would be there twice. One that is taken back may be such a one in turn.
+    for (let isSettled = false; !isSettled;) {
+      isSettled = true;
+      for (const [adopter, id] of this.#matches) {
+        const owner = this.#owners.get(id.uniqueId.toLowerCase());
+        if (owner === undefined || owner === adopter || this.#isGivenUp(owner)) continue;
+        this.#matches.delete(adopter);
+        this.#ambiguous.add(id);
+        isSettled = false;
+      }
     }
     return { matches: this.#matches, unmatched: this.#known, ambiguous: [...this.#ambiguous] };
+  }
+
+  /** True when it gets another id than it has. */
+  #isGivenUp(owner: Adopter): boolean {
+    const next = this.#matches.get(owner)?.uniqueId;
+    return next !== undefined && next.toLowerCase() !== owner.uniqueId.toLowerCase();
   }
 
   #isFree(adopter: Adopter): boolean {

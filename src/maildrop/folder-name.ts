@@ -16,7 +16,12 @@ export function isPattern(text: string): boolean {
 export function matchesFolder(pattern: string, path: string, delimiter: string): boolean {
   if (!isPattern(pattern)) return isSameMailbox(pattern, path);
   const within = delimiter === '' ? '.*' : `[^${escaped(delimiter)}]*`;
-  const parts = pattern.split(/([*%?])/).map((part) => ({ '*': '.*', '%': within, '?': '.' })[part] ?? escaped(part));
+  const wildcards = new Map([
+    ['*', '.*'],
+    ['%', within],
+    ['?', '.'],
+  ]);
+  const parts = pattern.split(/([*%?])/).map((part) => wildcards.get(part) ?? escaped(part));
   return new RegExp(`^(?:${parts.join('')})$`, 'su').test(path);
 }
 

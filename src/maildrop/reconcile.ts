@@ -130,7 +130,9 @@ class OtherIds {
 
   has(source: IdSource): boolean {
     const uniqueId = this.#idOf(source).toLowerCase();
-    if (this.#texts.has(uniqueId) || (source.formula === this.#current && this.#displaced.has(source.idUid))) return true;
+    if (this.#texts.has(uniqueId)) return true;
+    // Of the current formula there may be ids yet to come.
+    if (source.formula === this.#current ? this.#displaced.has(source.idUid) : uidInId(this.#current, uniqueId) !== undefined) return true;
     return [...this.#otherFormulas].some((formula) => this.#gives(formula, uniqueId));
   }
 
@@ -212,7 +214,8 @@ function newSource(uid: Uid, { formula, given, fallback, highestUid }: NewIds, o
   let isTaken = id === undefined && uid <= highestUid;
   for (let attempt = 2; isTaken || others.has(source); attempt += 1) {
     source = { formula: fallback(attempt), idUid: uid };
-    isTaken = false;
+    // The template itself may look like that.
+    isTaken = source.formula === formula;
   }
   // Of a formula each UID gives another id; only these may come twice.
   if (id !== undefined) others.add(source);

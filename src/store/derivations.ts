@@ -32,6 +32,11 @@ export class Derivations {
     return new Derivations(path, read(path));
   }
 
+  /** No id was ever given away. */
+  get isEmpty(): boolean {
+    return Object.keys(this.#templates).length === 0;
+  }
+
   /** True when nothing is lost with the map: every id it ever held follows from the template configured now. */
   areAll(configured: ReadonlyMap<string, string>): boolean {
     const known = Object.entries(this.#templates);

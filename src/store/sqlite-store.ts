@@ -2,7 +2,7 @@
  * The store in one SQLite file. Statements are short and block the loop only for that long; loaded maps are kept in memory, bounded
  * by their size.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import type { SQLOutputValue, StatementSync } from 'node:sqlite';
 import { StoreError } from '../errors.ts';
 import { isUidValidity, type Uid, type UidValidity } from '../maildrop/numbers.ts';
@@ -52,6 +52,7 @@ export class SqliteStore implements Store {
     const file = path === ':memory:' ? undefined : path;
     const derivations = guarded('the UID map cannot be opened', () => Derivations.of(file));
     try {
+      if (file !== undefined) refuseEmptied(file, derivations);
       return new SqliteStore(SqliteDatabase.open(path), derivations);
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'STORE_CORRUPT' || file === undefined || !existsSync(file)) throw error;
@@ -314,6 +315,12 @@ interface MailboxRow {
   readonly uidNext: number;
   readonly server: string;
   readonly derivation: string | undefined;
+}
+
+/** SQLite takes an empty file for a new one; where ids were written down it is what is left of a damaged one. */
+function refuseEmptied(file: string, derivations: Derivations): void {
+  if (derivations.isEmpty || (statSync(file, { throwIfNoEntry: false })?.size ?? 1) > 0) return;
+  throw new StoreError('STORE_CORRUPT', `${file} is empty`);
 }
 
 function notDerivable(path: string, error: StoreError): StoreError {

@@ -1,227 +1,120 @@
 /**
- * Reads from an old POP3 server which unique-ids it gave to which messages: UIDL, LIST, and the header of each by TOP. Nothing is
- * retrieved, nothing is deleted.
+ * Reads what an old POP3 server tells of its messages, so that a site can move here under the same unique-ids. Nothing is changed
+ * there: no message is retrieved (some servers flag those) or deleted.
  */
-import { connect as connectTcp, type Socket } from 'node:net';
-import { connect as connectTls, type SecureContext } from 'node:tls';
-import { CredentialsError, UpstreamError } from '../errors.ts';
+import { CredentialsError } from '../errors.ts';
 import { messageIdIn } from '../maildrop/message-id.ts';
-import { parseListing, parseStatus, unstuffed, type OldStatus } from '../pop3/old-server.ts';
+import { OldPop3Connection, type OldPop3Endpoint } from './old-pop3-connection.ts';
+import { commandRefusal, isServerTrouble, loginRefusal } from './old-pop3-failure.ts';
+import { joinListings, type ListedMessage } from './old-pop3-listing.ts';
+import type { UpstreamLogin } from './upstream.ts';
 
-export interface OldPop3Endpoint {
-  readonly host: string;
-  readonly port: number;
-  /** `starttls`: STLS, or nothing. */
-  readonly security: 'tls' | 'starttls' | 'none';
-  readonly secureContext: SecureContext | undefined;
-  /** Longest time without an octet from the server. */
-  readonly timeoutMs: number;
-}
-
+/** A message of an old server, by what it can be recognised elsewhere. */
 export interface OldMessage {
   readonly uniqueId: string;
+  /** As LIST tells it: a hint. */
   readonly octets: number;
-  /** Undefined where it has none, or the server has no TOP. */
+  /** As `messageIdIn` gives it; undefined too where the server doesn't give the header. */
   readonly messageId: string | undefined;
 }
 
-/** Commands sent ahead of their answers, where the server takes that (RFC 2449 section 6.6). */
-const PIPELINED = 50;
-const MAX_LINE_CHARACTERS = 65_536;
-/** The Message-ID is looked for in so much of a header. */
-const MAX_HEADER_CHARACTERS = 1_048_576;
-
-/** Rejects with CredentialsError where the server refuses the password, with UpstreamError where anything else goes wrong. */
-export async function readOldPop3(
-  endpoint: OldPop3Endpoint,
-  login: { readonly user: string; readonly password: string },
-  progress: (done: number, total: number) => void,
-): Promise<OldMessage[]> {
-  if (/[\u0000-\u001f\u007f]/.test(login.user + login.password)) {
-    throw new CredentialsError('AUTH_REFUSED', 'user name or password of the old server holds control characters');
-  }
-  const dialogue = await OldDialogue.open(endpoint);
-  try {
-    await logIn(dialogue, login);
-    const canPipeline = (await capabilities(dialogue)).has('PIPELINING');
-    const uniqueIds = await listing(dialogue, 'UIDL');
-    const octets = await listing(dialogue, 'LIST');
-    const numbers = [...uniqueIds.keys()];
-    if (numbers.length !== octets.size || !numbers.every((number) => octets.has(number)))
-      throw nonsense('UIDL and LIST name other messages');
-    if (new Set(uniqueIds.values()).size < uniqueIds.size) throw nonsense('two messages have the same unique-id');
-    const messageIds = await readMessageIds(dialogue, numbers, canPipeline ? PIPELINED : 1, progress);
-    await dialogue.command('QUIT').catch(() => {});
-    return numbers.map((number) => ({
-      uniqueId: uniqueIds.get(number) ?? '',
-      octets: Number(octets.get(number)),
-      messageId: messageIds.get(number),
-    }));
-  } finally {
-    dialogue.destroy();
-  }
+export interface OldPop3Options {
+  /** Called with 0 when the number of messages is known, then as headers come. */
+  readonly onProgress: (done: number, total: number) => void;
+  readonly signal: AbortSignal;
 }
 
-async function logIn(dialogue: OldDialogue, { user, password }: { readonly user: string; readonly password: string }): Promise<void> {
+/** Commands sent before their answers are read, where the server has PIPELINING (RFC 2449 section 6.6). */
+const TOPS_IN_FLIGHT = 100;
+
+/**
+ * Logs in with USER and PASS, reads UIDL, LIST and the header of every message by `TOP n 0`, and ends with QUIT. In the order of the
+ * maildrop. A server without TOP, which refuses the first one and doesn't list it in CAPA, gives messages without Message-ID; a later
+ * refusal costs that message alone its Message-ID, unless the server says that it is in trouble.
+ *
+ * Rejects with CredentialsError where user or password are refused or hold control characters, else with UpstreamError: `tls` for the
+ * certificate, `timeout` after `timeoutMs` without an octet, `unreachable` for a lost connection and when the signal aborts,
+ * `incomplete` where UIDL and LIST differ, `protocol` where answers are none.
+ */
+export async function readOldPop3(endpoint: OldPop3Endpoint, login: UpstreamLogin, options: OldPop3Options): Promise<OldMessage[]> {
+  // They would end the line, and what follows would be a command of its own.
+  if (/[\0-\x1f\x7f]/.test(login.user + login.password)) {
+    throw new CredentialsError('AUTH_REFUSED', 'user and password may not hold control characters: POP3 cannot send them');
+  }
+  using connection = await OldPop3Connection.open(endpoint, options.signal);
+  await logIn(connection, login);
+  const capabilities = await readCapabilities(connection);
+  const uidl = await readListing(connection, 'UIDL');
+  const list = await readListing(connection, 'LIST');
+  const messages = joinListings(uidl, list);
+  options.onProgress(0, messages.length);
+  const messageIds = await readMessageIds(connection, messages, capabilities, options);
+  await quit(connection);
+  return messages.map(({ number, uniqueId, octets }) => ({ uniqueId, octets, messageId: messageIds.get(number) }));
+}
+
+async function logIn(connection: OldPop3Connection, { user, password }: UpstreamLogin): Promise<void> {
   for (const command of [`USER ${user}`, `PASS ${password}`]) {
-    const status = await dialogue.command(command);
-    if (status.ok) continue;
-    const isBusy = status.code !== undefined && status.code !== 'AUTH';
-    if (isBusy) throw new UpstreamError('refused', `the old server refused the login for now [${status.code}]`);
-    throw new CredentialsError('AUTH_REFUSED', 'the old server refused user name or password');
+    connection.send(command);
+    const status = await connection.status(command.slice(0, 'USER'.length));
+    if (!status.isOk) throw loginRefusal(status, password);
   }
 }
 
-async function capabilities(dialogue: OldDialogue): Promise<ReadonlySet<string>> {
-  const { ok } = await dialogue.command('CAPA');
-  return new Set(ok ? (await dialogue.lines()).map((line) => line.toUpperCase()) : []);
+/** Names in capitals; none where the server knows no CAPA. */
+async function readCapabilities(connection: OldPop3Connection): Promise<ReadonlySet<string>> {
+  connection.send('CAPA');
+  const status = await connection.status('CAPA');
+  if (!status.isOk) return new Set();
+  const lines = await connection.listing('CAPA');
+  return new Set(lines.map((line) => line.replace(/ .*$/, '').toUpperCase()));
 }
 
-async function listing(dialogue: OldDialogue, command: 'UIDL' | 'LIST'): Promise<Map<number, string>> {
-  const { ok } = await dialogue.command(command);
-  if (!ok) throw new UpstreamError('refused', `the old server refused ${command}`);
-  const rows = new Map<number, string>();
-  for (const line of await dialogue.lines()) {
-    const row = parseListing(line);
-    if (row === undefined || rows.has(row.number) || (command === 'LIST' && !/^\d{1,15}$/.test(row.rest))) {
-      throw nonsense(`${command} gave a line that makes no sense`);
-    }
-    rows.set(row.number, row.rest);
-  }
-  return rows;
+async function readListing(connection: OldPop3Connection, command: 'UIDL' | 'LIST'): Promise<readonly string[]> {
+  connection.send(command);
+  const status = await connection.status(command);
+  if (!status.isOk) throw commandRefusal(command, status);
+  return connection.listing(command);
 }
 
+/** By message-number; without those that have none. */
 async function readMessageIds(
-  dialogue: OldDialogue,
-  numbers: readonly number[],
-  ahead: number,
-  progress: (done: number, total: number) => void,
-): Promise<Map<number, string>> {
-  const messageIds = new Map<number, string>();
-  for (let start = 0; start < numbers.length; start += ahead) {
-    progress(start, numbers.length);
-    const batch = numbers.slice(start, start + ahead);
-    dialogue.send(...batch.map((number) => `TOP ${number} 0`));
-    let isRefused = false;
-    for (const number of batch) {
-      const { ok } = await dialogue.status();
-      const messageId = ok ? messageIdIn(Buffer.from(await dialogue.header(), 'latin1')) : undefined;
-      if (messageId !== undefined) messageIds.set(number, messageId);
-      isRefused ||= !ok;
-    }
-    // A server without TOP would refuse it for every message.
-    if (isRefused && messageIds.size === 0 && start === 0) return messageIds;
-  }
-  return messageIds;
-}
-
-/** One connection: commands out, lines in, each read within the time limit. */
-class OldDialogue {
-  readonly #timeoutMs: number;
-  #socket: Socket;
-  #received = '';
-  #failure: Error | undefined;
-  #wake: () => void = () => {};
-
-  private constructor(socket: Socket, timeoutMs: number) {
-    this.#socket = socket;
-    this.#timeoutMs = timeoutMs;
-    this.#listen();
-  }
-
-  /** Connects, secures, and takes the greeting. */
-  static async open({ host, port, security, secureContext, timeoutMs }: OldPop3Endpoint): Promise<OldDialogue> {
-    const options = { host, port, servername: host, ...(secureContext === undefined ? {} : { secureContext }) };
-    const dialogue = new OldDialogue(security === 'tls' ? connectTls(options) : connectTcp({ host, port }), timeoutMs);
-    try {
-      if (!(await dialogue.status()).ok) throw new UpstreamError('refused', 'the old server does not greet');
-      if (security !== 'starttls') return dialogue;
-      if (!(await dialogue.command('STLS')).ok) throw new UpstreamError('tls', 'the old server has no STLS');
-      // What came in clear after the answer was put there by somebody else (RFC 3207 section 6).
-      if (dialogue.#received !== '') throw new UpstreamError('tls', 'the old server said more in clear than it may');
-      dialogue.#socket.removeAllListeners();
-      dialogue.#socket = connectTls({ ...options, socket: dialogue.#socket });
-      dialogue.#listen();
-      return dialogue;
-    } catch (error) {
-      dialogue.destroy();
-      throw error;
-    }
-  }
-
-  send(...commands: readonly string[]): void {
-    this.#socket.write(commands.map((command) => `${command}\r\n`).join(''));
-  }
-
-  command(command: string): Promise<OldStatus> {
-    this.send(command);
-    return this.status();
-  }
-
-  async status(): Promise<OldStatus> {
-    const status = parseStatus(await this.#line());
-    if (status === undefined) throw nonsense('an answer is neither +OK nor -ERR');
-    return status;
-  }
-
-  /** The lines of a multi-line answer, unstuffed. */
-  async lines(): Promise<string[]> {
-    const lines: string[] = [];
-    for (let line = await this.#line(); line !== '.'; line = await this.#line()) lines.push(unstuffed(line));
-    return lines;
-  }
-
-  /** A header, or its beginning. */
-  async header(): Promise<string> {
-    let header = '';
-    for (let line = await this.#line(); line !== '.'; line = await this.#line()) {
-      if (header.length < MAX_HEADER_CHARACTERS) header += `${unstuffed(line)}\r\n`;
-    }
-    return header;
-  }
-
-  destroy(): void {
-    this.#socket.destroy();
-  }
-
-  #listen(): void {
-    const fail = (error: Error): void => {
-      this.#failure ??= error;
-      this.#wake();
-    };
-    this.#socket.setTimeout(this.#timeoutMs, () => fail(new UpstreamError('timeout', 'the old server did not answer in time')));
-    this.#socket.on('data', (chunk: Buffer) => {
-      this.#received += chunk.toString('latin1');
-      this.#wake();
-    });
-    this.#socket.on('error', (error) => fail(failureOf(error)));
-    this.#socket.on('close', () => fail(new UpstreamError('unreachable', 'the old server closed the connection')));
-  }
-
-  async #line(): Promise<string> {
-    for (;;) {
-      const end = this.#received.indexOf('\n');
-      if (end >= 0) {
-        const line = this.#received.slice(0, end).replace(/\r$/, '');
-        this.#received = this.#received.slice(end + 1);
-        return line;
+  connection: OldPop3Connection,
+  messages: readonly ListedMessage[],
+  capabilities: ReadonlySet<string>,
+  { onProgress }: OldPop3Options,
+): Promise<ReadonlyMap<number, string>> {
+  const found = new Map<number, string>();
+  let hasTop = capabilities.has('TOP');
+  for (let done = 0; done < messages.length;) {
+    // Until one was answered nobody knows whether there is TOP.
+    const batch = messages.slice(done, done + (hasTop && capabilities.has('PIPELINING') ? TOPS_IN_FLIGHT : 1));
+    connection.send(...batch.map(({ number }) => `TOP ${number} 0`));
+    for (const { number } of batch) {
+      const header = await readHeader(connection, `TOP ${number} 0`);
+      const messageId = header === undefined ? undefined : messageIdIn(header);
+      if (messageId !== undefined) found.set(number, messageId);
+      if (header === undefined && !hasTop) {
+        onProgress(messages.length, messages.length);
+        return found;
       }
-      if (this.#received.length > MAX_LINE_CHARACTERS) throw nonsense('a line has no end');
-      if (this.#failure !== undefined) throw this.#failure;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
     }
+    hasTop = true;
+    done += batch.length;
+    onProgress(done, messages.length);
   }
+  return found;
 }
 
-/** Certificates that can't be trusted come as errors of the socket. */
-function failureOf(error: Error): UpstreamError {
-  const code = 'code' in error ? String(error.code) : '';
-  const isTls = /^(?:ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|UNABLE_TO|SELF_SIGNED)/.test(code);
-  return new UpstreamError(isTls ? 'tls' : 'unreachable', `the old server: ${error.message}`, { cause: error });
+async function readHeader(connection: OldPop3Connection, command: string): Promise<Buffer | undefined> {
+  const status = await connection.status(command);
+  if (status.isOk) return connection.header(command);
+  if (isServerTrouble(status)) throw commandRefusal(command, status);
+  return undefined;
 }
 
-function nonsense(problem: string): UpstreamError {
-  return new UpstreamError('protocol', `the old server: ${problem}`);
+/** All is read by now and nothing was changed: however the server takes it, it takes nothing away. */
+async function quit(connection: OldPop3Connection): Promise<void> {
+  connection.send('QUIT');
+  await connection.status('QUIT').catch(() => {});
 }

@@ -58,18 +58,16 @@ describe('a folder does not match', () => {
   ])('%j: %j, where levels are parted by %j', (pattern, path, delimiter) => expect(matchesFolder(pattern, path, delimiter)).toBe(false));
 });
 
-// BUG: folder-name.ts escaped(): "\-" is no escape outside of a class where the expression has the flag u; every login of the view fails.
-test.fails('a pattern may hold a hyphen', () => {
+test('a pattern may hold a hyphen', () => {
   expect(matchesFolder('my-lists/*', 'my-lists/a', '/')).toBe(true);
 });
 
-// BUG: folder-name.ts matchesFolder() looks literal parts up in an object literal, which has these keys too.
-test.fails.each(['__proto__', 'constructor', 'toString'])('a pattern may begin with %s', (name) => {
+test.each(['__proto__', 'constructor', 'toString'])('a pattern may begin with %s', (name) => {
   expect(matchesFolder(`${name}*`, name, '/')).toBe(true);
 });
 
-test('every folder matches itself, "*", and itself with "?" for a character; those of the faults above apart', () => {
-  const paths = fc.string({ unit: 'grapheme', minLength: 1 }).filter((path) => !/-|__proto__|[a-z]{7}/.test(path));
+test('every folder matches itself, "*", and itself with "?" for a character', () => {
+  const paths = fc.string({ unit: 'grapheme', minLength: 1 }).filter((path) => !/[\ud800-\udfff]/.test(path));
   fc.assert(
     fc.property(paths, fc.nat(), fc.constantFrom('/', '.', ''), (path, at, delimiter) => {
       const characters = Array.from(path);

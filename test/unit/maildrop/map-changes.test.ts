@@ -47,13 +47,14 @@ const CHANGES: readonly (readonly [string, (map: UidMap, ...numbers: number[]) =
   ['removed', (map, ...numbers) => withoutMessages(map, uids(...numbers))],
 ];
 
-describe.each(CHANGES)('when messages are %s', (_, change) => {
+describe.each(CHANGES)('when messages are %s', (what, change) => {
   test('segments that hold none of them are the same objects, and the map before is as it was', () => {
-    const before = structuredClone(MAP);
-    const next = change(MAP, 2, 5000);
-    expect(next.segments.get(1)).toBe(MAP.segments.get(1));
-    expect(next.segments.get(0)).not.toBe(MAP.segments.get(0));
-    expect(MAP).toEqual(before);
+    const map = what === 'undeleted' ? withDeleted(MAP, uids(2, 5000), 10, 20) : MAP;
+    const before = structuredClone(map);
+    const next = change(map, 2, 5000);
+    expect(next.segments.get(1)).toBe(map.segments.get(1));
+    expect(next.segments.get(0)).not.toBe(map.segments.get(0));
+    expect(map).toEqual(before);
   });
 
   test('nothing changes for messages that the map does not know, nor for none', () => {

@@ -47,7 +47,11 @@ describe('it is another one', () => {
       found({ identity: given('e:b') }),
     ],
     ['with another Message-ID', recorded({ identity: byMessageId('m:a') }), found({ identity: byMessageId('m:b') })],
-    ['with a Message-ID, where there was none', recorded({ identity: byMessageId('') }), found({ identity: byMessageId('m:a') })],
+    [
+      'of another size, with a Message-ID where none was found',
+      recorded({ identity: byMessageId('') }),
+      found({ identity: byMessageId('m:a'), octets: 1 }),
+    ],
     [
       'of another size, where neither has a Message-ID',
       recorded({ identity: byMessageId('') }),
