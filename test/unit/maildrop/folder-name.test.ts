@@ -69,7 +69,9 @@ test.fails.each(['__proto__', 'constructor', 'toString'])('a pattern may begin w
 });
 
 test('every folder matches itself, "*", and itself with "?" for a character; those of the faults above apart', () => {
-  const paths = fc.string({ unit: 'grapheme', minLength: 1 }).filter((path) => !/-|__proto__|[a-z]{7}/.test(path));
+  const paths = fc
+    .string({ unit: 'grapheme', minLength: 1 })
+    .filter((path) => !['-', ...Object.getOwnPropertyNames(Object.prototype)].some((part) => path.includes(part)));
   fc.assert(
     fc.property(paths, fc.nat(), fc.constantFrom('/', '.', ''), (path, at, delimiter) => {
       const characters = Array.from(path);
