@@ -35,7 +35,9 @@ export function showLines({ messages, gone, promised }: MaildropContents): strin
   ]);
   return [
     ...table([head, ...rows]),
-    ...promised.map(({ folder, action, uids }) => `promised and not known to be done: ${action} of ${uids.length} messages in ${folder}`),
+    ...promised.map(({ folder, action, uids }) =>
+      harmless(`promised and not known to be done: ${action} of ${uids.length} messages in ${folder}`),
+    ),
     `${messages.length} messages, ${messages.filter(({ deleted }) => deleted !== null).length} of them hidden; ${gone.length} remembered that are gone`,
   ];
 }
@@ -68,10 +70,15 @@ function stateOf({ retrieved, deleted, due }: MessageRow): string {
   return retrieved === null ? 'new' : 'retrieved';
 }
 
-/** Columns as wide as their longest cell. Control characters, as in a folder's name, can't act on a terminal. */
-function table(rows: readonly (readonly string[])[]): string[] {
+/** Control characters, as in a folder's name, can't act on a terminal. */
+export function harmless(text: string): string {
   // eslint-disable-next-line no-control-regex -- these are what is looked for
-  const cells = rows.map((row) => row.map((cell) => cell.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '?')));
+  return text.replaceAll(/[\u0000-\u001f\u007f-\u009f]/g, '?');
+}
+
+/** Columns as wide as their longest cell. */
+function table(rows: readonly (readonly string[])[]): string[] {
+  const cells = rows.map((row) => row.map(harmless));
   const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   return cells.map((row) =>
     row

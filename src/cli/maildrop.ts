@@ -9,7 +9,7 @@ import type { CliEnvironment, GlobalOptions } from './environment.ts';
 import { UsageError } from './exit-code.ts';
 import { importSource, readKnownIds } from './known-ids.ts';
 import { askMaildrops } from './maildrop-access.ts';
-import { exportLines, importLines, listLines, showLines } from './maildrop-text.ts';
+import { exportLines, harmless, importLines, listLines, showLines } from './maildrop-text.ts';
 import { progressBar } from './progress-bar.ts';
 import { passwordLines } from './prompt.ts';
 
@@ -132,7 +132,7 @@ async function show(environment: CliEnvironment, options: UserOptions): Promise<
 async function explain(environment: CliEnvironment, options: ExplainOptions): Promise<void> {
   const params = { ...target(options), uniqueId: options['unique-id'] };
   const explanation = await asked<Explanation>(environment, options, 'maildrop-explain', params);
-  print(environment, options, explanation, explanation.lines);
+  print(environment, options, explanation, explanation.lines.map(harmless));
 }
 
 async function exportMap(environment: CliEnvironment, options: UserOptions): Promise<void> {

@@ -22,9 +22,9 @@ const gone = z.object({ gone: z.string() });
 
 /** The ids of an export, or the line that is wrong. Messages that were gone when it was made are passed over. */
 export function parseExport(text: string): { readonly ids: readonly ImportedId[] } | { readonly problem: string } {
-  const lines = text.split('\n').filter((line) => line !== '');
   const ids: ImportedId[] = [];
-  for (const [index, line] of lines.entries()) {
+  for (const [index, line] of text.split('\n').entries()) {
+    if (line === '' && index > 0) continue;
     const value = parsed(line);
     if (index === 0 && !head.safeParse(value).success) return { problem: 'line 1: is no export of popbridge, or one of a newer version' };
     if (index === 0 || gone.safeParse(value).success) continue;

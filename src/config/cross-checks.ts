@@ -139,7 +139,13 @@ function checkDelete({ name, table: { action, folder, folders, after }, pathOf }
       { path: pathOf('after'), problem: 'has no use with action = "hide": nothing is ever removed; leave it out', reads: [actionKey] },
     ];
   if (action === 'move' && folder === '')
-    return [{ path, problem: 'is missing; action = "move" needs the folder to move to', reads: [actionKey] }];
+    return [
+      {
+        path: actionKey[0] === 'views' ? ['views', name, 'folder'] : path,
+        problem: 'is missing; action = "move" needs the folder to move to',
+        reads: [actionKey],
+      },
+    ];
   if (folder === '') return [];
   if (action === 'expunge' || action === 'flag' || action === 'hide') {
     if (!isOwn(path)) return [];

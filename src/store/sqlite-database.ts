@@ -9,7 +9,9 @@ import { MIGRATIONS } from './migrations/migrations.ts';
 
 const BUSY_TIMEOUT_MS = 2_000;
 /** SQLITE_CORRUPT and SQLITE_NOTADB. */
-const DAMAGED: ReadonlySet<unknown> = new Set([11, 26]);
+const DAMAGED: ReadonlySet<number> = new Set([11, 26]);
+/** Extended codes hold the primary one in their lowest octet. */
+const PRIMARY_CODE = 0xff;
 
 export class SqliteDatabase implements Disposable {
   readonly #database: DatabaseSync;
@@ -81,7 +83,7 @@ export function guarded<T>(what: string, work: () => T): T {
 }
 
 function codeOf(error: unknown, reason: string): StoreError['code'] {
-  if (error instanceof Error && 'errcode' in error && DAMAGED.has(error.errcode)) return 'STORE_CORRUPT';
+  if (error instanceof Error && 'errcode' in error && DAMAGED.has(Number(error.errcode) & PRIMARY_CODE)) return 'STORE_CORRUPT';
   return /locked|busy/i.test(reason) ? 'STORE_LOCKED' : 'STORE_FAILED';
 }
 

@@ -351,7 +351,7 @@ describe('views', () => {
   const VIEW = `${MINIMAL}[views.phone]\n`;
   const cases: [string, string[]][] = [
     [`${VIEW}acton = "hide"`, ['views.phone.acton: unknown key; did you mean "action"?']],
-    [`${VIEW}action = "move"`, ['delete.folder: is missing; action = "move" needs the folder to move to']],
+    [`${VIEW}action = "move"`, ['views.phone.folder: is missing; action = "move" needs the folder to move to']],
     [`${VIEW}action = "hide"\nfolder = "Old"`, ['views.phone.folder: has no use with action = "hide"; leave it out']],
     [`${MINIMAL}[delete]\naction = "move"\nfolder = "Old"\nafter = "14d"\n[views.phone]\naction = "hide"`, []],
     [
@@ -396,5 +396,126 @@ describe('views', () => {
       delete: { action: 'expunge' },
     });
     expect(views.get('')?.maildrop.sinceSeconds).toBe(0);
+  });
+});
+
+describe('views, of a file that has them', () => {
+  const cases: [string, string[]][] = [
+    ['[delete]\nwhen = "all-views"', ['delete.when: "all-views" needs views; add tables [views.NAME], or use "any-view"']],
+    [
+      '[delete]\naction = "move"\n[views.laptop]\nshow = "unseen"',
+      ['delete.folder: is missing; action = "move" needs the folder to move to'],
+    ],
+    [
+      '[delete]\naction = "move"\nfolder = "Old"\n[views.laptop]\nfolder = "Inbox"',
+      ['views.laptop.folder: "Inbox" is the folder that clients see; deleted messages need another one'],
+    ],
+    [
+      '[delete]\nfolder = "Old"\n[views.laptop]\nfolders = ["Old"]',
+      ['delete.folder: "Old" is the folder that clients see; deleted messages need another one'],
+    ],
+    ['[delete]\nfolder = "Old"\n[views.laptop]\naction = "flag"', []],
+    [
+      '[views.laptop]\naction = "hide"\nafter = "1d"',
+      ['views.laptop.after: has no use with action = "hide": nothing is ever removed; leave it out'],
+    ],
+    ['[delete]\nafter = "1d"\n[views.laptop]\naction = "hide"', []],
+    ['[delete]\naction = "hide"\nafter = "1d"', ['delete.after: has no use with action = "hide": nothing is ever removed; leave it out']],
+    [
+      '[maildrop]\nfolders = ["INBOX", "Lists"]\nunique_id = "dovecot"',
+      [
+        'maildrop.unique_id: could give messages of two folders the same unique-id; must hold {folder}, as "popbridge" does, or name one folder',
+      ],
+    ],
+    [
+      '[maildrop]\nfolders = ["Lists/*"]\nunique_id = "dovecot"',
+      [
+        'maildrop.unique_id: could give messages of two folders the same unique-id; must hold {folder}, as "popbridge" does, or name one folder',
+      ],
+    ],
+    [
+      '[maildrop]\nunique_id = "dovecot"\n[views.all]\nfolders = ["*"]',
+      [
+        'views.all.folders: need a unique_id of the view\'s own: that of [maildrop] could give messages of two folders the same unique-id; must hold {folder}, as "popbridge" does, or name one folder',
+      ],
+    ],
+    [
+      '[maildrop]\nfolders = ["*"]\n[views.old]\nunique_id = "cyrus"',
+      [
+        'views.old.unique_id: could give messages of two folders the same unique-id; must hold {folder}, as "popbridge" does, or name one folder',
+      ],
+    ],
+    ['[maildrop]\nfolders = ["INBOX", "a", "inbox"]', ['maildrop.folders: "INBOX" is named twice; leave one out']],
+    ['[views.laptop]\nfolders = ["a", "a"]', ['views.laptop.folders: "a" is named twice; leave one out']],
+    ['[views.laptop]\nfolders = []', ['views.laptop.folders: is empty; name one folder']],
+    ['[views.laptop]\nshow = "new"', ['views.laptop.show: "new" is not allowed; must be one of "all", "unseen"']],
+    ['[views.laptop]\nnewest = -1', ['views.laptop.newest: -1 is too small; at least 0']],
+    ['[views]\nlaptop = 3', ['views.laptop: is a number; must be a table']],
+    // Said once, though every view takes the key from there.
+    [
+      '[delete]\naction = "move"\n[views.a]\n[views.b]\n[views.c]',
+      ['delete.folder: is missing; action = "move" needs the folder to move to'],
+    ],
+  ];
+
+  test.each(cases)('%j', (toml, faults) => expect(faultsOf(`${MINIMAL}${toml}`)).toEqual(faults));
+
+  test('a folder that the action of a view needs is missing in the view', () => {
+    expect(faultsOf(`${MINIMAL}[views.laptop]\naction = "move"`)).toEqual([
+      'views.laptop.folder: is missing; action = "move" needs the folder to move to',
+    ]);
+  });
+
+  test('an unknown key in a view is named with the one that was meant', () => {
+    expect(faultsOf(`${MINIMAL}[views.laptop]\nactoin = "hide"`)).toEqual(['views.laptop.actoin: unknown key; did you mean "action"?']);
+  });
+
+  test.each(['a/b', 'a b', '', 'a\\tb', 'x'.repeat(65)])('"%s" is no name of one', (name) => {
+    const [fault, ...others] = faultsOf(`${MINIMAL}[views."${name}"]\nshow = "all"`);
+    expect(others).toEqual([]);
+    expect(fault).toMatch(/^views.*is no name for a view; 1 to 64 characters/);
+  });
+
+  test('what looks odd and is allowed', () => {
+    const texts = [
+      '[views.a]',
+      '[delete]\nwhen = "all-views"\n[views.a]',
+      '[views."B\u00fcro.2"]\nshow = "unseen"',
+      '[maildrop]\nfolders = ["INBOX", "Lists"]\nunique_id = "gmail"',
+      '[maildrop]\nfolders = ["*"]\nunique_id = "{folder:x}.{uidvalidity}.{uid}"',
+      '[maildrop]\nunique_id = "cyrus"\n[views.a]\nfolders = ["Other"]',
+      '[delete]\naction = "move"\nfolder = "Old"\n[views.a]\naction = "hide"\nfolder = ""',
+    ];
+    for (const toml of texts) expect(faultsOf(MINIMAL + toml)).toEqual([]);
+  });
+
+  test('take what they do not say from the tables of the file, which come first', () => {
+    const { views } = upstreamOf(`${MINIMAL}
+      [maildrop]
+      newest = 10
+      since = "30d"
+      [retrieve]
+      mark_seen = "never"
+      [delete]
+      after = "7d"
+      when = "all-views"
+      [views.phone]
+      newest = 5
+      mark_seen = "on-quit"
+      [views.laptop]
+      folders = ["INBOX", "Lists/*"]
+      action = "archive"
+      after = "0d"`);
+    expect([...views.keys()]).toEqual(['', 'phone', 'laptop']);
+    expect(views.get('phone')).toMatchObject({
+      maildrop: { folders: ['INBOX'], newest: 5, sinceSeconds: 30 * 24 * 60 * 60 },
+      retrieve: { markSeen: 'on-quit' },
+      delete: { action: 'trash', afterSeconds: 7 * 24 * 60 * 60, when: 'all-views' },
+    });
+    expect(views.get('laptop')).toMatchObject({
+      maildrop: { folders: ['INBOX', 'Lists/*'], newest: 10 },
+      retrieve: { markSeen: 'never' },
+      delete: { action: 'archive', afterSeconds: 0 },
+    });
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { chooseUpstream, imapUser, splitUser, type UserRule } from '../../../src/daemon/account.ts';
+import { chooseUpstream, imapUser, maildropName, splitUser, viewNamed, type UserRule } from '../../../src/daemon/account.ts';
 
 function rule(fields: Partial<UserRule> = {}): UserRule {
   return { username: '{user}', domains: [], takesTheRest: false, views: new Map([['', {}]]), ...fields };
@@ -50,5 +50,47 @@ describe('the upstream of a user', () => {
 
   test.each(['alice', 'alice@', 'alice@sub.example.com', 'alice@example.com.evil.example'])('nobody takes %s', (user) => {
     expect(() => chooseUpstream([one, other], user)).toThrow(expect.objectContaining({ code: 'AUTH_UNKNOWN_USER' }));
+  });
+});
+
+const VIEWS = new Map<string, string>([
+  ['', 'base'],
+  ['laptop', 'of the laptop'],
+  ['B\u00fcro', 'of the office'],
+]);
+
+describe('with views, a user name', () => {
+  test.each([
+    ['alice', { user: 'alice', view: undefined, isRecent: false }],
+    ['alice/laptop', { user: 'alice', view: 'laptop', isRecent: false }],
+    ['a/b/laptop', { user: 'a/b', view: 'laptop', isRecent: false }],
+    ['alice/', { user: 'alice', view: '', isRecent: false }],
+    ['alice@example.com/laptop', { user: 'alice@example.com', view: 'laptop', isRecent: false }],
+    ['recent:alice', { user: 'alice', view: undefined, isRecent: true }],
+    ['recent:alice/laptop', { user: 'alice', view: 'laptop', isRecent: true }],
+    ['recent:recent:alice', { user: 'recent:alice', view: undefined, isRecent: true }],
+    ['Recent:alice', { user: 'Recent:alice', view: undefined, isRecent: false }],
+  ])('%s names user and view', (typed, name) => expect(maildropName({ views: VIEWS }, typed)).toEqual(name));
+
+  test('without views keeps every slash', () => {
+    expect(maildropName(rule(), 'alice/laptop')).toEqual({ user: 'alice/laptop', view: undefined, isRecent: false });
+    expect(maildropName(rule(), 'recent:a/b')).toEqual({ user: 'a/b', view: undefined, isRecent: true });
+  });
+
+  test('that names a view gets that one, and else the tables of the file', () => {
+    const view = (typed: string): string => viewNamed(VIEWS, maildropName({ views: VIEWS }, typed));
+    expect([view('alice'), view('alice/laptop'), view('alice/B\u00fcro')]).toEqual(['base', 'of the laptop', 'of the office']);
+  });
+
+  test.each(['alice/', 'alice/Laptop', 'alice/nothing', 'alice/laptop/', 'alice/__proto__'])('%s names no view', (typed) => {
+    expect(() => viewNamed(VIEWS, maildropName({ views: VIEWS }, typed))).toThrow(expect.objectContaining({ code: 'AUTH_UNKNOWN_VIEW' }));
+  });
+
+  test('goes to the upstream of its domain, with a view or a prefix', () => {
+    const one = rule({ domains: ['example.com'], views: VIEWS });
+    const other = rule({ domains: ['example.org'] });
+    for (const typed of ['alice@example.com/laptop', 'recent:alice@example.com/laptop', 'recent:alice@example.com'])
+      expect(chooseUpstream([other, one], typed)).toBe(one);
+    expect(() => chooseUpstream([other, one], 'alice@example.org/laptop')).toThrow(expect.objectContaining({ code: 'AUTH_UNKNOWN_USER' }));
   });
 });
