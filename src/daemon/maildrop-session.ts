@@ -9,6 +9,7 @@ import type { UpdateOutcome, UpdatePlan } from '../maildrop/update-plan.ts';
 import { knownMessage } from '../maildrop/uid-map.ts';
 import type { MaildropKey, Store } from '../store/store.ts';
 import type { MessagePart, UpstreamSession } from '../upstream/upstream.ts';
+import { HeaderTap } from './header-tap.ts';
 import { OpenMaps } from './open-maps.ts';
 import type { OpenMailbox } from './open-maildrop.ts';
 import { carryOutDeletions } from './update.ts';
@@ -77,9 +78,11 @@ export class MaildropSession {
       // Not what LIST tells: that may be the learned size, and the server counts otherwise.
       const octets = knownMessage(this.#maps.at(entry.mailbox), entry.uid)?.declaredOctets ?? entry.octets;
       let begun = false;
+      const tap = new HeaderTap();
       try {
         for await (const chunk of mailbox.fetch({ uid: entry.uid, octets, part, inOnePiece: cutMessages.has(name) }, signal)) {
           begun = true;
+          tap.take(chunk);
           yield chunk;
         }
         return;
@@ -88,6 +91,9 @@ export class MaildropSession {
         if (signal.aborted || !link.isLost(error)) throw error;
         if (begun) cutMessages.set(name, true);
         if (begun || attempt > 1) throw error;
+      } finally {
+        // TOP has often seen enough before the end.
+        this.#maps.noteMessageId(entry, tap.messageId());
       }
     }
   }

@@ -3,10 +3,13 @@ import type { MaildropConfig } from '../config/schema.ts';
 import type { MaildropEntry } from '../maildrop/maildrop.ts';
 import { withRetrieved, withTrueOctets } from '../maildrop/map-changes.ts';
 import { emptyMap, knownMessage, type UidMap } from '../maildrop/uid-map.ts';
+import type { Uid } from '../maildrop/numbers.ts';
+import type { Identity } from '../maildrop/rematch.ts';
 import type { MailboxKey, Store } from '../store/store.ts';
 import { templateFor } from './derivation.ts';
 import { judged, NOTHING_MEASURED } from './measure-sizes.ts';
 import type { OpenMailbox } from './open-maildrop.ts';
+import { messageIdKey } from './recognise.ts';
 
 export class OpenMaps {
   readonly #store: Store;
@@ -15,6 +18,8 @@ export class OpenMaps {
   readonly #maps: UidMap[];
   #saved: readonly (UidMap | undefined)[];
   #sizes = NOTHING_MEASURED;
+  /** Not on disk yet, by place of the mailbox. */
+  readonly #identities = new Map<number, Map<Uid, Identity>>();
 
   constructor(store: Store, mailboxes: readonly OpenMailbox[], maildrop: MaildropConfig) {
     this.#store = store;
@@ -54,16 +59,26 @@ export class OpenMaps {
     this.change(mailbox, (map) => withRetrieved(this.#maildrop.sizes === 'trust' ? map : withTrueOctets(map, uid, octets), uid, at));
   }
 
+  /** What the header of a message told while it was sent; of one that was retrieved before that is known. */
+  noteMessageId({ mailbox, uid }: MaildropEntry, messageId: string | undefined): void {
+    if (messageId === undefined || (knownMessage(this.at(mailbox), uid)?.state.retrievedAt ?? 1) > 0) return;
+    const identities = this.#identities.get(mailbox) ?? new Map<Uid, Identity>();
+    this.#identities.set(mailbox, identities.set(uid, { given: '', messageId: messageIdKey(messageId) }));
+  }
+
   /** Saves what has changed, all of it or nothing. Rejects with StoreError. */
   async save(now: number): Promise<void> {
     const maps = [...this.#maps];
     const changes = this.#mailboxes.flatMap(({ key }, place) => {
       const next = maps[place] ?? emptyMap(this.at(place).uidValidity);
       const derivation = templateFor(next, key.path, this.#maildrop.uniqueId);
-      return next === this.#saved[place] ? [] : [{ key, previous: this.#saved[place], next, derivation }];
+      const identities = this.#identities.get(place) ?? new Map<Uid, Identity>();
+      const isSame = next === this.#saved[place] && identities.size === 0;
+      return isSame ? [] : [{ key, previous: this.#saved[place], next, derivation, identities }];
     });
     await this.#store.saveMaps(changes, now);
     this.#saved = maps;
+    this.#identities.clear();
     const sizes = this.#sizes;
     this.#sizes = NOTHING_MEASURED;
     const upstream = this.#mailboxes[0]?.key.maildrop.upstream;

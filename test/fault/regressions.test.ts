@@ -78,6 +78,29 @@ const later = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const FOLDERS = [{ path: 'INBOX' }, { path: 'Work' }, { path: 'Trash', specialUse: '\\Trash' }];
 
+describe('messages that were sent to a client', () => {
+  test.for(['RETR', 'TOP'])(
+    'are known by their headers at once (%s): another order, other dates, no time to look back',
+    async (command) => {
+      const s = await site({ messages: 0 });
+      const inbox = s.imap.mailbox('INBOX');
+      const mail = (n: number): string => `Subject: ${n}\r\nMessage-ID: <${n}@example.com>\r\n\r\nbody\r\n`;
+      for (let n = 1; n <= 9; n += 1) inbox.append(mail(n), { internalDate: new Date(Date.UTC(2026, 0, 1)) });
+      const client = await session(s.bridge);
+      const before: Record<string, string> = {};
+      for (const line of await client.multi('UIDL')) {
+        const [n, id = ''] = line.split(' ');
+        before[/Subject: (.*)/.exec((await client.multi(command === 'RETR' ? `RETR ${n}` : `TOP ${n} 0`)).join('\n'))?.[1] ?? ''] = id;
+      }
+      await client.command('QUIT');
+      for (const { uid } of inbox.messages) inbox.expunge(uid);
+      inbox.resetUidValidity();
+      for (let n = 9; n >= 1; n -= 1) inbox.append(mail(n), { internalDate: new Date(Date.UTC(2026, 5, n)) });
+      expect(await shown(s)).toEqual(before);
+    },
+  );
+});
+
 describe('overdue work', () => {
   test('due in two folders: the next login lists', async () => {
     const s = await site({ server: { folders: FOLDERS }, tables: '[maildrop]\nfolders = ["INBOX", "Work"]\n[delete]\nafter = "1s"\n' });
