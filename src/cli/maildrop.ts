@@ -109,7 +109,10 @@ function importOptions(yargs: Argv<MaildropOptions>): Argv<ImportOptions> {
       describe: "The file's format, where its content doesn't tell",
     })
     .option('from-server', { type: 'string', describe: 'Of a file with several accounts: the server' })
-    .option('from-user', { type: 'string', describe: 'Of a file with several accounts, or on the old server: the user; default: --user' })
+    .option('from-user', {
+      type: 'string',
+      describe: 'Of a file with several accounts, or on the old server: the user; default: --user without its view',
+    })
     .option('from-ca', { type: 'string', describe: 'CA certificate (PEM) of the old server' })
     .option('password-stdin', {
       type: 'boolean',
@@ -157,14 +160,13 @@ async function undelete(environment: CliEnvironment, options: UndeleteOptions): 
 async function importMap(environment: CliEnvironment, options: ImportOptions): Promise<void> {
   const { from, format, 'from-server': server, 'from-user': fromUser, 'from-ca': caFile } = options;
   const source = importSource({ from, format, server, user: fromUser, caFile });
-  const questions = [
-    `password of ${options.user}: `,
-    ...(source.kind === 'server' ? [`password of ${fromUser ?? options.user} on the old server: `] : []),
-  ];
+  // The old server knows no views.
+  const oldUser = fromUser ?? options.user.replace(/\/[^/]*$/, '');
+  const questions = [`password of ${options.user}: `, ...(source.kind === 'server' ? [`password of ${oldUser} on the old server: `] : [])];
   const [password = '', oldPassword = ''] = await passwordLines(environment, questions, options['password-stdin']);
   const bar = progressBar(environment.writeProgress);
   try {
-    const login = { user: fromUser ?? options.user, password: oldPassword };
+    const login = { user: oldUser, password: oldPassword };
     const known = await readKnownIds(source, login, bar.progress);
     const params = { ...target(options), password, known, dryRun: options['dry-run'] };
     const report = await asked<ImportReport>(environment, options, 'maildrop-import', params);

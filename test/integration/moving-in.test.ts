@@ -93,11 +93,13 @@ describeWithPeers(['dovecot', 'openssl'], 'moving in', () => {
     open.push(fresh);
     await fresh.deliver(USER, [...mail].reverse());
     await fresh.deliver(USER, [Buffer.from('Subject: only here\r\nMessage-ID: <new@example.com>\r\n\r\n')]);
-    const bridge = await bridgeBefore(fresh);
+    const bridge = await BridgeProcess.start({ config: bridgeConfig({ imapPort: fresh.ports.imap, tables: '[views.pc]' }) });
+    open.push(bridge);
     const from = `pop3+insecure://127.0.0.1:${old.ports.pop3}`;
     const report: unknown = JSON.parse(await maildrop(bridge, 'import', '--user', USER, '--from', from, '--json'));
     expect(report).toEqual({ messages: 6, matched: 5, changed: 5, unmatched: [], ambiguous: [] });
     expect((await uniqueIds(bridge.port())).slice(0, 5)).toEqual((await uniqueIds(old.ports.pop3)).reverse());
+    expect(await maildrop(bridge, 'import', '--user', `${USER}/pc`, '--from', from)).toContain('matched 5, 5 of them');
   });
 
   test('an export of popbridge gives another installation the same unique-ids, and what was hidden stays hidden', async () => {
