@@ -11,7 +11,7 @@ import { identityKey, messageIdKey } from '../daemon/recognise.ts';
 import { ConfigError } from '../errors.ts';
 import type { OldPop3Endpoint } from '../upstream/old-pop3-connection.ts';
 import { readOldPop3 } from '../upstream/old-pop3.ts';
-import { trustingContext } from '../upstream/socket-transport.ts';
+import { trustingContext } from '../upstream/gated-transport.ts';
 import { UsageError } from './exit-code.ts';
 import { parseExport } from './parse-export.ts';
 

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { systemClock } from '../clock.ts';
 import type { BridgeConfig } from '../config/schema.ts';
-import { serviceOf } from '../daemon/bindings.ts';
+import { readAheadBudget, serviceOf } from '../daemon/bindings.ts';
 import { askDaemon } from '../daemon/control-client.ts';
 import type { Progress } from '../daemon/control-socket.ts';
 import { lockStateDirectory } from '../daemon/daemon-lock.ts';
@@ -47,7 +47,9 @@ async function askDirectly(
   using _lock = lockStateDirectory(stateDirectory);
   await using opened = openStore(config, { stateDirectory, clock: systemClock, log });
   const { store } = opened;
-  const services: UpstreamService[] = config.upstreams.map((file) => serviceOf(file, { clock: systemClock, version: environment.version }));
+  const services: UpstreamService[] = config.upstreams.map((file) =>
+    serviceOf(file, readAheadBudget(config), { clock: systemClock, version: environment.version }),
+  );
   const admin = new MaildropAdmin({ store, clock: systemClock, locks: new MaildropLocks(systemClock), services: () => services });
   const requests = maildropRequests(admin, {
     admin,

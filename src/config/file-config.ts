@@ -111,6 +111,7 @@ export function processConfig(origin: FileOrigin, { store, limits, log }: FileTa
       writeTimeoutMs: limits.write_timeout,
       idleTimeoutMs: limits.idle_timeout,
       messageOctets: limits.message,
+      readAheadOctets: limits.read_ahead,
     },
     log,
   };

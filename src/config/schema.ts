@@ -91,6 +91,8 @@ export interface LimitsConfig {
   readonly idleTimeoutMs: number;
   /** 0: any size. */
   readonly messageOctets: number;
+  /** Of one session. */
+  readonly readAheadOctets: number;
 }
 
 /** What belongs to the process, not to one upstream. */
@@ -250,6 +252,9 @@ const limits = z
     write_timeout: duration('1ms').prefault('2m').describe('Longest time a client may take no octet of an answer'),
     idle_timeout: duration('10m').prefault('10m').describe('Longest time between two commands; at least 10m (RFC 1939)'),
     message: size().prefault('0B').describe('Largest message that RETR gives; 0B: any'),
+    read_ahead: size()
+      .prefault('4MiB')
+      .describe('Octets of messages that a session holds because its client is likely to ask for them next; 0B: none'),
   })
   .prefault({})
   .describe('Limits, all enforced');

@@ -4,11 +4,15 @@ import type { Clock } from '../clock.ts';
 import type { BridgeConfig, FileConfig, ListenConfig } from '../config/schema.ts';
 import { ConfigError } from '../errors.ts';
 import { ImapflowUpstream } from '../upstream/imapflow-upstream.ts';
-import { trustingContext } from '../upstream/socket-transport.ts';
+import { trustingContext } from '../upstream/gated-transport.ts';
+import type { ReadAheadBudget } from '../upstream/read-ahead.ts';
 import { Certificate } from './certificates.ts';
 import type { ListenAddress } from './listener.ts';
 import type { Log } from './logging.ts';
 import type { UpstreamService } from './login.ts';
+
+/** So many sessions may hold all they are allowed to at the same time; then none reads further ahead. */
+const SESSIONS_READING_AHEAD = 32;
 
 export interface Binding {
   readonly address: ListenAddress;
@@ -32,8 +36,9 @@ export interface BindingParts {
 export function bindingsOf(config: BridgeConfig, parts: BindingParts): Map<string, Binding> {
   const faults: ConfigError['faults'][number][] = [];
   const shared = new Map<string, { readonly listen: ListenConfig; readonly file: FileConfig; readonly services: UpstreamService[] }>();
+  const budget = readAheadBudget(config);
   for (const file of config.upstreams) {
-    const service = serviceOf(file, parts);
+    const service = serviceOf(file, budget, parts);
     for (const listen of file.listen) {
       const { name } = listen;
       const before = shared.get(name);
@@ -82,8 +87,13 @@ function certificateOf(listen: ListenConfig, parts: BindingParts): Certificate |
   );
 }
 
+/** What all sessions may hold of messages read ahead. */
+export function readAheadBudget({ process: { limits } }: BridgeConfig): ReadAheadBudget {
+  return { sessionOctets: limits.readAheadOctets, totalOctets: limits.readAheadOctets * SESSIONS_READING_AHEAD, used: 0 };
+}
+
 /** The upstream of one file, ready to be logged in to. */
-export function serviceOf(file: FileConfig, parts: Pick<BindingParts, 'clock' | 'version'>): UpstreamService {
+export function serviceOf(file: FileConfig, budget: ReadAheadBudget, parts: Pick<BindingParts, 'clock' | 'version'>): UpstreamService {
   const { upstream } = file;
   const endpoint = {
     host: upstream.host,
@@ -97,7 +107,7 @@ export function serviceOf(file: FileConfig, parts: Pick<BindingParts, 'clock' | 
   };
   return {
     id: upstream.id,
-    upstream: new ImapflowUpstream(endpoint, parts.clock),
+    upstream: new ImapflowUpstream(endpoint, parts.clock, { budget }),
     username: upstream.username,
     domains: file.login.domains,
     takesTheRest: file.login.default,

@@ -146,6 +146,7 @@ async function openFor(
     ...shared,
     clock,
     link,
+    maildrop: opened.maildrop,
     mailboxes: opened.mailboxes,
     cutMessages: parts.cutMessages,
     release: () => {

@@ -3,16 +3,17 @@ import type { LRUCache } from 'lru-cache';
 import type { Cancel, Clock } from '../clock.ts';
 import type { ViewConfig } from '../config/schema.ts';
 import { toBridgeError, type BridgeError } from '../errors.ts';
-import type { MaildropEntry } from '../maildrop/maildrop.ts';
+import type { Maildrop, MaildropEntry } from '../maildrop/maildrop.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import type { UpdateOutcome, UpdatePlan } from '../maildrop/update-plan.ts';
 import { knownMessage } from '../maildrop/uid-map.ts';
 import type { MaildropKey, Store } from '../store/store.ts';
-import type { MessagePart, UpstreamSession } from '../upstream/upstream.ts';
+import type { MessagePart, UpcomingMessage, UpstreamSession } from '../upstream/upstream.ts';
 import { HeaderTap } from './header-tap.ts';
 import { OpenMaps } from './open-maps.ts';
 import type { OpenMailbox } from './open-maildrop.ts';
 import { carryOutDeletions } from './update.ts';
+import { upcoming, type MessageFacts } from './upcoming.ts';
 import type { UpstreamLink } from './upstream-link.ts';
 
 /** What a session does for the operator to see; every event goes to the log. */
@@ -34,10 +35,12 @@ export interface MaildropSessionParts {
   readonly clock: Clock;
   readonly view: ViewConfig;
   readonly views: ReadonlyMap<string, ViewConfig>;
+  /** As it was opened. */
+  readonly maildrop: Maildrop;
   readonly link: UpstreamLink;
   readonly mailboxes: readonly OpenMailbox[];
   readonly events: SessionEvents;
-  /** Messages that broke off lately because the server dropped the connection: the next time they are read in one piece. */
+  /** Messages that broke off lately because the server dropped the connection: the next time they are read in windows. */
   readonly cutMessages: LRUCache<string, true>;
   /** Runs an UPDATE when no other of the account is running. */
   readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
@@ -75,12 +78,14 @@ export class MaildropSession {
     for (let attempt = 1; ; attempt += 1) {
       const mailbox = await link.mailbox(entry.mailbox);
       const name = JSON.stringify([key, mailbox.path, mailbox.uidValidity, entry.uid]);
-      // Not what LIST tells: that may be the learned size, and the server counts otherwise.
-      const octets = knownMessage(this.#maps.at(entry.mailbox), entry.uid)?.declaredOctets ?? entry.octets;
+      const { declaredOctets: octets } = this.#factsOf(entry);
+      const inWindows = cutMessages.has(name);
+      // What is asked for alone can't fail because of another message.
+      const ahead = attempt === 1 ? { ahead: () => this.#upcoming(entry) } : {};
       let begun = false;
       const tap = new HeaderTap();
       try {
-        for await (const chunk of mailbox.fetch({ uid: entry.uid, octets, part, inOnePiece: cutMessages.has(name) }, signal)) {
+        for await (const chunk of mailbox.fetch({ uid: entry.uid, octets, part, inWindows, ...ahead }, signal)) {
           begun = true;
           tap.take(chunk);
           yield chunk;
@@ -89,7 +94,8 @@ export class MaildropSession {
       } catch (error) {
         link.notePause(error);
         if (signal.aborted || !link.isLost(error)) throw error;
-        if (begun) cutMessages.set(name, true);
+        if (begun && inWindows) cutMessages.delete(name);
+        else if (begun) cutMessages.set(name, true);
         if (begun || attempt > 1) throw error;
       } finally {
         // TOP has often seen enough before the end.
@@ -109,6 +115,7 @@ export class MaildropSession {
   /** UPDATE: does what the plan says; what happens to the client meanwhile does not matter. */
   async commit(plan: UpdatePlan): Promise<UpdateOutcome> {
     const { view, inTurn } = this.#parts;
+    this.#parts.link.endReading();
     for (const { mailbox, seen, remove } of plan.mailboxes) {
       if (view.retrieve.markSeen === 'on-quit' && !this.#parts.link.isReadOnly(mailbox)) this.#noteSeen(mailbox, seen);
       for (const uid of remove) this.#unseen.get(mailbox)?.delete(uid);
@@ -128,6 +135,7 @@ export class MaildropSession {
   }
 
   async #close(): Promise<void> {
+    this.#parts.link.endReading();
     try {
       await this.#flushSeen();
       await this.#maps.save(this.#now());
@@ -137,6 +145,16 @@ export class MaildropSession {
       this.#parts.release();
       this.#parts.leave(this.#parts.link.session, this.#maps.open);
     }
+  }
+
+  #upcoming(entry: MaildropEntry): Iterator<UpcomingMessage> {
+    return upcoming(this.#parts.maildrop, entry, !this.#factsOf(entry).isRetrieved, (next) => this.#factsOf(next));
+  }
+
+  #factsOf(entry: MaildropEntry): MessageFacts {
+    const known = knownMessage(this.#maps.at(entry.mailbox), entry.uid);
+    // Not what LIST tells: that may be the learned size, and the server counts otherwise.
+    return { isRetrieved: (known?.state.retrievedAt ?? 0) > 0, declaredOctets: known?.declaredOctets ?? entry.octets };
   }
 
   #now(): number {

@@ -59,7 +59,19 @@ export class UpstreamLink {
     return open;
   }
 
+  /** No message will be fetched any more. */
+  endReading(): void {
+    for (const open of this.#connection.mailboxes.values()) {
+      open.then(
+        (mailbox) => mailbox.close(),
+        () => {},
+      );
+    }
+  }
+
+  /** A server that wants a pause is left alone at once, without a goodbye. */
   notePause(error: unknown): void {
+    if (error instanceof UpstreamError && error.kind === 'throttled') this.#connection.session.destroy();
     this.#parts.notePause(error);
   }
 

@@ -5,7 +5,8 @@
 import type { SecureContext } from 'node:tls';
 import { ImapFlow } from 'imapflow';
 import { hasAnswer, throttleHint } from './imapflow-failure.ts';
-import { SocketTransport } from './socket-transport.ts';
+import { GatedTransport } from './gated-transport.ts';
+import { LoginShortcuts } from './imapflow-shortcuts.ts';
 import type { UpstreamLogin } from './upstream.ts';
 
 export type UpstreamSecurity = 'tls' | 'starttls' | 'none';
@@ -35,12 +36,13 @@ const MAX_LITERAL_OCTETS = 64 * MIB;
 /** A client not yet connected. */
 export class ImapflowClient {
   readonly flow: ImapFlow;
-  readonly transport: SocketTransport;
+  readonly transport: GatedTransport;
   #lastRefusal: unknown;
   #throttledForMs: number | undefined;
 
   constructor(endpoint: UpstreamEndpoint, login: UpstreamLogin) {
-    this.transport = new SocketTransport(endpoint.certificateSha256, endpoint.secureContext);
+    const shortcuts = new LoginShortcuts(() => this.flow.capabilities.has('SASL-IR'));
+    this.transport = new GatedTransport(endpoint.certificateSha256, endpoint.secureContext, shortcuts);
     this.flow = new ImapFlow({
       host: endpoint.host,
       port: endpoint.port,
@@ -66,7 +68,6 @@ export class ImapflowClient {
     });
     // An 'error' event without a listener would end the process; the failing call reports it.
     this.flow.on('error', (error) => this.#note(error));
-    if (!endpoint.sendsId) hideId(this.flow);
   }
 
   /** True while commands can be sent. */
@@ -96,6 +97,15 @@ export class ImapflowClient {
     return this.#throttledForMs;
   }
 
+  /**
+   * Lets imapflow believe to have listed the folder: it would ask for it, and for its subscription, before each first SELECT. The only
+   * internal of imapflow that is touched, where it is what it was.
+   */
+  skipListing(path: string): void {
+    const folders: unknown = Reflect.get(this.flow, 'folders');
+    if (folders instanceof Map && !folders.has(path)) folders.set(path, { path, pathAsListed: path, flags: new Set(), listed: true });
+  }
+
   destroy(): void {
     this.flow.close();
     this.transport.destroy();
@@ -121,16 +131,4 @@ export class ImapflowClient {
     };
     return { debug: ignore, info: ignore, warn: note, error: note, isLevelEnabled: (level) => level === 'warn' || level === 'error' };
   }
-}
-
-/** imapflow sends ID whenever the server lists it; a server that chokes on it must seem not to. */
-function hideId(flow: ImapFlow): void {
-  let capabilities = flow.capabilities;
-  Object.defineProperty(flow, 'capabilities', {
-    get: () => capabilities,
-    set(next: typeof capabilities) {
-      next.delete('ID');
-      capabilities = next;
-    },
-  });
 }

@@ -4,15 +4,13 @@
  * where a message ends is told by the octets alone.
  */
 import { UpstreamError } from '../errors.ts';
-import type { OperationRunner } from './imapflow-upstream.ts';
+import type { OperationRunner } from './imap-session.ts';
 import type { FetchRequest } from './upstream.ts';
 
 const LF = 0x0a;
 const MIB = 1024 * 1024;
 /** Up to this size a message comes in one piece. */
 const WHOLE_OCTETS = MIB;
-/** It has to lie in memory then. */
-const MOST_IN_ONE_PIECE = 48 * MIB;
 const WINDOW_OCTETS = MIB;
 /** First window for a caller that may stop early (TOP); it doubles from there. */
 const FIRST_WINDOW_OCTETS = MIB / 16;
@@ -52,8 +50,7 @@ export async function* fetchWhole(
   request: FetchRequest,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, void> {
-  const most = request.inOnePiece === true ? MOST_IN_ONE_PIECE : WHOLE_OCTETS;
-  if (request.part === 'whole' && request.octets <= most) {
+  if (request.part === 'whole' && request.octets <= WHOLE_OCTETS) {
     const { octets } = await row(runner, request, signal, { source: true }, 'source');
     yield* slices(beginning(octets, request));
     return;

@@ -1,12 +1,13 @@
 /** The folders of an account over imapflow: which there are, whose they are, and what they are for. */
 import { isPersonal, isTopLevel } from '../imap/namespaces.ts';
 import type { ListedFolder } from '../imap/special-use.ts';
-import type { OperationRunner } from './imapflow-upstream.ts';
+import type { OperationRunner } from './imap-session.ts';
 import type { FolderList } from './upstream.ts';
 
 /** Rejects with UpstreamError where the server doesn't tell. */
 export async function listFolders(runner: OperationRunner, signal: AbortSignal): Promise<FolderList> {
   const { flow } = runner.client;
+  await runner.namespaces(signal);
   const listed = await runner.run(signal, () => flow.list());
   const { personal, other, shared } = flow.namespaces ?? {};
   const namespaces = { personal: prefixes(personal), foreign: [...prefixes(other), ...prefixes(shared)] };

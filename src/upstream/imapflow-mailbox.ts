@@ -1,17 +1,20 @@
 /**
- * One selected mailbox over imapflow. imapflow answers many a refusal with `false` or with fewer rows instead of an error
- * (TRAPS 3.1): here every answer is checked, and rows are counted against what the mailbox holds.
+ * One selected mailbox. imapflow answers many a refusal with `false` or with fewer rows instead of an error (TRAPS 3.1): here every answer
+ * is checked, and rows are counted against what the mailbox holds. What is much goes through the pipeline.
  */
 import { UpstreamError } from '../errors.ts';
 import { MESSAGES_PER_COMMAND, uidBatches, type UidBatch } from '../imap/uid-set.ts';
-import { messageIdIn, TELLING_FIELDS } from '../maildrop/message-id.ts';
-import { asUid, isUid, type Uid, type UidValidity } from '../maildrop/numbers.ts';
+import type { ChosenFolder } from '../imap/special-use.ts';
+import { asUid, type Uid, type UidValidity } from '../maildrop/numbers.ts';
+import { destinationFolder, expectedDestination, type FolderCommands } from './destination.ts';
+import type { SelectedMailbox } from './imap-connection.ts';
 import { fetchHeader, fetchWhole } from './imapflow-fetch.ts';
 import { commandFailure } from './imapflow-failure.ts';
-import { IDENTITY_KINDS } from '../maildrop/rematch.ts';
-import { destinationFolder, expectedDestination, type FolderCommands } from './destination.ts';
 import { listFolders } from './imapflow-folders.ts';
-import type { OperationRunner } from './imapflow-upstream.ts';
+import type { MailboxRunner } from './imap-session.ts';
+import { messageIdsOf, noRows, rowsOf, rowsOfAll, search, searchDeleted } from './mailbox-listing.ts';
+import { MessageReader } from './message-reader.ts';
+import type { ReadAheadBudget } from './read-ahead.ts';
 import { removeMessages, type RemovalCommands } from './removal.ts';
 import {
   NOTHING_KNOWN,
@@ -26,19 +29,28 @@ import {
   type RowsRequest,
   type UpstreamMailbox,
 } from './upstream.ts';
-import type { ChosenFolder } from '../imap/special-use.ts';
+
+export interface MailboxOptions {
+  readonly budget: ReadAheadBudget;
+  readonly isPlain: boolean;
+  /** Messages flagged \Deleted, where that was asked a moment ago. */
+  readonly deleted: ReadonlySet<Uid> | undefined;
+}
 
 export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, FolderCommands {
   readonly path: string;
   readonly uidValidity: UidValidity;
   readonly isReadOnly: boolean;
-  readonly #runner: OperationRunner;
+  readonly #runner: MailboxRunner;
+  readonly #options: MailboxOptions;
+  #selected: SelectedMailbox;
+  readonly #reader: MessageReader;
 
-  constructor(
-    runner: OperationRunner,
-    selected: { readonly path: string; readonly uidValidity: UidValidity; readonly isReadOnly: boolean },
-  ) {
+  constructor(runner: MailboxRunner, selected: SelectedMailbox, options: MailboxOptions) {
     this.#runner = runner;
+    this.#selected = selected;
+    this.#options = options;
+    this.#reader = new MessageReader(runner, selected, options.budget);
     this.path = selected.path;
     this.uidValidity = selected.uidValidity;
     this.isReadOnly = selected.isReadOnly;
@@ -54,12 +66,10 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
 
   /** A listing that does not add up is asked for once more: some servers now and then leave rows out. */
   async list(known: KnownMailbox, signal: AbortSignal): Promise<Listing> {
-    // Another mailbox may have been used since this one was opened.
-    if (!this.#isSelected) await this.#runner.run(signal, () => Promise.resolve());
     let attempt = await this.#tryList(known, signal);
     if (attempt === undefined) {
-      // A NOOP lets the server tell of what was expunged meanwhile (RFC 3501 section 7.4.1).
-      await this.#runner.run(signal, () => this.#flow.noop());
+      // Selected afresh, the server has to tell of what was expunged meanwhile (RFC 3501 section 7.4.1).
+      await this.#selectAfresh(signal);
       attempt = await this.#tryList(known, signal);
     }
     if (attempt === 'others') {
@@ -72,7 +82,8 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
 
   async *fetch(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
     try {
-      if (request.part === 'header') yield* fetchHeader(this.#runner, request, signal);
+      if (!this.#options.isPlain) yield* this.#reader.read(request, signal);
+      else if (request.part === 'header') yield* fetchHeader(this.#runner, request, signal);
       else yield* fetchWhole(this.#runner, request, signal);
     } catch (error) {
       throw error instanceof UpstreamError && error.kind === 'message-unreadable'
@@ -81,54 +92,27 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
     }
   }
 
-  async rows(uids: readonly Uid[], { withMessageIds }: RowsRequest, signal: AbortSignal): Promise<ListingRows> {
-    const rows = noRows();
-    const query = { uid: true, size: true, internalDate: true, ...(withMessageIds ? { headers: [...TELLING_FIELDS] } : {}) };
-    for (const batch of uidBatches(uids, MESSAGES_PER_COMMAND)) {
-      const wanted = new Set<number>(batch.uids);
-      const octetsOf = new Map<Uid, readonly [octets: number, arrival: number, identity: string | undefined]>();
-      await this.#runner.runLong(signal, async () => {
-        for await (const row of this.#flow.fetch(batch.set, query, { uid: true })) {
-          if (!isUid(row.uid) || !wanted.has(row.uid)) continue;
-          if (Buffer.isBuffer(row.headers)) rows.messageIds.set(row.uid, messageIdIn(row.headers) ?? '');
-          // News of flags may come in between.
-          if (row.size === undefined && row.internalDate === undefined) continue;
-          octetsOf.set(row.uid, [row.size ?? 0, seconds(row.internalDate), this.#identity(row.emailId)]);
-        }
-      });
-      for (const uid of batch.uids) {
-        const row = octetsOf.get(uid);
-        if (row === undefined) continue;
-        rows.uids.push(uid);
-        rows.octets.push(row[0]);
-        rows.arrivals.push(row[1]);
-        rows.identities.push(row[2]);
-      }
-    }
-    return rows;
+  /** Nothing will be read any more. */
+  close(): void {
+    this.#reader.close();
   }
 
-  async messageIds(uids: readonly Uid[], signal: AbortSignal): Promise<ReadonlyMap<Uid, string>> {
-    const found = new Map<Uid, string>();
-    for (const { set } of uidBatches(uids, MESSAGES_PER_COMMAND)) {
-      await this.#runner.runLong(signal, async () => {
-        for await (const row of this.#flow.fetch(set, { uid: true, headers: [...TELLING_FIELDS] }, { uid: true })) {
-          if (isUid(row.uid) && Buffer.isBuffer(row.headers)) found.set(row.uid, messageIdIn(row.headers) ?? '');
-        }
-      });
-    }
-    return found;
+  rows(uids: readonly Uid[], { withMessageIds }: RowsRequest, signal: AbortSignal): Promise<ListingRows> {
+    return rowsOf(this.#runner, uids, withMessageIds, signal);
+  }
+
+  messageIds(uids: readonly Uid[], signal: AbortSignal): Promise<ReadonlyMap<Uid, string>> {
+    return messageIdsOf(this.#runner, uids, signal);
   }
 
   async addSeen(uids: readonly Uid[], signal: AbortSignal): Promise<void> {
     for (const { set } of uidBatches(uids, MESSAGES_PER_COMMAND)) {
-      const stored = await this.#runner.run(signal, () => this.#flow.messageFlagsAdd(set, ['\\Seen'], { uid: true, silent: true }));
-      if (!stored) throw this.refusal('\\Seen was not stored');
+      await this.#runner.command(`UID STORE ${set} +FLAGS.SILENT (\\Seen)`, signal, undefined, { isPatient: true });
     }
   }
 
   async unseen(signal: AbortSignal): Promise<ReadonlySet<Uid>> {
-    return new Set(await this.#search({ seen: false }, signal));
+    return new Set(await search(this.#runner, 'UNSEEN', signal));
   }
 
   remove(removal: Removal, signal: AbortSignal): Promise<RemovalResult> {
@@ -148,7 +132,7 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
   async existing(uids: readonly Uid[], onlyUndeleted: boolean, signal: AbortSignal): Promise<Uid[]> {
     let found: Uid[] = [];
     for (const { set } of uidBatches(uids)) {
-      found = found.concat(await this.#search(onlyUndeleted ? { uid: set, deleted: false } : { uid: set }, signal));
+      found = found.concat(await search(this.#runner, onlyUndeleted ? `UID ${set} UNDELETED` : `UID ${set}`, signal));
     }
     return found;
   }
@@ -202,7 +186,7 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
     return created.path;
   }
 
-  get #flow(): OperationRunner['client']['flow'] {
+  get #flow(): MailboxRunner['client']['flow'] {
     return this.#runner.client.flow;
   }
 
@@ -219,20 +203,32 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
   /** A whole listing; undefined when its parts don't agree, `others` when those known are not what they were. */
   async #tryList(known: KnownMailbox, signal: AbortSignal): Promise<Listing | 'others' | undefined> {
     const { uidValidity } = this;
-    const uidNext = this.#uidNext();
-    if (this.#exists() === 0) return { uidValidity, uidNext, uids: [], deleted: new Set(), added: noRows(), isOther: false };
+    const { uidNext, exists } = this.#selected;
+    if (exists === 0) return { uidValidity, uidNext, uids: [], deleted: new Set(), added: noRows(), isOther: false };
     // It never goes back (RFC 3501 section 2.3.1.1), but where the mailbox does: then UIDs are given away a second time.
     if (uidNext > 0 && uidNext < known.uidNext) return 'others';
-    const rest = (await this.#onlyCame(known, uidNext, signal)) ?? (await this.#allOf(known, signal));
+    const { deleted = searchDeleted(this.#runner, signal) } = this.#options;
+    const [rest, flagged] = await Promise.all([this.#changesOf(known, signal), deleted]);
     if (rest === undefined || rest === 'others') return rest;
-    if (rest.uids.length !== this.#exists()) return undefined;
-    const deleted = new Set(await this.#search({ deleted: true }, signal));
-    return { uidValidity, uidNext, ...rest, deleted, isOther: false };
+    return rest.uids.length === exists ? { uidValidity, uidNext, ...rest, deleted: flagged, isOther: false } : undefined;
+  }
+
+  async #changesOf(known: KnownMailbox, signal: AbortSignal): Promise<Part | 'others' | undefined> {
+    const { uidNext, exists } = this.#selected;
+    if (known.count > 0) return (await this.#onlyCame(known, uidNext, signal)) ?? this.#allOf(known, signal);
+    const added = await rowsOfAll(this.#runner, exists, signal);
+    // Message-numbers are only good as long as none is taken out.
+    return this.#isUnchanged ? { uids: added.uids, added } : this.#allOf(known, signal);
+  }
+
+  /** The server told of nothing since it was selected. */
+  get #isUnchanged(): boolean {
+    return this.#runner.connection.pipeline.news === this.#selected.news;
   }
 
   /** By the live UIDs. */
   async #allOf(known: KnownMailbox, signal: AbortSignal): Promise<Part | 'others' | undefined> {
-    const uids = await this.#search({ all: true }, signal);
+    const uids = await search(this.#runner, 'ALL', signal);
     const unknown = uids.filter((uid) => known.arrivalOf(uid) === undefined);
     const last = uids.findLast((uid) => known.arrivalOf(uid) !== undefined);
     const added = await this.#rowsAfter(known, last, unknown, signal);
@@ -264,49 +260,24 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
    * (RFC 3501 section 2.3.1.1). Undefined where that can't be said.
    */
   async #onlyCame(known: KnownMailbox, uidNext: number, signal: AbortSignal): Promise<Part | 'others' | undefined> {
+    const { exists } = this.#selected;
     const last = known.uids().at(-1);
     // A server whose UIDNEXT is no more than a UID that it gave away tells nothing by it.
     if (known.uidNext === 0 || known.uidNext <= (last ?? 0) || uidNext < known.uidNext) return undefined;
-    if (uidNext === known.uidNext) return known.count === this.#exists() ? { uids: known.uids(), added: noRows() } : undefined;
-    const before = this.#exists();
-    if (known.count >= before || uidNext - known.uidNext > MESSAGES_PER_COMMAND) return undefined;
+    if (uidNext === known.uidNext) return known.count === exists ? { uids: known.uids(), added: noRows() } : undefined;
+    if (known.count >= exists || uidNext - known.uidNext > MESSAGES_PER_COMMAND) return undefined;
     const added = await this.#rowsAfter(known, last, uidRange(known.uidNext, uidNext), signal);
     if (added === 'others') return added;
     // What came meanwhile could make up for what went.
-    const isWhole = known.count + added.uids.length === before && before === this.#exists();
+    const isWhole = known.count + added.uids.length === exists && this.#isUnchanged;
     return isWhole ? { uids: [...known.uids(), ...added.uids], added } : undefined;
   }
 
-  /** As SELECT told it; 0 where it didn't. */
-  #uidNext(): number {
-    const selected = this.#flow.mailbox;
-    return selected !== false && isUid(selected.uidNext) ? selected.uidNext : 0;
-  }
-
-  #exists(): number {
-    const selected = this.#flow.mailbox;
-    if (selected === false || !this.#isSelected) throw new UpstreamError('unreachable', `${this.path} is no longer selected`);
-    return selected.exists;
-  }
-
-  get #isSelected(): boolean {
-    const selected = this.#flow.mailbox;
-    return selected !== false && selected.path === this.path && Number(selected.uidValidity) === this.uidValidity;
-  }
-
-  /** imapflow asks for EMAILID, else for X-GM-MSGID, where the server has it. */
-  #identity(emailId: string | undefined): string | undefined {
-    if (typeof emailId !== 'string' || emailId === '') return undefined;
-    return (this.#flow.capabilities.has('OBJECTID') ? IDENTITY_KINDS.emailId : IDENTITY_KINDS.gmailId) + emailId;
-  }
-
-  /** UIDs found, ascending and each once, all of them valid. */
-  async #search(query: Parameters<OperationRunner['client']['flow']['search']>[0], signal: AbortSignal): Promise<Uid[]> {
-    const found = await this.#runner.runLong(signal, () => this.#flow.search(query, { uid: true }));
-    if (!Array.isArray(found)) throw this.refusal('UID SEARCH was refused');
-    const uids = found.filter(isUid);
-    if (uids.length !== found.length) throw new UpstreamError('protocol', 'UID SEARCH gave something that is no UID');
-    return uids;
+  async #selectAfresh(signal: AbortSignal): Promise<void> {
+    const selected = await this.#runner.connection.select(this.path, signal);
+    this.#runner.count();
+    if (selected.uidValidity !== this.uidValidity) throw new UpstreamError('protocol', `UIDVALIDITY of ${this.path} has just changed`);
+    this.#selected = selected;
   }
 
   /** No octets came: is the message gone, or can the server not read it? */
@@ -323,10 +294,6 @@ function asPart(uids: readonly Uid[], added: ListingRows | 'others'): Part | 'ot
   return added === 'others' ? added : { uids, added };
 }
 
-function noRows(): ListingRows {
-  return { uids: [], octets: [], arrivals: [], identities: [], messageIds: new Map() };
-}
-
 function incomplete(path: string): UpstreamError {
   return new UpstreamError('incomplete', `the server's listing of ${path} does not add up, twice`);
 }
@@ -334,8 +301,4 @@ function incomplete(path: string): UpstreamError {
 /** Every UID that may be between both, the second not among them. */
 function uidRange(from: number, to: number): Uid[] {
   return Array.from({ length: to - from }, (_, index) => asUid(from + index));
-}
-
-function seconds(date: Date | string | undefined): number {
-  return date instanceof Date ? Math.floor(date.getTime() / 1000) : 0;
 }

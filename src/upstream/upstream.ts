@@ -95,13 +95,19 @@ export interface Listing {
 /** `header` is BODY[HEADER]; `beginning` is read in small steps, for a caller that stops early. */
 export type MessagePart = 'whole' | 'beginning' | 'header';
 
-export interface FetchRequest {
+/** A message that may be asked for. */
+export interface UpcomingMessage {
   readonly uid: Uid;
   /** RFC822.SIZE, to choose how to ask; never to cut. */
   readonly octets: number;
+}
+
+export interface FetchRequest extends UpcomingMessage {
   readonly part: MessagePart;
-  /** Not in windows: some servers drop the connection at the border of one, and would do so for ever. */
-  readonly inOnePiece?: boolean;
+  /** Not in one piece: the server dropped the connection within it the last time. */
+  readonly inWindows?: boolean;
+  /** What is likely to be asked for next, in that order, in the same part and mailbox. */
+  readonly ahead?: () => Iterator<UpcomingMessage>;
 }
 
 export type DeleteAction = 'trash' | 'expunge' | 'archive' | 'move' | 'flag';
@@ -156,6 +162,8 @@ export interface UpstreamMailbox {
   existing(uids: readonly Uid[], onlyUndeleted: boolean, signal: AbortSignal): Promise<Uid[]>;
   /** Removes messages; an UpstreamError means that the outcome is unknown. */
   remove(removal: Removal, signal: AbortSignal): Promise<RemovalResult>;
+  /** No message will be fetched any more: what was read ahead is dropped. */
+  close(): void;
   /** The folder that would take deleted messages under trash, archive or move; nothing is created. */
   expectedDestination(policy: DeletePolicy, signal: AbortSignal): Promise<ChosenFolder>;
 }

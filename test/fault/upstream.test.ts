@@ -75,6 +75,11 @@ const on = (beginning: string, fault: Fault, times = Number.POSITIVE_INFINITY): 
   };
 };
 
+/** A fault for every command that lists messages. */
+const listing = (fault: Fault): ImapRule => {
+  return ({ command }) => (command.includes('RFC822.SIZE') ? fault : undefined);
+};
+
 const subjects = (imap: ImapServer, path = 'INBOX'): string[] =>
   imap.mailbox(path).messages.map(({ raw }) => /^Subject: (.*)\r$/m.exec(raw.toString())?.[1] ?? '');
 
@@ -284,13 +289,15 @@ describe('a listing that fails', () => {
     ['the mailbox does not exist', on('SELECT', { reply: 'NO [NONEXISTENT] no such mailbox' }), '-ERR [SYS/PERM]'],
     ['SELECT is unsafe', on('SELECT', { reply: 'NO SELECT Unsafe Login. Please contact us' }), '-ERR [SYS/PERM]'],
     ['SELECT never ends', on('SELECT', { hang: true }), '-ERR [SYS/TEMP]'],
-    ['rows are missing, twice', on('UID FETCH', { omitRows: 1 }), '-ERR [SYS/TEMP]'],
+    ['rows are missing, twice', listing({ omitRows: 1 }), '-ERR [SYS/TEMP]'],
     ['SEARCH is refused', on('UID SEARCH', { reply: 'NO [UNAVAILABLE] no' }), '-ERR [SYS/TEMP]'],
-    ['SEARCH leaves a message out', on('UID SEARCH ALL', { raw: '* SEARCH 1 2\r\n$TAG OK done\r\n' }), '-ERR [SYS/TEMP]'],
-    ['SEARCH gives UID 0', on('UID SEARCH ALL', { raw: '* SEARCH 0 1 2\r\n$TAG OK done\r\n' }), '-ERR [SYS/TEMP]'],
-    ['the server closes', on('UID FETCH', { close: true }), '-ERR [SYS/TEMP]'],
-    ['the server says BYE', on('UID FETCH', { bye: 'restarting' }), '-ERR [SYS/TEMP]'],
-    ['FETCH never ends', on('UID FETCH', { hang: true }), '-ERR [SYS/TEMP]'],
+    ['a row has no UID', listing({ raw: '* 1 FETCH (RFC822.SIZE 20 UID 0)\r\n$TAG OK done\r\n' }), '-ERR [SYS/TEMP]'],
+    ['a row is there twice', listing({ raw: `${'* 1 FETCH (UID 1 RFC822.SIZE 20)\r\n'.repeat(3)}$TAG OK done\r\n` }), '-ERR [SYS/TEMP]'],
+    ['SEARCH gives UID 0', on('UID SEARCH', { raw: '* SEARCH 0 1 2\r\n$TAG OK done\r\n' }), '-ERR [SYS/TEMP]'],
+    ['SEARCH gives a number that is none', on('UID SEARCH', { raw: '* SEARCH 1 2x\r\n$TAG OK done\r\n' }), '-ERR [SYS/TEMP]'],
+    ['the server closes', listing({ close: true }), '-ERR [SYS/TEMP]'],
+    ['the server says BYE', listing({ bye: 'restarting' }), '-ERR [SYS/TEMP]'],
+    ['FETCH never ends', listing({ hang: true }), '-ERR [SYS/TEMP]'],
   ] as const)('because %s is an error, never a short maildrop', async ([, script, expected]) => {
     const { bridge, imap } = await site({ server: { script } });
     const answer = await login(bridge);
@@ -301,7 +308,7 @@ describe('a listing that fails', () => {
   });
 
   test('once only is tried again, and nobody notices', async () => {
-    const { bridge } = await site({ server: { script: on('UID FETCH', { omitRows: 2 }, 1) } });
+    const { bridge } = await site({ server: { script: on('FETCH', { omitRows: 2 }, 1) } });
     const client = await session(bridge);
     expect(await client.multi('UIDL')).toHaveLength(3);
   });
@@ -326,8 +333,7 @@ describe('a message that fails', () => {
     const { bridge, imap } = await site({ messages: 0 });
     imap.mailbox('INBOX').append(`Subject: big\r\n\r\n${'x'.repeat(78)}\r\n`.repeat(60_000));
     const client = await session(bridge);
-    let windows = 0;
-    imap.setScript(({ command }) => (command.startsWith('UID FETCH') && (windows += 1) === 3 ? { cutAfter: 500_000 } : undefined));
+    imap.setScript(on('UID FETCH', { cutAfter: 2_500_000 }));
     expect(await client.command('RETR 1')).toMatch(/^\+OK/);
     const rest = await client.closed();
     expect(rest.length).toBeGreaterThan(100_000);
@@ -335,16 +341,26 @@ describe('a message that fails', () => {
     expect(imap.mailbox('INBOX').messages[0]?.flags).not.toContain('\\Seen');
   });
 
-  test('at a window for which the server drops the connection is read in one piece the next time', async () => {
+  test('within which the server drops the connection is read in windows the next time', async () => {
     const { bridge, imap } = await site({ messages: 0 });
     const whole = `Subject: big\r\n\r\n${`${'x'.repeat(78)}\r\n`.repeat(60_000)}`;
     imap.mailbox('INBOX').append(whole);
-    imap.setScript(({ command }) => (command.includes('<2097152.') ? { close: true } : undefined));
+    imap.setScript(({ command }) => (command.endsWith('[])') ? { cutAfter: 2_000_000 } : undefined));
     const client = await session(bridge);
     client.send('RETR 1\r\n');
     expect((await client.closed()).toString()).not.toContain('\r\n.\r\n');
     expect((await (await session(bridge)).retrieve(1)).toString() === whole).toBe(true);
   });
+
+  /** The session in which a message is read in windows, because it broke off before. */
+  const sessionInWindows = async ({ bridge, imap }: Site): Promise<PopDialogue> => {
+    const client = await session(bridge);
+    imap.setScript(({ command }) => (command.endsWith('[])') ? { cutAfter: 200_000 } : undefined));
+    client.send('RETR 1\r\n');
+    await client.closed();
+    imap.setScript(undefined);
+    return session(bridge);
+  };
 
   const windowAt = (offset: number, fault: Fault): ImapScript => {
     return ({ command }) => (command.includes(`]<${offset}.`) ? fault : undefined);
@@ -363,7 +379,7 @@ describe('a message that fails', () => {
   ] as const)('after its first window, by %s, is cut: half a message never ends with a dot', async ([, fault]) => {
     const { bridge, imap } = await site({ messages: 0 });
     imap.mailbox('INBOX').append(`Subject: big\r\n\r\n${`${'x'.repeat(78)}\r\n`.repeat(60_000)}`);
-    const client = await session(bridge);
+    const client = await sessionInWindows({ bridge, imap });
     imap.setScript(windowAt(MIB, fault));
     expect(await client.command('RETR 1')).toMatch(/^\+OK/);
     expect((await client.closed()).subarray(-5).toString()).not.toBe('\r\n.\r\n');
@@ -377,7 +393,7 @@ describe('a message that fails', () => {
     const { bridge, imap } = await site({ messages: 0 });
     const whole = `Subject: big\r\n\r\n${'x'.repeat(2 * MIB - 18)}\r\n`;
     imap.mailbox('INBOX').append(whole);
-    const client = await session(bridge);
+    const client = await sessionInWindows({ bridge, imap });
     for (const fault of [{ raw: '$TAG OK done\r\n' }, { emptyBody: 'NIL' }, { reply: 'NO beyond the end' }] as const) {
       imap.setScript(windowAt(2 * MIB, fault));
       expect((await client.retrieve(1)).toString() === whole, JSON.stringify(fault)).toBe(true);
@@ -409,7 +425,7 @@ describe('a message that fails', () => {
     const { bridge, imap } = await site({ messages: 0 });
     const raw = `Subject: big\r\n\r\n${`${'x'.repeat(78)}\r\n`.repeat(60_000)}`;
     imap.mailbox('INBOX').append(raw);
-    const client = await session(bridge);
+    const client = await sessionInWindows({ bridge, imap });
     imap.setScript(({ command }) => {
       const from = Number(/\[\]<(\d+)\./.exec(command)?.[1]);
       const part = raw.slice(from, from + MIB / 2);
@@ -733,7 +749,8 @@ describe('a listing', () => {
 
 describe('TOP', () => {
   test('asks for no more than it needs: the header, a beginning, or with more lines than there are octets the whole', async () => {
-    const { bridge, imap } = await site();
+    const { bridge, imap } = await site({ messages: 0, tables: '[limits]\nread_ahead = "0B"\n' });
+    imap.mailbox('INBOX').append(`Subject: long\r\n\r\n${`${'x'.repeat(78)}\r\n`.repeat(1_000)}`);
     const client = await session(bridge);
     const asked = async (command: string): Promise<string> => {
       const before = imap.commands.length;
@@ -763,7 +780,7 @@ describe('a poll of a mailbox seen before', () => {
   test('asks for nothing but \\Deleted flags where SELECT tells that nothing came or went', async () => {
     const { bridge, imap } = await site();
     const uniqueIds = await poll(bridge);
-    expect(await asked(imap, async () => expect(await poll(bridge)).toEqual(uniqueIds))).toEqual(['UID SEARCH DELETED']);
+    expect(await asked(imap, async () => expect(await poll(bridge)).toEqual(uniqueIds))).toEqual(['UID SEARCH RETURN (ALL) DELETED']);
   });
 
   test('asks for the rows of what came, and notices what went, also when both make up for each other', async () => {
@@ -773,7 +790,11 @@ describe('a poll of a mailbox seen before', () => {
     imap.mailbox('INBOX').append('Subject: 4\r\n\r\n');
     let after: string[] = [];
     const commands = await asked(imap, async () => (after = await poll(bridge)));
-    expect(commands).toEqual(['UID SEARCH ALL', expect.stringMatching(/^UID FETCH 3:4 /), 'UID SEARCH DELETED']);
+    expect(commands.sort()).toEqual([
+      expect.stringMatching(/^UID FETCH 3:4 /),
+      'UID SEARCH RETURN (ALL) ALL',
+      'UID SEARCH RETURN (ALL) DELETED',
+    ]);
     expect(after.map((line) => line.slice(2))).toEqual([before[0]?.slice(2), before[2]?.slice(2), expect.stringMatching(/00000004$/)]);
   });
 
@@ -787,11 +808,11 @@ describe('a poll of a mailbox seen before', () => {
   });
 
   test('whose first listing outlived its client is served at once: the listing went on', async () => {
-    const { bridge, imap } = await site({ server: { script: on('UID FETCH', { delayMs: 500 }) } });
+    const { bridge, imap } = await site({ server: { script: on('FETCH', { delayMs: 500 }) } });
     const impatient = await PopDialogue.connect(bridge.port());
     await impatient.command(`USER ${USER}`);
     impatient.send(`PASS ${PASSWORD}\r\n`);
-    await until(() => imap.commands.some((command) => command.startsWith('UID FETCH')));
+    await until(() => imap.commands.some((command) => command.startsWith('FETCH')));
     impatient.socket.resetAndDestroy();
     const commands = await asked(imap, async () => expect(await poll(bridge)).toHaveLength(3));
     expect(commands.filter((command) => command.includes('FETCH'))).toEqual([]);

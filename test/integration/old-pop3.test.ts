@@ -7,7 +7,7 @@ import { createServer } from 'node:tls';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { readOldPop3, type OldMessage } from '../../src/upstream/old-pop3.ts';
 import type { OldPop3Endpoint } from '../../src/upstream/old-pop3-connection.ts';
-import { trustingContext } from '../../src/upstream/socket-transport.ts';
+import { trustingContext } from '../../src/upstream/gated-transport.ts';
 import { flagsIn } from '../support/imap-look.ts';
 import { makeCertificates } from '../support/peers/certificates.ts';
 import { Dovecot } from '../support/peers/dovecot.ts';

@@ -128,8 +128,11 @@ export function openFakeMaildrop(options: FakeMaildropOptions): { readonly logge
   };
   const key = { upstream: 'fake', user: 'alice', view: '' };
   const view = viewConfig({ retrieve: { markSeen: options.markSeen ?? 'never' } });
+  const octets = options.messages.map((message) => popOctets(message.octets).length);
+  const maildrop = snapshotOf(octets, { isReadOnly: options.isReadOnly === true });
   const session = new MaildropSession({
     key,
+    maildrop,
     store: fakeStore(traces),
     clock: options.clock,
     view,
@@ -157,8 +160,6 @@ export function openFakeMaildrop(options: FakeMaildropOptions): { readonly logge
       traces.releases += 1;
     },
   });
-  const octets = options.messages.map((message) => popOctets(message.octets).length);
-  const maildrop = snapshotOf(octets, { isReadOnly: options.isReadOnly === true });
   const opened = { maildrop, loginDelaySeconds: options.loginDelaySeconds, maxMessageOctets: options.maxMessageOctets ?? 0 };
   return { loggedIn: { session, opened }, traces };
 }
@@ -174,6 +175,7 @@ function fakeMailbox(options: FakeMaildropOptions, traces: FakeTraces): Upstream
     messageIds: () => Promise.resolve(new Map()),
     rows: () => Promise.reject(new UpstreamError('protocol', 'not listed here')),
     unseen: () => Promise.resolve(new Set()),
+    close: () => {},
     addSeen: (seen) => {
       traces.seen.push(...seen);
       return Promise.resolve();

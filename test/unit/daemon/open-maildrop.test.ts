@@ -32,6 +32,7 @@ function mailboxWith(path: string, identity: string | undefined): UpstreamMailbo
     messageIds: () => Promise.resolve(new Map()),
     rows: refused,
     unseen: () => Promise.resolve(new Set()),
+    close: () => {},
     addSeen: refused,
     remove: refused,
     expectedDestination: refused,

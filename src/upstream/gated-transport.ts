@@ -1,6 +1,6 @@
 /**
  * The sockets under imapflow, through its public `transport` option: TLS is checked here, by certificate authority and name
- * or by one pinned certificate, before imapflow gets to say a word.
+ * or by one pinned certificate, before imapflow gets to say a word. Once it is logged in, the octets come to us first.
  */
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import {
@@ -13,6 +13,8 @@ import {
 } from 'node:tls';
 import type { ImapTransport, ImapTransportOptions, ImapTransportSocket } from 'imapflow';
 import { UpstreamError } from '../errors.ts';
+import { GatedSocket, type GateKeeper } from './gated-socket.ts';
+import type { LoginShortcuts } from './imapflow-shortcuts.ts';
 
 /** A TLS context that trusts an authority (PEM text) besides the well-known ones. Made once for an upstream: it costs milliseconds. */
 export function trustingContext(ca: string): SecureContext {
@@ -26,20 +28,23 @@ class PinMismatch extends UpstreamError {
   }
 }
 
-/** A transport whose current socket can be looked at: octets received are the progress of a call. */
-export class SocketTransport implements ImapTransport {
+/** One connection: a plain or TLS socket, or a plain one that STARTTLS turns into a TLS one. */
+export class GatedTransport implements ImapTransport {
   readonly #pin: string | undefined;
   readonly #context: SecureContext | undefined;
-  #socket: Socket | undefined;
+  readonly #shortcuts: LoginShortcuts;
+  #gate: GatedSocket | undefined;
 
   /** `context` as `trustingContext` made it; without one the well-known authorities are trusted. */
-  constructor(pin: string | undefined, context: SecureContext | undefined) {
+  constructor(pin: string | undefined, context: SecureContext | undefined, shortcuts: LoginShortcuts) {
     this.#pin = pin;
     this.#context = context;
+    this.#shortcuts = shortcuts;
   }
 
+  /** How many octets came, as a sign of progress. */
   get octetsReceived(): number {
-    return this.#socket?.bytesRead ?? 0;
+    return this.#gate?.octetsReceived ?? 0;
   }
 
   connect(options: ImapTransportOptions & { secure: boolean }, onConnect: () => void): ImapTransportSocket {
@@ -47,17 +52,26 @@ export class SocketTransport implements ImapTransport {
     return this.#secure({ host: options.host, port: options.port }, options, onConnect);
   }
 
-  upgrade(plain: ImapTransportSocket, options: ImapTransportOptions, onSecure: () => void): ImapTransportSocket {
-    return this.#secure({ socket: plain, host: options.host }, options, onSecure);
+  upgrade(_plain: ImapTransportSocket, options: ImapTransportOptions, onSecure: () => void): ImapTransportSocket {
+    const socket = this.#gate?.detach();
+    if (socket === undefined) throw new UpstreamError('tls', 'octets came between STARTTLS and the handshake');
+    return this.#secure({ socket, host: options.host }, options, onSecure);
+  }
+
+  /** From here on the octets go to the keeper first. imapflow has to be idle, and logged in. */
+  keep(keeper: GateKeeper): GatedSocket {
+    if (this.#gate === undefined) throw new UpstreamError('unreachable', 'there is no connection');
+    this.#gate.keep(keeper);
+    return this.#gate;
   }
 
   destroy(): void {
-    this.#socket?.destroy();
+    this.#gate?.destroy();
   }
 
-  #secure(target: ConnectionOptions, options: ImapTransportOptions, ready: () => void): TLSSocket {
+  #secure(target: ConnectionOptions, options: ImapTransportOptions, ready: () => void): ImapTransportSocket {
     const pin = this.#pin;
-    const socket = connectTls({
+    const socket: TLSSocket = connectTls({
       ...target,
       ...(isIP(options.host) === 0 ? { servername: options.servername ?? options.host } : {}),
       ...(this.#context === undefined ? {} : { secureContext: this.#context }),
@@ -70,12 +84,11 @@ export class SocketTransport implements ImapTransport {
       else ready();
     });
     socket.setNoDelay(true);
-    this.#adopt(socket);
-    return socket;
+    return this.#adopt(socket);
   }
 
-  #adopt(socket: Socket): Socket {
-    this.#socket = socket;
-    return socket;
+  #adopt(socket: Socket): GatedSocket {
+    this.#gate = new GatedSocket(socket, this.#shortcuts);
+    return this.#gate;
   }
 }

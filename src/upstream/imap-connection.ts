@@ -1,0 +1,299 @@
+/**
+ * One connection to an IMAP server, logged in: imapflow for what is rare and delicate, the pipeline for what is much. Both take turns:
+ * whatever reads in the selected mailbox runs side by side, all else alone.
+ */
+import type { Clock } from '../clock.ts';
+import { UpstreamError } from '../errors.ts';
+import { namespacesIn, type NamespaceResponse } from '../imap/namespace-response.ts';
+import { isUid, isUidValidity, type UidValidity } from '../maildrop/numbers.ts';
+import { withDeadline, type Deadline } from './deadline.ts';
+import { ImapflowClient, type UpstreamEndpoint } from './imapflow-client.ts';
+import { commandFailure, loginFailure } from './imapflow-failure.ts';
+import { Pipeline, type Collector } from './pipeline.ts';
+import { Turnstile, type Leave } from './turnstile.ts';
+import type { UpstreamLogin } from './upstream.ts';
+
+/** What SELECT told of a mailbox. */
+export interface SelectedMailbox {
+  readonly path: string;
+  readonly uidValidity: UidValidity;
+  /** 0 where the server told none. */
+  readonly uidNext: number;
+  readonly exists: number;
+  readonly isReadOnly: boolean;
+  /** The news of the connection when it was selected: with more of them it is no longer what it was. */
+  readonly news: number;
+}
+
+export interface Patience {
+  /** It may wait for a client that reads slowly: nobody has to give up what he read ahead. */
+  readonly isPatient?: boolean;
+}
+
+export type Limit = Pick<Deadline, 'ms' | 'progress'>;
+
+/** However long the login took, SELECT gets this long. */
+const MIN_SELECT_MS = 1_000;
+
+export class ImapConnection {
+  readonly client: ImapflowClient;
+  readonly pipeline: Pipeline;
+  /** `host:port`. */
+  readonly server: string;
+  readonly timeoutMs: number;
+  readonly #endpoint: UpstreamEndpoint;
+  readonly #clock: Clock;
+  readonly #loginEndsAt: number;
+  readonly #turnstile = new Turnstile();
+  #selected: SelectedMailbox | undefined;
+  #greeted: Promise<void> | undefined;
+  #namespaces: Promise<void> | undefined;
+
+  private constructor(client: ImapflowClient, endpoint: UpstreamEndpoint, clock: Clock, loginEndsAt: number) {
+    this.client = client;
+    this.server = `${endpoint.host.toLowerCase()}:${endpoint.port}`;
+    this.timeoutMs = endpoint.commandTimeoutMs;
+    this.#endpoint = endpoint;
+    this.#clock = clock;
+    this.#loginEndsAt = loginEndsAt;
+    this.pipeline = new Pipeline({ clock, timeoutMs: this.timeoutMs, destroy: () => this.destroy() });
+    this.pipeline.attach(client.transport.keep(this.pipeline));
+  }
+
+  /** Connects, secures and authenticates, in all within the command timeout. Rejects with UpstreamError, or CredentialsError. */
+  static async open(endpoint: UpstreamEndpoint, login: UpstreamLogin, clock: Clock, signal: AbortSignal): Promise<ImapConnection> {
+    const client = new ImapflowClient(endpoint, login);
+    const loginEndsAt = clock.monotonic() + endpoint.commandTimeoutMs;
+    const deadline = { clock, ms: endpoint.commandTimeoutMs, signal, onExpire: () => client.destroy() };
+    try {
+      await withDeadline(deadline, () => client.flow.connect());
+    } catch (error) {
+      client.destroy();
+      throw throttled(client, error) ?? loginFailure(error, login);
+    }
+    if (client.wasPreauthenticated) {
+      // We would be served somebody's mail, and nobody proved whose.
+      client.destroy();
+      throw new UpstreamError('refused', 'the server greeted with PREAUTH, so the password was never checked');
+    }
+    return new ImapConnection(client, endpoint, clock, loginEndsAt);
+  }
+
+  get isUsable(): boolean {
+    return this.client.isUsable;
+  }
+
+  has(capability: string): boolean {
+    return this.client.flow.capabilities.has(capability);
+  }
+
+  /** The mailbox if it is selected, and the server told nothing new of it since. */
+  kept(path: string): SelectedMailbox | undefined {
+    const selected = this.#selected;
+    return selected?.path === path && selected.news === this.pipeline.news && this.#isSelected(selected) ? selected : undefined;
+  }
+
+  /** Sends a command of our own in a mailbox. Rejects with UpstreamError as the answer is classified, and when the signal aborts. */
+  async command(mailbox: SelectedMailbox, text: string, signal: AbortSignal, collector?: Collector, how?: Patience): Promise<void> {
+    const leave = await this.reading(mailbox, signal, how);
+    // What is under way is waited for all the same: the connection is good for others.
+    const done = this.pipeline.command(text, collector).then(leave, (error: unknown) => {
+      leave();
+      throw error;
+    });
+    await unlessAborted(done, signal);
+  }
+
+  /** Runs an operation of imapflow when nothing else runs. Rejects with UpstreamError. */
+  async control<T>(signal: AbortSignal, operation: () => Promise<T>, limit: Limit = { ms: this.timeoutMs }): Promise<T> {
+    this.pipeline.makeWay();
+    const leave = await this.#enter({}, signal);
+    try {
+      return await this.#guard(signal, operation, limit);
+    } finally {
+      leave();
+    }
+  }
+
+  /** The same within a mailbox, which is selected again where another one was meanwhile. */
+  async controlWithin<T>(mailbox: SelectedMailbox, signal: AbortSignal, operation: () => Promise<T>, limit?: Limit): Promise<T> {
+    const within = async (): Promise<T> => {
+      await this.#need(mailbox);
+      return operation();
+    };
+    return this.control(signal, within, limit);
+  }
+
+  /** Enters a mailbox to read in it, side by side with others who do. */
+  async reading(mailbox: SelectedMailbox, signal: AbortSignal, how: Patience = {}): Promise<Leave> {
+    const lane = laneOf(mailbox);
+    if (how.isPatient !== true) this.pipeline.makeWay();
+    if (!this.#isSelected(mailbox)) {
+      const leave = await this.#enter({}, signal);
+      try {
+        await this.#guard(signal, () => this.#need(mailbox), { ms: this.timeoutMs });
+      } finally {
+        leave();
+      }
+    }
+    const leave = await this.#enter(lane, signal);
+    if (this.#isSelected(mailbox)) return leave;
+    leave();
+    return this.reading(mailbox, signal, how);
+  }
+
+  /** True while somebody waits for the connection that whoever reads keeps from it. */
+  get isWanted(): boolean {
+    return this.#turnstile.isWantedByOthers;
+  }
+
+  /** Selects a mailbox, also one that is selected already. */
+  async select(path: string, signal: AbortSignal): Promise<SelectedMailbox> {
+    this.pipeline.makeWay();
+    const leave = await this.#enter({}, signal);
+    try {
+      // SELECT is the last part of a login, which has to end within the command timeout in all.
+      const left = Math.max(MIN_SELECT_MS, this.#loginEndsAt - this.#clock.monotonic());
+      return await this.#guard(signal, () => this.#open(path), { ms: left });
+    } finally {
+      leave();
+    }
+  }
+
+  /** Makes sure that the namespaces are known, of which imapflow makes paths. */
+  async namespaces(signal: AbortSignal): Promise<void> {
+    const leave = await this.#enter({}, signal);
+    try {
+      await this.#guard(signal, () => this.#learnNamespaces(), { ms: this.timeoutMs });
+    } finally {
+      leave();
+    }
+  }
+
+  async logout(): Promise<void> {
+    try {
+      if (this.isUsable) await this.control(new AbortController().signal, () => this.client.flow.logout());
+    } catch {
+      // The server may close before its answer; either way the connection is gone.
+    }
+    this.destroy();
+  }
+
+  destroy(): void {
+    this.client.destroy();
+  }
+
+  async #enter(lane: unknown, signal: AbortSignal): Promise<Leave> {
+    const leave = await this.#turnstile.enter(lane);
+    if (this.isUsable && !signal.aborted) return leave;
+    leave();
+    throw new UpstreamError('unreachable', signal.aborted ? 'cancelled' : 'the connection to the upstream was lost');
+  }
+
+  async #guard<T>(signal: AbortSignal, operation: () => Promise<T>, limit: Limit): Promise<T> {
+    this.client.takeRefusal();
+    const { client } = this;
+    const deadline = { clock: this.#clock, signal, onExpire: () => client.destroy(), ...limit };
+    const result = await withDeadline(deadline, operation).catch((error: unknown) => {
+      throw throttled(client, error) ?? commandFailure(error);
+    });
+    // Where imapflow says no more than `false`.
+    const failure = throttled(client, undefined);
+    if (failure !== undefined) throw failure;
+    return result;
+  }
+
+  #isSelected({ path, uidValidity }: SelectedMailbox): boolean {
+    return this.#selected?.path === path && this.#selected.uidValidity === uidValidity && this.client.flow.mailbox !== false;
+  }
+
+  async #need(mailbox: SelectedMailbox): Promise<void> {
+    if (this.#isSelected(mailbox)) return;
+    const { uidValidity } = await this.#open(mailbox.path);
+    if (uidValidity !== mailbox.uidValidity) {
+      throw new UpstreamError('protocol', `UIDVALIDITY of ${mailbox.path} changed during the session`);
+    }
+  }
+
+  async #open(path: string): Promise<SelectedMailbox> {
+    const { flow } = this.client;
+    this.#selected = undefined;
+    const greeted = this.#greet();
+    if (path !== 'INBOX') await this.#learnNamespaces();
+    this.client.skipListing(path);
+    const selected = await flow.mailboxOpen(path);
+    await greeted;
+    const uidValidity = Number(selected.uidValidity);
+    if (!isUidValidity(uidValidity)) throw new UpstreamError('protocol', `${path} has no valid UIDVALIDITY`);
+    const uidNext = isUid(selected.uidNext) ? selected.uidNext : 0;
+    const { exists, news } = this.pipeline;
+    this.#selected = { path: selected.path, uidValidity, uidNext, exists, isReadOnly: selected.readOnly === true, news };
+    return this.#selected;
+  }
+
+  /** Tells who we are (RFC 2971), together with the first SELECT: some servers refuse it else. They may refuse ID as well. */
+  #greet(): Promise<void> {
+    const { sendsId, clientInfo } = this.#endpoint;
+    this.#greeted ??=
+      sendsId && this.has('ID')
+        ? this.pipeline.ask(`ID ("name" ${quoted(clientInfo.name)} "version" ${quoted(clientInfo.version)})`, TAKES_ID).then(() => {})
+        : Promise.resolve();
+    this.#greeted.catch(() => {});
+    return this.#greeted;
+  }
+
+  #learnNamespaces(): Promise<void> {
+    this.#namespaces ??= this.#askNamespaces().catch((error: unknown) => {
+      this.#namespaces = undefined;
+      throw error;
+    });
+    return this.#namespaces;
+  }
+
+  async #askNamespaces(): Promise<void> {
+    const { flow } = this.client;
+    let found: NamespaceResponse | undefined;
+    const take = (line: Buffer): boolean => {
+      const namespaces = namespacesIn(line.toString('latin1'));
+      found ??= namespaces;
+      return namespaces !== undefined;
+    };
+    if (this.has('NAMESPACE')) await this.pipeline.ask('NAMESPACE', { untagged: take });
+    const personal = [...(found?.personal ?? [])].map(({ prefix, delimiter }) => ({ prefix, delimiter: delimiter ?? '' }));
+    const [first = { prefix: '', delimiter: '' }] = personal;
+    const others = (namespaces: NamespaceResponse['other'] = []): { prefix: string; delimiter: string }[] | false =>
+      namespaces.length > 0 && namespaces.map(({ prefix, delimiter }) => ({ prefix, delimiter: delimiter ?? '' }));
+    flow.namespaces = { personal: personal.length > 0 ? personal : [first], other: others(found?.other), shared: others(found?.shared) };
+    flow.namespace = first;
+  }
+}
+
+const TAKES_ID = { untagged: (line: Buffer): boolean => /^\* +ID\b/i.test(line.toString('latin1', 0, 8)) };
+
+/** The promise's outcome, or a rejection as soon as the signal aborts. */
+async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const giveUp = (): void => reject(new UpstreamError('unreachable', 'cancelled'));
+  if (signal.aborted) giveUp();
+  signal.addEventListener('abort', giveUp, { once: true });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+    promise.catch(() => {});
+  }
+}
+
+/** Who reads in one mailbox shares a lane. */
+function laneOf({ path, uidValidity }: SelectedMailbox): string {
+  return `${uidValidity} ${path}`;
+}
+
+function quoted(text: string): string {
+  return `"${text.replace(/[^\x20-\x7e]/g, '').replace(/["\\]/g, '\\$&')}"`;
+}
+
+function throttled({ throttledForMs }: ImapflowClient, cause: unknown): UpstreamError | undefined {
+  if (throttledForMs === undefined) return undefined;
+  return new UpstreamError('throttled', 'the upstream throttles', { cause, retryAfterMs: throttledForMs });
+}

@@ -1,0 +1,160 @@
+/** Rows and searches of a selected mailbox, by commands of our own: as many at a time as the server takes, each row checked. */
+import type { BodySection, FetchRow } from '../imap/fetch-row.ts';
+import type { BodySink } from '../imap/response-parser.ts';
+import { MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
+import { messageIdIn, TELLING_FIELDS } from '../maildrop/message-id.ts';
+import { isUid, type Uid } from '../maildrop/numbers.ts';
+import { IDENTITY_KINDS } from '../maildrop/rematch.ts';
+import type { MailboxRunner } from './imap-session.ts';
+import type { Collector } from './pipeline.ts';
+import type { ListingRows } from './upstream.ts';
+
+/** Commands that the server is given before it has answered the first of them. */
+const COMMANDS_AT_A_TIME = 8;
+/** Of the header fields that are asked for; what is longer is cut. */
+const MAX_FIELDS_OCTETS = 64 * 1024;
+
+export function noRows(): ListingRows {
+  return { uids: [], octets: [], arrivals: [], identities: [], messageIds: new Map() };
+}
+
+/** Rows of every message of a mailbox that holds `count`, ascending by UID. */
+export async function rowsOfAll(runner: MailboxRunner, count: number, signal: AbortSignal): Promise<ListingRows> {
+  const ranges: string[] = [];
+  for (let from = 1; from <= count; from += MESSAGES_PER_COMMAND) {
+    ranges.push(`${from}:${Math.min(count, from + MESSAGES_PER_COMMAND - 1)}`);
+  }
+  const gathered = new RowGatherer(runner, undefined);
+  await inOrder(ranges, (range) => runner.command(`FETCH ${range} ${gathered.items}`, signal, gathered));
+  return gathered.rows();
+}
+
+/** Rows of those that are still there, ascending by UID. */
+export async function rowsOf(
+  runner: MailboxRunner,
+  uids: readonly Uid[],
+  withMessageIds: boolean,
+  signal: AbortSignal,
+): Promise<ListingRows> {
+  const gathered = new RowGatherer(runner, new Set(uids));
+  const headers = new HeaderGatherer();
+  const items = withMessageIds ? gathered.items.replace(')', ` ${headers.item})`) : gathered.items;
+  const collector: Collector = withMessageIds
+    ? { body: headers.body, row: (row) => [headers.row(row), gathered.row(row)].includes(true) }
+    : gathered;
+  await inOrder(uidBatches(uids, MESSAGES_PER_COMMAND), ({ set }) => runner.command(`UID FETCH ${set} ${items}`, signal, collector));
+  return { ...gathered.rows(), messageIds: headers.messageIds };
+}
+
+/** The Message-IDs, or what stands in for them (see messageIdIn), of those that have any. */
+export async function messageIdsOf(runner: MailboxRunner, uids: readonly Uid[], signal: AbortSignal): Promise<ReadonlyMap<Uid, string>> {
+  const headers = new HeaderGatherer();
+  for (const { set } of uidBatches(uids, MESSAGES_PER_COMMAND)) {
+    await runner.command(`UID FETCH ${set} (UID ${headers.item})`, signal, headers);
+  }
+  return headers.messageIds;
+}
+
+/** UIDs found by a search key such as `UNSEEN`, ascending and each once. */
+export async function search(runner: MailboxRunner, key: string, signal: AbortSignal): Promise<Uid[]> {
+  const parts: Uid[][] = [];
+  const how = runner.connection.has('ESEARCH') ? 'UID SEARCH RETURN (ALL)' : 'UID SEARCH';
+  await runner.command(`${how} ${key}`, signal, { found: (uids) => void parts.push(uids) });
+  const [only = []] = parts;
+  return parts.length < 2 ? only : [...new Set(parts.flat())].sort((one, other) => one - other);
+}
+
+export async function searchDeleted(runner: MailboxRunner, signal: AbortSignal): Promise<ReadonlySet<Uid>> {
+  return new Set(await search(runner, 'DELETED', signal));
+}
+
+/** Runs work for each, several at a time, begun in that order. The first failure ends it. */
+async function inOrder<T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
+  const running: Promise<void>[] = [];
+  for (const one of all) {
+    if (running.length >= COMMANDS_AT_A_TIME) await running.shift();
+    const done = work(one);
+    done.catch(() => {});
+    running.push(done);
+  }
+  await Promise.all(running);
+}
+
+class RowGatherer implements Collector {
+  readonly items: string;
+  readonly #wanted: ReadonlySet<number> | undefined;
+  readonly #kind: string;
+  readonly #uids: Uid[] = [];
+  readonly #octets: number[] = [];
+  readonly #arrivals: number[] = [];
+  readonly #identities: (string | undefined)[] = [];
+  #isAscending = true;
+
+  /** `wanted`: only these UIDs. */
+  constructor({ connection }: MailboxRunner, wanted: ReadonlySet<number> | undefined) {
+    this.#wanted = wanted;
+    const hasEmailId = connection.has('OBJECTID');
+    const identity = hasEmailId ? ' EMAILID' : connection.has('X-GM-EXT-1') ? ' X-GM-MSGID' : '';
+    this.#kind = hasEmailId ? IDENTITY_KINDS.emailId : IDENTITY_KINDS.gmailId;
+    this.items = `(UID RFC822.SIZE INTERNALDATE${identity})`;
+  }
+
+  readonly row = ({ uid, octets, arrival, emailId, gmailId }: FetchRow): boolean => {
+    // News of flags may come in between.
+    if (octets === undefined && arrival === undefined) return false;
+    if (!isUid(uid) || this.#wanted?.has(uid) === false) return false;
+    this.#isAscending &&= uid > (this.#uids.at(-1) ?? 0);
+    const identity = emailId ?? gmailId ?? '';
+    this.#uids.push(uid);
+    this.#octets.push(octets ?? 0);
+    this.#arrivals.push(arrival ?? 0);
+    this.#identities.push(identity === '' ? undefined : this.#kind + identity);
+    return true;
+  };
+
+  /** Ascending by UID; of a row that came twice the last. */
+  rows(): ListingRows {
+    const columns = { uids: this.#uids, octets: this.#octets, arrivals: this.#arrivals, identities: this.#identities };
+    if (this.#isAscending) return { ...columns, messageIds: new Map() };
+    const places = new Map(this.#uids.map((uid, place) => [uid, place]));
+    const order = [...places.values()].sort((one, other) => (this.#uids[one] ?? 0) - (this.#uids[other] ?? 0));
+    const pick = <T>(column: readonly T[]): T[] => order.flatMap((place) => column.slice(place, place + 1));
+    return {
+      uids: pick(this.#uids),
+      octets: pick(this.#octets),
+      arrivals: pick(this.#arrivals),
+      identities: pick(this.#identities),
+      messageIds: new Map(),
+    };
+  }
+}
+
+class HeaderGatherer {
+  readonly item = `BODY.PEEK[HEADER.FIELDS (${TELLING_FIELDS.join(' ').toUpperCase()})]`;
+  readonly messageIds = new Map<Uid, string>();
+  #fields: Buffer | undefined;
+
+  readonly body = (_row: FetchRow, { name }: BodySection): BodySink | undefined => {
+    if (name !== 'HEADER.FIELDS') return undefined;
+    const chunks: Buffer[] = [];
+    let octets = 0;
+    this.#fields = Buffer.alloc(0);
+    return {
+      write: (chunk) => {
+        if (octets < MAX_FIELDS_OCTETS) chunks.push(chunk);
+        octets += chunk.length;
+      },
+      end: () => {
+        this.#fields = Buffer.concat(chunks);
+      },
+    };
+  };
+
+  readonly row = ({ uid }: FetchRow): boolean => {
+    const fields = this.#fields;
+    this.#fields = undefined;
+    if (fields === undefined || !isUid(uid)) return false;
+    this.messageIds.set(uid, messageIdIn(fields) ?? '');
+    return true;
+  };
+}

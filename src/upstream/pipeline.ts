@@ -1,0 +1,266 @@
+/**
+ * Commands of our own on a connection that imapflow logged in: several at a time, their answers taken apart as they come. On any doubt
+ * about what the server says the connection is ended; nothing is read twice and nothing is guessed.
+ */
+import type { Cancel, Clock } from '../clock.ts';
+import { UpstreamError } from '../errors.ts';
+import type { BodySection, FetchRow } from '../imap/fetch-row.ts';
+import { OWN_TAG, ResponseParser, type BodySink, type TaggedResponse } from '../imap/response-parser.ts';
+import { isSearchResult, searchResult } from '../imap/search-result.ts';
+import { classifyRefusal } from '../imap/upstream-failure.ts';
+import type { Uid } from '../maildrop/numbers.ts';
+import type { GatedSocket, GateKeeper } from './gated-socket.ts';
+
+/** What a command takes of the untagged responses that come while it runs. */
+export interface Collector {
+  /** A body of a message begins; undefined says that it is none of ours. */
+  readonly body?: (row: FetchRow, section: BodySection, octets: number | undefined) => BodySink | undefined;
+  /** A row is complete; true takes it. */
+  readonly row?: (row: FetchRow) => boolean;
+  readonly found?: (uids: Uid[]) => void;
+  /** Any other untagged response, without its line end; true takes it. */
+  readonly untagged?: (line: Buffer) => boolean;
+}
+
+/** Who keeps the server from being read, because what came is not sent yet. */
+export interface Holder {
+  /** Lets go where it can: somebody waits for an answer that comes behind what it holds. */
+  giveWay(): void;
+}
+
+export interface PipelineParts {
+  readonly clock: Clock;
+  /** Longest time without progress while an answer is due. */
+  readonly timeoutMs: number;
+  /** Ends the connection. */
+  readonly destroy: () => void;
+}
+
+interface Running {
+  readonly collector: Collector;
+  readonly resolve: (response: TaggedResponse) => void;
+  readonly reject: (error: UpstreamError) => void;
+}
+
+const MIB = 1024 * 1024;
+const LIMITS = { lineOctets: 16 * MIB, literalOctets: 2 ** 40 };
+/** Fewer octets in the whole of a deadline are no progress. */
+const LEAST_PROGRESS_OCTETS = 512;
+const NEWS = /^\* +(?:(\d{1,10}) +(EXISTS|EXPUNGE)|(VANISHED))\b/i;
+const BYE = /^\* +BYE */i;
+const LONGEST_NEWS = 40;
+/** Longest piece of upstream text kept for the log. */
+const MAX_TEXT = 300;
+
+export class Pipeline implements GateKeeper {
+  readonly #parts: PipelineParts;
+  readonly #parser: ResponseParser;
+  readonly #running = new Map<string, Running>();
+  #gate: GatedSocket | undefined;
+  #lost: UpstreamError | undefined;
+  /** What the server said before it hung up. */
+  #bye: string | undefined;
+  #count = 0;
+  #news = 0;
+  #exists = 0;
+  #octets = 0;
+  #progressAt = 0;
+  #progressOctets = 0;
+  #cancelWatch: Cancel | undefined;
+  readonly #holders = new Set<Holder>();
+
+  constructor(parts: PipelineParts) {
+    this.#parts = parts;
+    const takesRows = (): boolean => this.#isReading;
+    this.#parser = new ResponseParser(
+      {
+        forward: (octets) => this.#gate?.handOn(octets),
+        tagged: (response) => this.#tagged(response),
+        untagged: (line) => this.#untagged(line),
+        body: (row, section, octets) => this.#body(row, section, octets),
+        row: (row) => this.#row(row),
+        get takesRows() {
+          return takesRows();
+        },
+      },
+      LIMITS,
+    );
+  }
+
+  /** Stands at the gate from now on. */
+  attach(gate: GatedSocket): void {
+    this.#gate = gate;
+  }
+
+  /** Grows with every EXISTS, EXPUNGE or VANISHED: the mailbox is no longer what it was. */
+  get news(): number {
+    return this.#news;
+  }
+
+  /** As the server last told it of the selected mailbox. */
+  get exists(): number {
+    return this.#exists;
+  }
+
+  /** Commands sent so far. */
+  get count(): number {
+    return this.#count;
+  }
+
+  get isIdle(): boolean {
+    return this.#running.size === 0;
+  }
+
+  /** FETCH responses are for a command of ours; else imapflow gets them. */
+  get #isReading(): boolean {
+    for (const { collector } of this.#running.values()) if (collector.row !== undefined || collector.body !== undefined) return true;
+    return false;
+  }
+
+  /** Sends a command, without tag and line end. Resolves with OK; else rejects with UpstreamError as the answer is classified. */
+  async command(text: string, collector: Collector = {}): Promise<TaggedResponse> {
+    const response = await this.ask(text, collector);
+    if (response.status === 'OK') return response;
+    throw refusal(response.status, response.text);
+  }
+
+  /** Sends a command; resolves with whatever the server says to it. Rejects where the connection is lost or nothing comes. */
+  ask(text: string, collector: Collector): Promise<TaggedResponse> {
+    const gate = this.#gate;
+    if (this.#lost !== undefined || gate === undefined) return Promise.reject(this.#lost ?? gone());
+    const tag = OWN_TAG + (++this.#count).toString(36);
+    const { promise, resolve, reject } = Promise.withResolvers<TaggedResponse>();
+    const withTag: Collector =
+      collector.found === undefined ? collector : { ...collector, untagged: (line) => found(line, tag, collector) };
+    if (this.isIdle) this.#noteProgress();
+    this.#running.set(tag, { collector: withTag, resolve, reject });
+    this.#watch();
+    gate.send(`${tag} ${text}\r\n`);
+    return promise;
+  }
+
+  /** Stops reading until `letGo`; the server's silence does not count meanwhile. */
+  hold(holder: Holder): void {
+    this.#holders.add(holder);
+    this.#gate?.hold(holder);
+  }
+
+  letGo(holder: Holder): void {
+    if (!this.#holders.delete(holder)) return;
+    this.#noteProgress();
+    this.#gate?.letGo(holder);
+  }
+
+  /** Asks all who hold to let go. */
+  makeWay(): void {
+    for (const holder of this.#holders) holder.giveWay();
+  }
+
+  /** True where nothing is read, because of a client that does not read. */
+  get isHeld(): boolean {
+    return this.#holders.size > 0;
+  }
+
+  // GateKeeper
+
+  receive(chunk: Buffer): void {
+    this.#octets += chunk.length;
+    if (this.#octets - this.#progressOctets >= LEAST_PROGRESS_OCTETS) this.#noteProgress();
+    try {
+      this.#parser.feed(chunk);
+    } catch (error) {
+      this.#fail(error instanceof UpstreamError ? error : new UpstreamError('protocol', 'the answer could not be read', { cause: error }));
+      this.#parts.destroy();
+    }
+  }
+
+  lost(error: Error | undefined): void {
+    this.#fail(this.#bye === undefined ? gone(error) : refusal('BYE', this.#bye));
+  }
+
+  quiet(): void {
+    // A mailbox that is kept open: the server must not think us gone. Its answer, or silence, is looked at like any other.
+    if (this.isIdle && this.#lost === undefined) this.command('NOOP').catch(() => this.#parts.destroy());
+  }
+
+  #fail(error: UpstreamError): void {
+    this.#lost ??= error;
+    this.#cancelWatch?.();
+    this.#cancelWatch = undefined;
+    const running = [...this.#running.values()];
+    this.#running.clear();
+    for (const { reject } of running) reject(this.#lost);
+  }
+
+  #tagged(response: TaggedResponse): void {
+    const running = this.#running.get(response.tag);
+    if (running === undefined) throw new UpstreamError('protocol', 'the server answers a command that was not sent');
+    this.#running.delete(response.tag);
+    this.#noteProgress();
+    running.resolve(response);
+  }
+
+  #untagged(line: Buffer): boolean {
+    const news = NEWS.exec(line.toString('latin1', 0, LONGEST_NEWS));
+    if (news !== null) this.#noteNews(news[2]?.toUpperCase(), Number(news[1]));
+    else if (BYE.test(line.toString('latin1', 0, LONGEST_NEWS))) this.#bye = line.toString('latin1', 0, MAX_TEXT).replace(BYE, '');
+    for (const { collector } of this.#running.values()) if (collector.untagged?.(line) === true) return true;
+    return false;
+  }
+
+  #noteNews(what: string | undefined, count: number): void {
+    this.#news += 1;
+    if (what === 'EXISTS') this.#exists = count;
+    else if (what === 'EXPUNGE') this.#exists -= 1;
+  }
+
+  #body(row: FetchRow, section: BodySection, octets: number | undefined): BodySink | undefined {
+    for (const { collector } of this.#running.values()) {
+      const sink = collector.body?.(row, section, octets);
+      if (sink !== undefined) return sink;
+    }
+    return undefined;
+  }
+
+  #row(row: FetchRow): void {
+    for (const { collector } of this.#running.values()) if (collector.row?.(row) === true) return;
+  }
+
+  #noteProgress(): void {
+    this.#progressAt = this.#parts.clock.monotonic();
+    this.#progressOctets = this.#octets;
+  }
+
+  /** One timer for all commands: it looks how long ago something last came. */
+  #watch(afterMs = this.#parts.timeoutMs): void {
+    this.#cancelWatch ??= this.#parts.clock.after(afterMs, () => {
+      this.#cancelWatch = undefined;
+      if (this.isIdle) return;
+      if (this.#gate?.isHeld === true) this.#noteProgress();
+      const left = this.#progressAt + this.#parts.timeoutMs - this.#parts.clock.monotonic();
+      if (left > 0) {
+        this.#watch(left);
+        return;
+      }
+      this.#fail(new UpstreamError('timeout', `no progress for ${this.#parts.timeoutMs} ms`));
+      this.#parts.destroy();
+    });
+  }
+}
+
+function found(line: Buffer, tag: string, collector: Collector): boolean {
+  if (!isSearchResult(line, tag)) return collector.untagged?.(line) === true;
+  collector.found?.(searchResult(line));
+  return true;
+}
+
+function gone(cause?: Error): UpstreamError {
+  return new UpstreamError('unreachable', 'the connection to the upstream was lost', { cause });
+}
+
+/** What a NO, BAD or BYE means; `text` begins with the response code, if there is one. */
+export function refusal(status: string, text: string): UpstreamError {
+  const code = /^\[([A-Z-]+)/i.exec(text)?.[1];
+  const { kind, retryAfterMs } = classifyRefusal({ status, code, text });
+  return new UpstreamError(kind, text.replace(/[^\x20-\x7e]+/g, ' ').slice(0, MAX_TEXT), { retryAfterMs });
+}

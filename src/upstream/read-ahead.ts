@@ -1,0 +1,300 @@
+/**
+ * Reads the bodies of one mailbox for one session: what the client asks for, and while it goes on in order what it is likely to ask for
+ * next, so that it need not wait a round trip for each message. How much is asked for ahead doubles while the guesses come true; what has
+ * come and was not sent is bounded, and the server is not read from beyond that. A wrong guess ends it.
+ */
+import { UpstreamError } from '../errors.ts';
+import type { BodySection, FetchRow } from '../imap/fetch-row.ts';
+import type { BodySink, TaggedResponse } from '../imap/response-parser.ts';
+import { uidBatches } from '../imap/uid-set.ts';
+import type { Uid } from '../maildrop/numbers.ts';
+import { BodySlot, type SlotWatcher } from './body-slot.ts';
+import { refusal, type Holder } from './pipeline.ts';
+import type { FetchRequest, UpcomingMessage } from './upstream.ts';
+
+/** Commands in the mailbox. */
+export interface BodyCommands {
+  /** Sends `UID FETCH` with these arguments; resolves with the answer to it. */
+  fetch(what: string, bodies: BodyCollector, isGuess: boolean): Promise<TaggedResponse>;
+  /** Reads no more from the server until it is let go. */
+  hold(holder: Holder): void;
+  letGo(holder: Holder): void;
+  /** Ends the connection: more is under way than is worth waiting for. */
+  destroy(): void;
+  /** Others wait for the connection. */
+  readonly isWanted: boolean;
+}
+
+export interface BodyCollector {
+  readonly body: (row: FetchRow, section: BodySection, octets: number | undefined) => BodySink | undefined;
+  readonly row: (row: FetchRow) => boolean;
+}
+
+/** Octets that all sessions together may hold; shared. */
+export interface ReadAheadBudget {
+  /** Of one session: received and not yet sent. */
+  readonly sessionOctets: number;
+  /** Of all of them. */
+  readonly totalOctets: number;
+  used: number;
+}
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+/** Asked for ahead at first. */
+const FIRST_WINDOW = 256 * KIB;
+/** Most that is asked for ahead and has not come. */
+const LARGEST_WINDOW = 32 * MIB;
+/** One command asks for no more, but for a single message. */
+const COMMAND_OCTETS = MIB;
+const COMMAND_MESSAGES = 500;
+/** Of what nobody wants any more so much is received; for more the connection is ended. */
+const DRAIN_OCTETS = 4 * MIB;
+/** What a header is believed to have, at most. */
+const HEADER_OCTETS = 4 * KIB;
+/** A body of which the server does not say beforehand whose it is may be so long. */
+const MAX_UNNAMED_OCTETS = 4 * MIB;
+
+export class ReadAhead implements SlotWatcher, Holder {
+  readonly #commands: BodyCommands;
+  readonly #section: string;
+  readonly #budget: ReadAheadBudget;
+  /** By UID, in the order in which they were asked for. */
+  readonly #slots = new Map<Uid, BodySlot>();
+  #reading: BodySlot | undefined;
+  #upcoming: Iterator<UpcomingMessage> | undefined;
+  #next: UpcomingMessage | undefined;
+  /** Octets that may be asked for ahead, with those that wait. */
+  #window: number;
+  /** Received and not yet sent. */
+  #waiting = 0;
+  /** Asked for and not received, as far as sizes tell. */
+  #due = 0;
+  #isClosed = false;
+
+  /** `section`: what of a message is read, '' or HEADER. */
+  constructor(commands: BodyCommands, section: '' | 'HEADER', budget: ReadAheadBudget) {
+    this.#commands = commands;
+    this.#section = section;
+    this.#budget = budget;
+    this.#window = Math.min(FIRST_WINDOW, budget.sessionOctets);
+  }
+
+  /** The body of a message; see UpstreamMailbox.fetch. */
+  async *read(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Buffer, void, void> {
+    let slot = this.#take(request);
+    this.#reading = slot;
+    try {
+      this.#askAhead();
+      await slot.begun(signal);
+      if (slot.isMissing) {
+        // It may be the fault of another message of the same command.
+        this.giveWay();
+        this.#slots.delete(slot.uid);
+        this.#reading = slot = this.#ask([request], false)[0] ?? slot;
+      }
+      yield* slot.octets(signal);
+      if (slot.received === 0 && this.#section === '' && request.octets > 0) throw unreadable(request.uid);
+    } finally {
+      this.#reading = undefined;
+      this.#slots.delete(request.uid);
+      slot.discard();
+      if (slot.due > DRAIN_OCTETS) this.#commands.destroy();
+    }
+  }
+
+  /** True where it was asked for already. */
+  has(uid: Uid): boolean {
+    return this.#slots.has(uid);
+  }
+
+  /** Nothing of what is under way is wanted any more. */
+  close(): void {
+    this.#isClosed = true;
+    this.giveWay();
+  }
+
+  /** Somebody else needs the connection: guesses are given up. */
+  giveWay(): void {
+    this.#forget((slot) => slot !== this.#reading);
+  }
+
+  // SlotWatcher
+
+  received(octets: number, due: number): void {
+    this.#due -= due;
+    this.#waiting += octets;
+    this.#budget.used += octets;
+    if (this.#waiting > this.#budget.sessionOctets) this.#commands.hold(this);
+    else if (octets > 0 && this.#next !== undefined) this.#askAhead();
+  }
+
+  released(octets: number): void {
+    this.#waiting -= octets;
+    this.#budget.used -= octets;
+    if (this.#waiting <= this.#budget.sessionOctets / 2) this.#commands.letGo(this);
+  }
+
+  /** The slot of what the client wants now; what was guessed to come before it is given up. */
+  #take(request: FetchRequest): BodySlot {
+    const guessed = this.#slots.get(request.uid);
+    if (guessed === undefined) return this.#takeUnguessed(request);
+    let isBefore = true;
+    this.#forget(({ uid }) => {
+      isBefore &&= uid !== request.uid;
+      return isBefore;
+    });
+    this.#widen(!guessed.isComplete);
+    return guessed;
+  }
+
+  #takeUnguessed(request: FetchRequest): BodySlot {
+    const isFirst = this.#upcoming === undefined;
+    if (this.#next?.uid === request.uid) this.#widen(true);
+    else if (!isFirst) this.#window = 0;
+    this.#forget(() => true);
+    this.#upcoming = request.ahead?.();
+    this.#advance();
+    return this.#ask([request], false)[0] ?? impossible();
+  }
+
+  /** A guess came true. Beyond what may wait here it is no use to ask for more, unless the client is quicker than the server. */
+  #widen(isClientWaiting: boolean): void {
+    const { sessionOctets } = this.#budget;
+    if (sessionOctets === 0 || (this.#window >= sessionOctets && !isClientWaiting)) return;
+    this.#window = Math.min(Math.max(2 * this.#window, FIRST_WINDOW), LARGEST_WINDOW);
+  }
+
+  #advance(): void {
+    const next = this.#upcoming?.next();
+    this.#next = next === undefined || next.done === true ? undefined : next.value;
+  }
+
+  /** Asks for what is likely to be wanted next: not one by one as it is read, but when half of it is. */
+  #askAhead(): void {
+    const ahead = this.#due + this.#waiting;
+    const isFull = ahead > this.#window / 2 || this.#budget.used >= this.#budget.totalOctets;
+    if (isFull || this.#isClosed || this.#commands.isWanted) return;
+    let left = this.#window - ahead;
+    while (this.#next !== undefined && left > 0) {
+      const messages = this.#batch(Math.min(left, COMMAND_OCTETS));
+      left -= messages.reduce((sum, message) => sum + this.#expected(message), 0);
+      if (messages.length > 0) this.#ask(messages, true);
+    }
+  }
+
+  /** The next guesses, for one command: some octets more than `octets` where the first alone has more. */
+  #batch(octets: number): UpcomingMessage[] {
+    const messages: UpcomingMessage[] = [];
+    let sum = 0;
+    while (this.#next !== undefined && messages.length < COMMAND_MESSAGES) {
+      sum += this.#expected(this.#next);
+      if (messages.length > 0 && sum > octets) break;
+      if (!this.#slots.has(this.#next.uid)) messages.push(this.#next);
+      this.#advance();
+    }
+    return messages;
+  }
+
+  #expected({ octets }: UpcomingMessage): number {
+    return this.#section === '' ? octets : Math.min(octets, HEADER_OCTETS);
+  }
+
+  /** Sends one command for all of them, or more where their UIDs don't fit into one. */
+  #ask(messages: readonly UpcomingMessage[], isGuess: boolean): BodySlot[] {
+    const slots = messages.map((message) => new BodySlot(message.uid, this.#expected(message), this));
+    const byUid = new Map(slots.map((slot) => [slot.uid, slot]));
+    for (const slot of slots) {
+      this.#slots.set(slot.uid, slot);
+      this.#due += slot.due;
+    }
+    for (const { set, uids } of uidBatches([...byUid.keys()].sort((one, other) => one - other))) {
+      void this.#run(set, new Map([...byUid].filter(([uid]) => uids.length === byUid.size || uids.includes(uid))), isGuess);
+    }
+    return slots;
+  }
+
+  async #run(set: string, wanted: ReadonlyMap<Uid, BodySlot>, isGuess: boolean): Promise<void> {
+    try {
+      const items = `${set} (UID BODY.PEEK[${this.#section}])`;
+      const response = await this.#commands.fetch(items, collectorFor(wanted, this.#section), isGuess);
+      const [alone] = wanted.size === 1 ? wanted.values() : [];
+      for (const slot of wanted.values()) slot.miss(alone && whyMissing(alone.uid, response));
+    } catch (error) {
+      const failure = error instanceof UpstreamError ? error : new UpstreamError('protocol', 'a body could not be read', { cause: error });
+      for (const slot of wanted.values()) slot.fail(failure);
+    }
+  }
+
+  #forget(which: (slot: BodySlot) => boolean): void {
+    let due = 0;
+    for (const slot of this.#slots.values()) {
+      if (!which(slot)) continue;
+      this.#slots.delete(slot.uid);
+      slot.discard();
+      due += slot.due;
+    }
+    if (due > DRAIN_OCTETS) this.#commands.destroy();
+  }
+}
+
+/** A server that can't read one message is no reason to end the session. */
+function whyMissing(uid: Uid, { status, text }: TaggedResponse): UpstreamError {
+  const failure = status === 'OK' ? undefined : refusal(status, text);
+  if (failure !== undefined && failure.kind !== 'refused') return failure;
+  return unreadable(uid, failure);
+}
+
+function unreadable(uid: Uid, cause?: Error): UpstreamError {
+  return new UpstreamError('message-unreadable', `the server gave no octets for the message with UID ${uid}`, { cause });
+}
+
+/** Hands each body to its slot. Some servers tell only behind a body whose it was. */
+function collectorFor(wanted: ReadonlyMap<number, BodySlot>, section: string): BodyCollector {
+  const [only] = wanted.values();
+  const alone = wanted.size === 1 ? only : undefined;
+  /** Of the row that is being read, until it is known whose it is. */
+  let unnamed: Buffer[] | undefined;
+  return {
+    body: (row, { name, origin }, octets) => {
+      if (name !== section || (origin ?? 0) !== 0 || octets === undefined) return undefined;
+      if (row.uid !== 0) return opened(wanted.get(row.uid), octets);
+      if (alone !== undefined) return alone.isOpen ? undefined : unnamedOf(alone, octets);
+      if (octets > MAX_UNNAMED_OCTETS) throw new UpstreamError('protocol', 'the server does not say whose a long body is');
+      const chunks: Buffer[] = [];
+      unnamed = chunks;
+      return { write: (chunk) => void chunks.push(chunk), end: () => {} };
+    },
+    row: ({ uid }) => {
+      const slot = wanted.get(uid);
+      if (unnamed !== undefined && slot !== undefined && !slot.isOpen) fill(slot, unnamed);
+      unnamed = undefined;
+      if (alone?.isOpen !== true || alone.isComplete) return slot !== undefined;
+      if (alone.uid !== uid) throw new UpstreamError('protocol', 'the server gave a body of another message than was asked for');
+      alone.end();
+      return true;
+    },
+  };
+}
+
+function opened(slot: BodySlot | undefined, octets: number): BodySink | undefined {
+  if (slot === undefined || slot.isOpen) return undefined;
+  slot.open(octets);
+  return slot;
+}
+
+/** Goes to the only message that was asked for, but is not complete before its UID is told. */
+function unnamedOf(slot: BodySlot, octets: number): BodySink {
+  slot.open(octets);
+  return { write: (chunk) => slot.write(chunk), end: () => {} };
+}
+
+function fill(slot: BodySlot, chunks: readonly Buffer[]): void {
+  slot.open(chunks.reduce((sum, { length }) => sum + length, 0));
+  for (const chunk of chunks) slot.write(chunk);
+  slot.end();
+}
+
+function impossible(): never {
+  throw new TypeError('nothing was asked for');
+}
