@@ -84,7 +84,7 @@ async function passwordFor(environment: CliEnvironment, options: CheckOptions): 
 
 function serviceFor(config: BridgeConfig, user: string, version: string): UpstreamService {
   return chooseUpstream(
-    config.upstreams.map((file) => serviceOf(file, readAheadBudget(config), { clock: systemClock, version })),
+    config.upstreams.map((file) => serviceOf(file, readAheadBudget(config), { clock: systemClock, version, keepsConnections: false })),
     user,
   );
 }

@@ -48,7 +48,7 @@ async function askDirectly(
   await using opened = openStore(config, { stateDirectory, clock: systemClock, log });
   const { store } = opened;
   const services: UpstreamService[] = config.upstreams.map((file) =>
-    serviceOf(file, readAheadBudget(config), { clock: systemClock, version: environment.version }),
+    serviceOf(file, readAheadBudget(config), { clock: systemClock, version: environment.version, keepsConnections: false }),
   );
   const admin = new MaildropAdmin({ store, clock: systemClock, locks: new MaildropLocks(systemClock), services: () => services });
   const requests = maildropRequests(admin, {

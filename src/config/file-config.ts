@@ -52,6 +52,8 @@ function upstreamConfig(origin: FileOrigin, upstream: NonNullable<FileTables['up
     certificateSha256: setOrUndefined(upstream.certificate_sha256),
     clientId: upstream.client_id,
     commandTimeoutMs: upstream.command_timeout,
+    connectionsPerAccount: upstream.connections_per_account,
+    lingerMs: upstream.linger,
   };
 }
 

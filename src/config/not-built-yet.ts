@@ -15,8 +15,6 @@ interface LaterKey {
 /** Every key and value that is not built yet, with what to do instead. */
 export const LATER_KEYS: readonly LaterKey[] = [
   { key: 'upstream.preset', problem: 'presets are not built yet; give host' },
-  { key: 'upstream.connections_per_account', problem: 'connection limits of an account are not built yet; leave it out' },
-  { key: 'upstream.linger', problem: 'keeping a connection after the session is not built yet; leave it out' },
   { key: 'listen[].address', when: startsWith('socket:'), problem: 'sockets from systemd are not built yet; give host:port' },
   { key: 'listen[].proxy_protocol', problem: 'the PROXY protocol is not built yet; leave it out' },
   { key: 'listen[].trusted_proxies', problem: 'the PROXY protocol is not built yet; leave it out' },

@@ -24,6 +24,9 @@ export interface UpstreamConfig {
   readonly certificateSha256: string | undefined;
   readonly clientId: boolean;
   readonly commandTimeoutMs: number;
+  readonly connectionsPerAccount: number;
+  /** How long a connection stays without a session; 0: not at all. */
+  readonly lingerMs: number;
 }
 
 /** One address that POP3 clients connect to. */
@@ -130,6 +133,10 @@ const upstream = z
     username: usernameTemplate().default('{user}').describe('How a POP user name becomes the IMAP user name: {user}, {local}, {domain}'),
     ca_file: optionalText().default('').describe('A CA certificate (PEM) that is trusted besides those that Node brings'),
     certificate_sha256: sha256().prefault('').describe('Accepts exactly the certificate with this SHA-256 fingerprint'),
+    connections_per_account: count().default(1).describe('Connections of one account at a time; more sessions than that share them'),
+    linger: duration('0s')
+      .prefault('5m')
+      .describe('How long a connection stays logged in after the session, so that the next poll costs no login; 0s: log out at once'),
     client_id: z.boolean().default(true).describe('Send the IMAP command ID when the server has it; some refuse SELECT without it'),
     command_timeout: duration('1ms')
       .prefault('45s')

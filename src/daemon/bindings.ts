@@ -38,7 +38,7 @@ export function bindingsOf(config: BridgeConfig, parts: BindingParts): Map<strin
   const shared = new Map<string, { readonly listen: ListenConfig; readonly file: FileConfig; readonly services: UpstreamService[] }>();
   const budget = readAheadBudget(config);
   for (const file of config.upstreams) {
-    const service = serviceOf(file, budget, parts);
+    const service = serviceOf(file, budget, { ...parts, keepsConnections: true });
     for (const listen of file.listen) {
       const { name } = listen;
       const before = shared.get(name);
@@ -93,7 +93,11 @@ export function readAheadBudget({ process: { limits } }: BridgeConfig): ReadAhea
 }
 
 /** The upstream of one file, ready to be logged in to. */
-export function serviceOf(file: FileConfig, budget: ReadAheadBudget, parts: Pick<BindingParts, 'clock' | 'version'>): UpstreamService {
+export function serviceOf(
+  file: FileConfig,
+  budget: ReadAheadBudget,
+  parts: Pick<BindingParts, 'clock' | 'version'> & { readonly keepsConnections: boolean },
+): UpstreamService {
   const { upstream } = file;
   const endpoint = {
     host: upstream.host,
@@ -107,7 +111,11 @@ export function serviceOf(file: FileConfig, budget: ReadAheadBudget, parts: Pick
   };
   return {
     id: upstream.id,
-    upstream: new ImapflowUpstream(endpoint, parts.clock, { budget }),
+    upstream: new ImapflowUpstream(endpoint, parts.clock, {
+      budget,
+      lingerMs: parts.keepsConnections ? upstream.lingerMs : 0,
+      connectionsPerAccount: upstream.connectionsPerAccount,
+    }),
     username: upstream.username,
     domains: file.login.domains,
     takesTheRest: file.login.default,

@@ -42,6 +42,9 @@ const MAX_CUT_MESSAGES = 1_000;
 /** A running UPDATE gets this long after SIGTERM; then it is left to the journal (CONTRACT section 5.11). */
 const UPDATE_GRACE_MS = 8_000;
 
+/** Servers get this long to hear that their kept connections end. */
+const GOODBYE_MS = 500;
+
 export class Daemon {
   readonly #parts: DaemonParts;
   readonly #resources: AsyncDisposableStack;
@@ -121,7 +124,7 @@ export class Daemon {
   #controlRequests(): ControlRequests {
     const { store, locks, log, secrets } = this.#loginParts;
     const { clock } = this.#parts;
-    const services = (): UpstreamService[] => [...new Set([...this.#bindings.values()].flatMap((binding) => binding.services))];
+    const services = (): UpstreamService[] => [...servicesOf(this.#bindings)];
     const admin = new MaildropAdmin({ store, clock, locks, services });
     const logIn: ImportParts['logIn'] = async (service, user, password) => {
       using _secret = disposing(secrets.add(password));
@@ -181,7 +184,9 @@ export class Daemon {
       for (const listener of opened.values()) listener.close();
       throw error;
     }
+    const before = servicesOf(this.#bindings);
     this.#bindings = bindings;
+    for (const service of before.difference(servicesOf(bindings))) void service.upstream.retire();
     for (const [name, listener] of this.#listeners) {
       if (bindings.has(name)) continue;
       listener.close();
@@ -263,8 +268,14 @@ export class Daemon {
 
   async #close(): Promise<void> {
     for (const listener of this.#listeners.values()) listener.close();
+    const retired = [...servicesOf(this.#bindings)].map((service) => service.upstream.retire());
+    await Promise.race([Promise.all(retired), pause(this.#parts.clock, GOODBYE_MS)]);
     await this.#resources.disposeAsync();
   }
+}
+
+function servicesOf(bindings: ReadonlyMap<string, Binding>): Set<UpstreamService> {
+  return new Set([...bindings.values()].flatMap((binding) => binding.services));
 }
 
 function disposing(dispose: () => void): Disposable {

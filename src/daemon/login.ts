@@ -104,7 +104,8 @@ async function openFor(
   const key: MaildropKey = { upstream: service.id, user: login.user, view: name.view ?? '' };
   const account = JSON.stringify([key.upstream, key.user]);
   throttle.checkDelay(JSON.stringify([account, key.view]), login.password, service.loginDelayMs);
-  const session = await proveUpstream(parts, service, account, login, { client: signal, attempt: parts.stopping });
+  const prove = (): Promise<UpstreamSession> => proveUpstream(parts, service, account, login, { client: signal, attempt: parts.stopping });
+  let session = await prove();
   const leave = (): void => void session.logout();
   undo.push(leave);
   // Only now: who has no password must not use up its owner's sessions.
@@ -120,16 +121,25 @@ async function openFor(
     inTurn: <T>(work: () => Promise<T>) => turns.run(account, work),
   };
   const tryLock = (other: string): (() => void) | undefined => locks.tryAcquire(lockName(account, other));
-  const request = { ...shared, session, isRecent: name.isRecent, tryLock, clock, now: Math.floor(clock.now() / 1000) };
+  const request = { ...shared, isRecent: name.isRecent, tryLock, clock, now: Math.floor(clock.now() / 1000) };
   // A client that leaves does not end a listing: a first one may take longer than its patience, and then serves the next poll.
-  const opened = await openMaildrop(request, parts.stopping).catch((error: unknown) => {
-    throttle.notePause(account, error);
-    if (error instanceof BusyError && error.code === 'SIZES_UNMEASURED') {
-      undo.splice(undo.indexOf(leave), 1);
-      parts.background.start(account, (until) => measureLater({ ...request, tryLock }, until));
-    }
-    throw error;
-  });
+  const open = (): Promise<OpenedMaildrop> => openMaildrop({ ...request, session }, parts.stopping);
+  const opened = await open()
+    .catch(async (error: unknown) => {
+      // The server had closed what we kept, or finds fault with it; its user must not notice.
+      if (!session.isKept || !(error instanceof UpstreamError) || error.kind === 'throttled') throw error;
+      session.destroy();
+      session = await prove();
+      return open();
+    })
+    .catch((error: unknown) => {
+      throttle.notePause(account, error);
+      if (error instanceof BusyError && error.code === 'SIZES_UNMEASURED') {
+        undo.splice(undo.indexOf(leave), 1);
+        parts.background.start(account, (until) => measureLater({ ...request, session, tryLock }, until));
+      }
+      throw error;
+    });
   if (signal.aborted) throw new UpstreamError('unreachable', 'the client left during its login');
   throttle.noteLogin(JSON.stringify([account, key.view]));
   client.onAccount({ user: login.user, upstream: service.id, digest: opened.digest, ...(key.view === '' ? {} : { view: key.view }) });
@@ -196,7 +206,7 @@ export async function proveUpstream(
     void session.logout();
     throw new UpstreamError('unreachable', 'the client left during its login');
   }
-  parts.log.info('upstream-connected', { upstream: service.id, user: login.user });
+  if (!session.isKept) parts.log.info('upstream-connected', { upstream: service.id, user: login.user });
   return session;
 }
 

@@ -2,7 +2,7 @@
  * One connection to an IMAP server, logged in: imapflow for what is rare and delicate, the pipeline for what is much. Both take turns:
  * whatever reads in the selected mailbox runs side by side, all else alone.
  */
-import type { Clock } from '../clock.ts';
+import type { Cancel, Clock } from '../clock.ts';
 import { UpstreamError } from '../errors.ts';
 import { namespacesIn, type NamespaceResponse } from '../imap/namespace-response.ts';
 import { isUid, isUidValidity, type UidValidity } from '../maildrop/numbers.ts';
@@ -46,6 +46,7 @@ export class ImapConnection {
   readonly #loginEndsAt: number;
   readonly #turnstile = new Turnstile();
   #selected: SelectedMailbox | undefined;
+  #hasSelected = false;
   #greeted: Promise<void> | undefined;
   #namespaces: Promise<void> | undefined;
 
@@ -153,8 +154,9 @@ export class ImapConnection {
     const leave = await this.#enter({}, signal);
     try {
       // SELECT is the last part of a login, which has to end within the command timeout in all.
-      const left = Math.max(MIN_SELECT_MS, this.#loginEndsAt - this.#clock.monotonic());
-      return await this.#guard(signal, () => this.#open(path), { ms: left });
+      const left = this.#loginEndsAt - this.#clock.monotonic();
+      const ms = this.#hasSelected ? this.timeoutMs : Math.max(MIN_SELECT_MS, left);
+      return await this.#guard(signal, () => this.#open(path), { ms });
     } finally {
       leave();
     }
@@ -181,6 +183,11 @@ export class ImapConnection {
 
   destroy(): void {
     this.client.destroy();
+  }
+
+  /** Ends the connection after that time, unless what this gives is called before. */
+  destroyAfter(ms: number): Cancel {
+    return this.#clock.after(Math.min(ms, this.timeoutMs), () => this.destroy());
   }
 
   async #enter(lane: unknown, signal: AbortSignal): Promise<Leave> {
@@ -226,6 +233,7 @@ export class ImapConnection {
     const uidValidity = Number(selected.uidValidity);
     if (!isUidValidity(uidValidity)) throw new UpstreamError('protocol', `${path} has no valid UIDVALIDITY`);
     const uidNext = isUid(selected.uidNext) ? selected.uidNext : 0;
+    this.#hasSelected = true;
     const { exists, news } = this.pipeline;
     this.#selected = { path: selected.path, uidValidity, uidNext, exists, isReadOnly: selected.readOnly === true, news };
     return this.#selected;

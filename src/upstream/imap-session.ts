@@ -1,6 +1,7 @@
 /** One user of a connection: a POP3 session, or work between sessions. Several may share a connection; each counts what it does. */
 import { UpstreamError } from '../errors.ts';
 import type { Uid } from '../maildrop/numbers.ts';
+import type { Lease } from './connection-pool.ts';
 import type { ImapConnection, Limit, Patience, SelectedMailbox } from './imap-connection.ts';
 import type { ImapflowClient } from './imapflow-client.ts';
 import { listFolders } from './imapflow-folders.ts';
@@ -31,22 +32,24 @@ export interface MailboxRunner extends OperationRunner {
 }
 
 export interface ImapSessionParts {
-  readonly connection: ImapConnection;
+  readonly lease: Lease;
   readonly budget: ReadAheadBudget;
   /** Bodies through imapflow alone: slow, and the measure of what is right. */
   readonly isPlain: boolean;
-  /** The session needs the connection no longer. */
-  readonly leave: () => Promise<void>;
 }
+
+/** A connection that was kept and does not answer within this time is dead. */
+const PROBE_MS = 5_000;
 
 export class ImapSession implements UpstreamSession, OperationRunner {
   readonly #parts: ImapSessionParts;
   readonly #mailboxes = new Set<ImapflowMailbox>();
-  #operations = 1;
+  #operations: number;
   #hasLeft = false;
 
   constructor(parts: ImapSessionParts) {
     this.#parts = parts;
+    this.#operations = parts.lease.isKept ? 0 : 1;
   }
 
   get client(): ImapflowClient {
@@ -66,6 +69,10 @@ export class ImapSession implements UpstreamSession, OperationRunner {
     return !this.#hasLeft && this.#connection.isUsable;
   }
 
+  get isKept(): boolean {
+    return this.#parts.lease.isKept;
+  }
+
   get operations(): number {
     return this.#operations;
   }
@@ -75,8 +82,14 @@ export class ImapSession implements UpstreamSession, OperationRunner {
     this.#checkUsable();
     const kept = this.#connection.kept(path);
     if (kept !== undefined) {
-      const [deleted] = await Promise.all([searchDeleted(this.#runnerFor(kept), signal), this.#runnerFor(kept).command('NOOP', signal)]);
-      if (this.#connection.kept(path) === kept) return this.#mailbox(kept, deleted);
+      const runner = this.#runnerFor(kept);
+      const giveUp = this.#connection.destroyAfter(PROBE_MS);
+      try {
+        const [deleted] = await Promise.all([searchDeleted(runner, signal), runner.command('NOOP', signal)]);
+        if (this.#connection.kept(path) === kept) return this.#mailbox(kept, deleted);
+      } finally {
+        giveUp();
+      }
     }
     this.#operations += 1;
     return this.#mailbox(await this.#connection.select(path, signal));
@@ -102,15 +115,15 @@ export class ImapSession implements UpstreamSession, OperationRunner {
     if (this.#hasLeft) return;
     this.#hasLeft = true;
     for (const mailbox of this.#mailboxes) mailbox.close();
-    await this.#parts.leave();
+    await this.#parts.lease.leave();
   }
 
   destroy(): void {
-    this.#connection.destroy();
+    this.#parts.lease.destroy();
   }
 
   get #connection(): ImapConnection {
-    return this.#parts.connection;
+    return this.#parts.lease.connection;
   }
 
   get #long(): Limit {

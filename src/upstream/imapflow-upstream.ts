@@ -1,5 +1,6 @@
 /** Logs in to an IMAP server, and keeps the connections. */
 import type { Clock } from '../clock.ts';
+import { ConnectionPool } from './connection-pool.ts';
 import type { UpstreamEndpoint } from './imapflow-client.ts';
 import { ImapConnection } from './imap-connection.ts';
 import { ImapSession } from './imap-session.ts';
@@ -8,24 +9,35 @@ import type { Upstream, UpstreamLogin, UpstreamSession } from './upstream.ts';
 
 export interface UpstreamOptions {
   readonly budget: ReadAheadBudget;
+  /** How long a connection stays after its session; by default not at all. */
+  readonly lingerMs?: number;
+  readonly connectionsPerAccount?: number;
   /** Bodies through imapflow alone, as a measure of what is right. */
   readonly isPlain?: boolean;
 }
 
 export class ImapflowUpstream implements Upstream {
-  readonly #endpoint: UpstreamEndpoint;
-  readonly #clock: Clock;
+  readonly #pool: ConnectionPool;
   readonly #options: UpstreamOptions;
 
   constructor(endpoint: UpstreamEndpoint, clock: Clock, options: UpstreamOptions) {
-    this.#endpoint = endpoint;
-    this.#clock = clock;
+    const { lingerMs = 0, connectionsPerAccount = 1 } = options;
     this.#options = options;
+    this.#pool = new ConnectionPool({
+      clock,
+      lingerMs,
+      connectionsPerAccount,
+      open: (login, signal) => ImapConnection.open(endpoint, login, clock, signal),
+    });
   }
 
   async login(login: UpstreamLogin, signal: AbortSignal): Promise<UpstreamSession> {
-    const connection = await ImapConnection.open(this.#endpoint, login, this.#clock, signal);
+    const lease = await this.#pool.take(login, signal);
     const { budget, isPlain = false } = this.#options;
-    return new ImapSession({ connection, budget, isPlain, leave: () => connection.logout() });
+    return new ImapSession({ lease, budget, isPlain });
+  }
+
+  retire(): Promise<void> {
+    return this.#pool.retire();
   }
 }

@@ -13,7 +13,10 @@ export interface UpstreamLogin {
 }
 
 export interface Upstream {
+  /** A session on a fresh connection, or on one that the same password opened before. */
   login(login: UpstreamLogin, signal: AbortSignal): Promise<UpstreamSession>;
+  /** Keeps no connection any more: those in use end with their sessions. */
+  retire(): Promise<void>;
 }
 
 /** What the server can do that decides how messages are removed (RFC 6851, RFC 4315). */
@@ -35,14 +38,16 @@ export interface UpstreamSession {
   readonly server: string;
   readonly abilities: UpstreamAbilities;
   readonly isUsable: boolean;
+  /** Its connection was there before: the server may have closed it without our knowing. */
+  readonly isKept: boolean;
   /** IMAP operations so far, for the log. */
   readonly operations: number;
   /** Several may be open: each is selected again when it is used, under its UIDVALIDITY alone. */
   select(path: string, signal: AbortSignal): Promise<UpstreamMailbox>;
   folders(signal: AbortSignal): Promise<FolderList>;
-  /** Says goodbye in the background; never rejects. */
+  /** The session is over: the connection stays for the next one, or the server is told goodbye. Never rejects. */
   logout(): Promise<void>;
-  /** Drops the connection at once. */
+  /** Drops the connection at once; after `logout` only where it was not to stay. */
   destroy(): void;
 }
 

@@ -28,7 +28,11 @@ async function site({ server = {}, messages = 3, ...config }: Setup = {}): Promi
   open.push(imap);
   for (let index = 1; index <= messages; index += 1) imap.mailbox('INBOX').append(`Subject: ${index}\r\n\r\nbody ${index}\r\n`);
   const bridge = await BridgeProcess.start({
-    config: bridgeConfig({ imapPort: imap.port, ...config, upstream: ['command_timeout = "2s"', 'id = "up"'] }),
+    config: bridgeConfig({
+      imapPort: imap.port,
+      ...config,
+      upstream: ['command_timeout = "2s"', 'linger = "0s"', 'connections_per_account = 3', 'id = "up"'],
+    }),
   });
   open.push(bridge);
   return { imap, bridge };
@@ -37,7 +41,11 @@ async function again(bridge: BridgeProcess, port: number, tables = ''): Promise<
   await bridge.stop();
   const next = await BridgeProcess.start({
     folder: bridge.folder,
-    config: bridgeConfig({ imapPort: port, tables, upstream: ['command_timeout = "2s"', 'id = "up"'] }),
+    config: bridgeConfig({
+      imapPort: port,
+      tables,
+      upstream: ['command_timeout = "2s"', 'linger = "0s"', 'connections_per_account = 3', 'id = "up"'],
+    }),
   });
   open.push(next);
   return next;

@@ -45,7 +45,7 @@ async function site({ server = {}, messages = 3, ...config }: Setup = {}): Promi
   const imap = await ImapServer.start({ users: { [USER]: PASSWORD }, ...server });
   open.push(imap);
   for (let index = 1; index <= messages; index += 1) imap.mailbox('INBOX').append(`Subject: ${index}\r\n\r\nbody ${index}\r\n`);
-  const upstream = ['command_timeout = "2s"', ...(config.upstream ?? [])];
+  const upstream = ['command_timeout = "2s"', 'linger = "0s"', ...(config.upstream ?? [])];
   const bridge = await BridgeProcess.start({ config: bridgeConfig({ imapPort: imap.port, ...config, upstream }) });
   open.push(bridge);
   return { imap, bridge };

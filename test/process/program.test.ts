@@ -87,7 +87,7 @@ describe('configuration faults', () => {
         'hots = "imap.example.com"',
         'port = 70000',
         'security = "tsl"',
-        'linger = "5m"',
+        'preset = "gmail"',
         '[delete]',
         'action = "shred"',
         '[limits]',
@@ -104,7 +104,7 @@ describe('configuration faults', () => {
       'upstream.host',
       'upstream.port',
       'upstream.security',
-      'upstream.linger',
+      'upstream.preset',
       'delete.action',
       'limits.idle_timeout',
     ]) {

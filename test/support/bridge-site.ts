@@ -122,5 +122,5 @@ export class BridgeSite implements AsyncDisposable {
 }
 
 function siteConfig(imap: ImapServer, tables: string): string {
-  return bridgeConfig({ imapPort: imap.port, upstream: ['command_timeout = "5s"'], tables });
+  return bridgeConfig({ imapPort: imap.port, upstream: ['command_timeout = "5s"', 'linger = "0s"'], tables });
 }

@@ -120,6 +120,7 @@ export function openFakeMaildrop(options: FakeMaildropOptions): { readonly logge
     server: 'fake:143',
     abilities: { move: true, uidPlus: true, capabilities: [] },
     isUsable: true,
+    isKept: false,
     operations: 0,
     select: () => Promise.resolve(mailbox),
     folders: () => Promise.resolve({ folders: [], prefix: '' }),

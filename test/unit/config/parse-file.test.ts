@@ -24,6 +24,8 @@ test('host alone is a configuration; everything else has its default', () => {
         certificateSha256: undefined,
         clientId: true,
         commandTimeoutMs: 45_000,
+        connectionsPerAccount: 1,
+        lingerMs: 300_000,
       },
       listen: [
         {
@@ -301,8 +303,6 @@ test('no check of several keys speaks about a key that is itself faulty', () => 
 describe('what is not built yet is refused by name', () => {
   const cases: [string, string][] = [
     ['[upstream]\nhost = "a"\npreset = "gmail"', 'upstream.preset: presets are not built yet; give host'],
-    [`${MINIMAL}connections_per_account = 1`, 'upstream.connections_per_account'],
-    [`${MINIMAL}linger = "5m"`, 'upstream.linger'],
     [`${MINIMAL}[[listen]]\naddress = "socket:pop3"`, 'listen[0].address'],
     [`${MINIMAL}[[listen]]\n[[listen]]\naddress = "[::1]:1"\nproxy_protocol = false`, 'listen[1].proxy_protocol'],
     [`${MINIMAL}[[listen]]\ntrusted_proxies = []`, 'listen[0].trusted_proxies'],

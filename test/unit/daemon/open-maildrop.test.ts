@@ -44,6 +44,7 @@ function sessionWith(mailboxes: Readonly<Record<string, UpstreamMailbox>>, capab
     server: 'fake:143',
     abilities: { move: true, uidPlus: true, capabilities },
     isUsable: true,
+    isKept: false,
     operations: 0,
     select: (path) => {
       const mailbox = mailboxes[path];

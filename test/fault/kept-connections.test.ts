@@ -1,0 +1,185 @@
+/** Connections that stay after a session (CONTRACT section 5.7): quick, and never at the price of a stale listing or an unproven password. */
+import { afterEach, describe, expect, test } from 'vitest';
+import { bridgeConfig } from '../support/bridge-config.ts';
+import { BridgeProcess } from '../support/bridge-process.ts';
+import { ImapServer } from '../support/imap-server.ts';
+import { PopDialogue } from '../support/pop-dialogue.ts';
+import { until } from '../support/until.ts';
+
+const open: AsyncDisposable[] = [];
+
+afterEach(async () => {
+  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
+});
+
+interface Site {
+  readonly imap: ImapServer;
+  readonly bridge: BridgeProcess;
+}
+
+async function site({ tables = '', upstream = [] as string[] } = {}): Promise<Site> {
+  const imap = await ImapServer.start();
+  open.push(imap);
+  for (const number of [1, 2, 3]) imap.mailbox('INBOX').append(`Subject: ${number}\r\n\r\nbody ${number}\r\n`);
+  const config = bridgeConfig({ imapPort: imap.port, tables, upstream: ['command_timeout = "2s"', ...upstream] });
+  const bridge = await BridgeProcess.start({ config });
+  open.push(bridge);
+  return { imap, bridge };
+}
+
+async function session({ bridge }: Site, user = 'alice', password = 'secret'): Promise<PopDialogue> {
+  const client = await PopDialogue.connect(bridge.port());
+  await client.login(user, password);
+  return client;
+}
+
+/** The subjects that a client sees who logs in, looks, and leaves; when the session is over. */
+async function poll(running: Site, user = 'alice'): Promise<string[]> {
+  const ended = running.bridge.events('session-end').length;
+  const client = await session(running, user);
+  const subjects: string[] = [];
+  for (const line of await client.multi('UIDL')) {
+    subjects.push(/Subject: (.*)/.exec((await client.multi(`TOP ${line.split(' ')[0]} 0`)).join('\n'))?.[1] ?? '?');
+  }
+  expect(await client.command('QUIT')).toBe('+OK bye');
+  await running.bridge.event('session-end', ended + 1);
+  return subjects;
+}
+
+/** What the server is asked meanwhile. */
+async function asked({ imap }: Site, work: () => Promise<unknown>): Promise<string[]> {
+  const before = imap.commands.length;
+  await work();
+  return imap.commands.slice(before).filter((command) => !command.includes('HEADER'));
+}
+
+describe('a kept connection', () => {
+  test('serves the next poll without a login and without SELECT', async () => {
+    const running = await site();
+    await poll(running);
+    const commands = await asked(running, async () => expect(await poll(running)).toEqual(['1', '2', '3']));
+    expect(commands.sort()).toEqual(['NOOP', 'UID SEARCH RETURN (ALL) DELETED']);
+    expect(running.imap.logins).toBe(1);
+  });
+
+  test('shows what came and went meanwhile, and what somebody flagged as deleted', async () => {
+    const running = await site();
+    await poll(running);
+    running.imap.mailbox('INBOX').append('Subject: 4\r\n\r\nbody 4\r\n');
+    expect(await poll(running)).toEqual(['1', '2', '3', '4']);
+    running.imap.mailbox('INBOX').expunge(2);
+    expect(await poll(running)).toEqual(['1', '3', '4']);
+    running.imap.mailbox('INBOX').append('Subject: 5\r\n\r\nbody 5\r\n');
+    running.imap.mailbox('INBOX').expunge(1);
+    expect(await poll(running)).toEqual(['3', '4', '5']);
+    running.imap.mailbox('INBOX').setFlags(3, ['\\Deleted']);
+    expect(await poll(running)).toEqual(['4', '5']);
+    expect(running.imap.logins).toBe(1);
+  });
+
+  test('shows after QUIT what the session left there', async () => {
+    const running = await site();
+    const client = await session(running);
+    await client.command('DELE 2');
+    expect(await client.command('QUIT')).toBe('+OK bye');
+    expect(await poll(running)).toEqual(['1', '3']);
+    expect(running.imap.logins).toBe(1);
+  });
+
+  test('does not spare another password its proof', async () => {
+    const running = await site();
+    await poll(running);
+    const client = await PopDialogue.connect(running.bridge.port());
+    await client.command('USER alice');
+    expect(await client.command('PASS guess')).toMatch(/^-ERR \[AUTH\]/);
+    expect(running.imap.commands.filter((command) => command.startsWith('AUTHENTICATE'))).toHaveLength(2);
+    expect(await poll(running)).toEqual(['1', '2', '3']);
+    expect(running.imap.logins).toBe(1);
+  });
+
+  test.for([
+    ['dropped', (imap: ImapServer) => imap.dropConnections()],
+    ['answers NOOP with BYE', (imap: ImapServer) => imap.setScript(({ command }) => (command === 'NOOP' ? { bye: 'gone' } : undefined))],
+    ['refuses', (imap: ImapServer) => once(imap, 'UID SEARCH', { reply: 'NO [SERVERBUG] mailbox changed' })],
+    ['never answers', (imap: ImapServer) => once(imap, 'UID SEARCH', { hang: true })],
+  ] as const)('that the server %s is replaced, and nobody notices', async ([, spoil]) => {
+    const running = await site();
+    await poll(running);
+    spoil(running.imap);
+    expect(await poll(running)).toEqual(['1', '2', '3']);
+    expect(running.imap.logins).toBe(2);
+  });
+
+  test('notices at once that the mailbox is another one', async () => {
+    const running = await site();
+    await poll(running);
+    const before = running.imap.commands.length;
+    running.imap.mailbox('INBOX').resetUidValidity();
+    running.imap.dropConnections();
+    expect(await poll(running)).toEqual(['1', '2', '3']);
+    expect(running.imap.commands.slice(before).some((command) => command.includes('RFC822.SIZE'))).toBe(true);
+  });
+
+  test('is left after its time, and told so', async () => {
+    const running = await site({ upstream: ['linger = "1s"'] });
+    await poll(running);
+    expect(running.imap.openConnections).toBe(1);
+    await until(() => running.imap.openConnections === 0);
+    expect(running.imap.commands.at(-1)).toBe('LOGOUT');
+    expect(await poll(running)).toEqual(['1', '2', '3']);
+  });
+
+  test.for(['SIGTERM', 'SIGHUP'] as const)('is left politely at %s', async (signal) => {
+    const running = await site();
+    await poll(running);
+    running.bridge.kill(signal);
+    await until(() => running.imap.openConnections === 0);
+    expect(running.imap.commands.at(-1)).toBe('LOGOUT');
+  });
+
+  test('serves several views at a time: each sees its own', async () => {
+    const running = await site({ tables: '[delete]\naction = "hide"\n[views.pc]\n[views.laptop]\n' });
+    const pc = await session(running, 'alice/pc');
+    const laptop = await session(running, 'alice/laptop');
+    await pc.command('DELE 1');
+    const bodies = [
+      ...(await Promise.all([pc.retrieve(2), laptop.retrieve(1)])),
+      ...(await Promise.all([pc.retrieve(3), laptop.retrieve(2)])),
+    ];
+    expect(bodies.map((body) => /body (\d)/.exec(body.toString())?.[1])).toEqual(['2', '1', '3', '2']);
+    expect(await pc.command('QUIT')).toBe('+OK bye');
+    expect(await laptop.command('QUIT')).toBe('+OK bye');
+    expect(await poll(running, 'alice/pc')).toEqual(['2', '3']);
+    expect(await poll(running, 'alice/laptop')).toEqual(['1', '2', '3']);
+    expect([running.imap.logins, running.imap.connections]).toEqual([1, 1]);
+  });
+
+  test('serves views of different folders at a time, each folder selected when its turn comes', async () => {
+    const running = await site({ tables: '[views.work]\nfolders = ["Sent"]\n' });
+    for (const number of [1, 2]) running.imap.mailbox('Sent').append(`Subject: sent ${number}\r\n\r\nsent ${number}\r\n`);
+    const inbox = await session(running);
+    const work = await session(running, 'alice/work');
+    for (const number of [1, 2]) {
+      const [one, other] = await Promise.all([inbox.retrieve(number), work.retrieve(number)]);
+      expect([one.toString(), other.toString()]).toEqual([
+        expect.stringContaining(`body ${number}\r\n`),
+        expect.stringContaining(`sent ${number}\r\n`),
+      ]);
+    }
+    await work.command('DELE 1');
+    expect(await Promise.all([inbox.command('QUIT'), work.command('QUIT')])).toEqual(['+OK bye', '+OK bye']);
+    expect(running.imap.mailbox('Sent').messages).toHaveLength(1);
+    expect(running.imap.mailbox('INBOX').messages).toHaveLength(3);
+    expect(running.imap.connections).toBe(1);
+  });
+});
+
+/** One fault for the next command that begins so. */
+function once(imap: ImapServer, beginning: string, fault: Parameters<typeof reply>[0]): void {
+  let left = 1;
+  imap.setScript(({ command }) => (command.startsWith(beginning) && left-- > 0 ? fault : undefined));
+}
+
+function reply(fault: { readonly reply: string } | { readonly hang: true }): typeof fault {
+  return fault;
+}
