@@ -120,12 +120,9 @@ export class MaildropSession {
       if (view.retrieve.markSeen === 'on-quit' && !this.#parts.link.isReadOnly(mailbox)) this.#noteSeen(mailbox, seen);
       for (const uid of remove) this.#unseen.get(mailbox)?.delete(uid);
     }
-    const outcome =
-      plan.removeCount === 0
-        ? ({ result: 'done' } as const)
-        : await inTurn(() => carryOutDeletions({ ...this.#parts, maps: this.#maps, now: this.#now() }, plan));
-    await this.#flushSeen();
-    return outcome;
+    // Which messages were read is stored when the client has its answer: nothing that was promised depends on it.
+    if (plan.removeCount === 0) return { result: 'done' };
+    return inTurn(() => carryOutDeletions({ ...this.#parts, maps: this.#maps, now: this.#now() }, plan));
   }
 
   /** Ends the session: what was learned is kept, the lock is given back, the upstream is left in the background. Never rejects. */
@@ -163,7 +160,9 @@ export class MaildropSession {
 
   #noteSeen(place: number, uids: readonly Uid[]): void {
     if (uids.length === 0) return;
-    this.#unseen.set(place, new Set([...(this.#unseen.get(place) ?? []), ...uids]));
+    const unseen = this.#unseen.get(place) ?? new Set();
+    for (const uid of uids) unseen.add(uid);
+    this.#unseen.set(place, unseen);
   }
 
   /** Stores \Seen for all that wait for it, after what is under way. A failure is only logged: the mail itself is safe (TRAPS 3.17). */

@@ -44,7 +44,7 @@ const MIB = 1024 * KIB;
 /** Asked for ahead at first. */
 const FIRST_WINDOW = 256 * KIB;
 /** Most that is asked for ahead and has not come. */
-const LARGEST_WINDOW = 32 * MIB;
+const LARGEST_WINDOW = 64 * MIB;
 /** One command asks for no more, but for a single message. */
 const COMMAND_OCTETS = MIB;
 const COMMAND_MESSAGES = 500;
@@ -144,13 +144,13 @@ export class ReadAhead implements SlotWatcher, Holder {
       isBefore &&= uid !== request.uid;
       return isBefore;
     });
-    this.#widen(!guessed.isComplete);
+    this.#widen(request, !guessed.isComplete);
     return guessed;
   }
 
   #takeUnguessed(request: FetchRequest): BodySlot {
     const isFirst = this.#upcoming === undefined;
-    if (this.#next?.uid === request.uid) this.#widen(true);
+    if (this.#next?.uid === request.uid) this.#widen(request, true);
     else if (!isFirst) this.#window = 0;
     this.#forget(() => true);
     this.#upcoming = request.ahead?.();
@@ -158,11 +158,15 @@ export class ReadAhead implements SlotWatcher, Holder {
     return this.#ask([request], false)[0] ?? impossible();
   }
 
-  /** A guess came true. Beyond what may wait here it is no use to ask for more, unless the client is quicker than the server. */
-  #widen(isClientWaiting: boolean): void {
+  /**
+   * A guess came true. While a long message is sent the next one is asked for. Beyond what may wait here it is no use to ask for more,
+   * unless the client is quicker than the server.
+   */
+  #widen(request: FetchRequest, isClientWaiting: boolean): void {
     const { sessionOctets } = this.#budget;
-    if (sessionOctets === 0 || (this.#window >= sessionOctets && !isClientWaiting)) return;
-    this.#window = Math.min(Math.max(2 * this.#window, FIRST_WINDOW), LARGEST_WINDOW);
+    if (sessionOctets === 0) return;
+    const wider = isClientWaiting ? 4 * this.#window : Math.min(2 * this.#window, sessionOctets);
+    this.#window = Math.min(Math.max(this.#window, wider, FIRST_WINDOW, 2 * this.#expected(request)), LARGEST_WINDOW);
   }
 
   #advance(): void {
