@@ -20,6 +20,7 @@ import { LoginThrottle } from './login-throttle.ts';
 import { MaildropLocks } from './maildrop-lock.ts';
 import { openStore } from './open-store.ts';
 import { SessionCounter, type GiveBack } from './session-limits.ts';
+import { SnapshotCache } from './snapshot-cache.ts';
 import { Turns } from './turns.ts';
 
 export interface DaemonParts {
@@ -83,6 +84,7 @@ export class Daemon {
       counter: this.#counter,
       locks: new MaildropLocks(clock),
       turns: new Turns(),
+      snapshots: new SnapshotCache(),
       cutMessages: new LRUCache({ max: MAX_CUT_MESSAGES }),
     };
   }

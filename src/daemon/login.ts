@@ -23,6 +23,7 @@ import { upstreamPolicy } from './deletion.ts';
 import { MaildropSession, type SessionEvents } from './maildrop-session.ts';
 import { openMaildrop, type OpenedMaildrop } from './open-maildrop.ts';
 import type { SessionCounter } from './session-limits.ts';
+import type { SnapshotCache } from './snapshot-cache.ts';
 import type { Turns } from './turns.ts';
 import { UpstreamLink } from './upstream-link.ts';
 
@@ -39,6 +40,7 @@ export interface LoginParts {
   readonly store: Store;
   readonly clock: Clock;
   readonly locks: MaildropLocks;
+  readonly snapshots: SnapshotCache;
   /** UPDATEs of one account, one after another. */
   readonly turns: Turns;
   readonly throttle: LoginThrottle;
@@ -115,6 +117,7 @@ async function openFor(
   const shared = {
     key,
     store,
+    snapshots: parts.snapshots,
     view,
     views: service.views,
     events: sessionEvents(parts.log, service, login.user),

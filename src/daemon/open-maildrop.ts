@@ -13,7 +13,7 @@ import { withoutMessages } from '../maildrop/map-changes.ts';
 import { Maildrop } from '../maildrop/maildrop.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { reconcile } from '../maildrop/reconcile.ts';
-import { countIn, knownMessage, uidsIn, type UidMap } from '../maildrop/uid-map.ts';
+import { countIn, knownMessage, lastUidIn, uidsIn, type UidMap } from '../maildrop/uid-map.ts';
 import { applyTemplate, fallbackFormula, GMAIL, gmailUniqueId, type UniqueIdTemplate } from '../maildrop/unique-id.ts';
 import type { MailboxKey, MaildropKey, MapChange, Store } from '../store/store.ts';
 import {
@@ -30,6 +30,7 @@ import { measuredMaps } from './measure-sizes.ts';
 import { finishOverdue } from './overdue.ts';
 import { recognise, type ListedMailbox, type Recognised, type UnlistedMailbox } from './recognise.ts';
 import { snapshotOf, type Showing } from './snapshot.ts';
+import type { SeenMaildrop, SnapshotCache } from './snapshot-cache.ts';
 
 /** A mailbox of a maildrop that is open. */
 export interface OpenMailbox {
@@ -51,6 +52,7 @@ export interface OpenedMaildrop {
 export interface OpenRequest {
   readonly key: MaildropKey;
   readonly store: Store;
+  readonly snapshots: SnapshotCache;
   readonly session: UpstreamSession;
   readonly view: ViewConfig;
   /** The last 30 days, whatever was deleted or hidden. */
@@ -76,9 +78,7 @@ export async function openMaildrop(request: OpenRequest, signal: AbortSignal): P
     const mailbox = await request.session.select(path, signal);
     if (listed.every(({ key }) => key.path !== mailbox.path)) listed.push(await list(request, mailbox, worked.has(mailbox.path), signal));
   }
-  const unlisted = await unlistedMaps(request, listed);
-  const recognised = await recognise(request.store, listed, unlisted, signal);
-  const updated = await updateMaps(request, listed, unlisted, recognised);
+  const updated = unchangedMaps(request, listed) ?? (await changedMaps(request, listed, signal));
   const mailboxes = request.view.maildrop.sizes === 'exact' ? await measure(request, updated, signal) : updated;
   const showing: Showing[] = [];
   for (const [place, open] of mailboxes.entries()) {
@@ -86,8 +86,34 @@ export async function openMaildrop(request: OpenRequest, signal: AbortSignal): P
     const unseen = request.view.maildrop.show === 'unseen' && !request.isRecent ? await open.mailbox.unseen(signal) : undefined;
     showing.push({ ...open, hidden: deleted.union(pending.get(open.key.path) ?? new Set()), unseen });
   }
-  const snapshot = snapshotOf(showing, { ...request, maildrop: request.view.maildrop, action: request.view.delete.action });
-  return { maildrop: Maildrop.of(snapshot), mailboxes, digest: digestOf(mailboxes, snapshot) };
+  const make = (): SeenMaildrop => {
+    const snapshot = snapshotOf(showing, { ...request, maildrop: request.view.maildrop, action: request.view.delete.action });
+    return { maildrop: Maildrop.of(snapshot), digest: digestOf(mailboxes, snapshot) };
+  };
+  const seen = followsFromMaps(request, showing) ? request.snapshots.of(request.key, { view: request.view, mailboxes }, make) : make();
+  return { ...seen, mailboxes };
+}
+
+/** What is shown depends on nothing but the maps: not on flags, nor on the time. */
+function followsFromMaps({ view, isRecent }: OpenRequest, showing: readonly Showing[]): boolean {
+  const { sinceSeconds, show } = view.maildrop;
+  return !isRecent && sinceSeconds === 0 && show === 'all' && showing.every(({ hidden }) => hidden.size === 0);
+}
+
+/** Where nothing came and nothing went, the maps hold as they are. */
+function unchangedMaps({ session }: OpenRequest, listed: readonly ListedMailbox[]): OpenMailbox[] | undefined {
+  const mailboxes: OpenMailbox[] = [];
+  for (const { key, mailbox, stored, listing, isNewEpoch } of listed) {
+    if (!listing.isUnchanged || isNewEpoch || stored?.server !== session.server) return undefined;
+    mailboxes.push({ key, mailbox, map: stored, stored });
+  }
+  return mailboxes;
+}
+
+async function changedMaps(request: OpenRequest, listed: readonly ListedMailbox[], signal: AbortSignal): Promise<OpenMailbox[]> {
+  const unlisted = await unlistedMaps(request, listed);
+  const recognised = await recognise(request.store, listed, unlisted, signal);
+  return updateMaps(request, listed, unlisted, recognised);
 }
 
 function checkGmail({ view, session: { abilities } }: OpenRequest): void {
@@ -244,7 +270,13 @@ async function save({ store, events, now }: OpenRequest, changes: readonly MapCh
 
 /** What an upstream needs to know to ask only for what changed. */
 function knownMailbox(map: UidMap): KnownMailbox {
-  return { uidNext: map.uidNext, count: countIn(map), uids: () => uidsIn(map), arrivalOf: (uid) => knownMessage(map, uid)?.arrival };
+  return {
+    uidNext: map.uidNext,
+    count: countIn(map),
+    lastUid: lastUidIn(map),
+    uids: () => uidsIn(map),
+    arrivalOf: (uid) => knownMessage(map, uid)?.arrival,
+  };
 }
 
 /** The stored map. One that makes no sense is made anew from the template, where the unique-ids come out the same. */

@@ -8,6 +8,7 @@ import {
   idsFrom,
   indexOf,
   isIdUsed,
+  lastUidIn,
   messageAt,
   segmentNumber,
   sourceAt,
@@ -92,7 +93,7 @@ export function reconcile(
 /** True when the new messages came behind all known ones and none of these went: a few of them must not cost a look at all others. */
 function hasOnlyMore(before: UidMap, { uids, added }: ListedMessages): boolean {
   const [first] = added.uids;
-  const last = before.segments.get(Math.max(-1, ...before.segments.keys()))?.uids.at(-1) ?? 0;
+  const last = lastUidIn(before) ?? 0;
   return (
     first !== undefined && first > last && countIn(before) + added.uids.length === uids.length && uids.at(-added.uids.length) === first
   );

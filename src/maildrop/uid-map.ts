@@ -120,6 +120,14 @@ export function countIn(map: UidMap): number {
   return count;
 }
 
+/** The highest UID in the map. */
+export function lastUidIn(map: UidMap): Uid | undefined {
+  let highest = -1;
+  for (const number of map.segments.keys()) highest = Math.max(highest, number);
+  const last = map.segments.get(highest)?.uids.at(-1);
+  return last === undefined ? undefined : asUid(last);
+}
+
 /** Looks a message up. */
 export function knownMessage(map: UidMap, uid: Uid): KnownMessage | undefined {
   const found = locate(map, uid);

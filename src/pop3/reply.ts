@@ -4,12 +4,12 @@ import { LISTING_CHUNK_CHARACTERS, MAX_STATUS_OCTETS } from './limits.ts';
 /** Response codes popbridge uses (RFC 2449 section 8.1, RFC 3206). */
 export type ResponseCode = 'AUTH' | 'IN-USE' | 'LOGIN-DELAY' | 'SYS/TEMP' | 'SYS/PERM';
 
-/** One reply. `lines`, when present, makes it a multi-line reply: strings of whole lines, each ended by CRLF, none starting with a dot. */
+/** One reply. `lines`, when present, makes it a multi-line reply: whole lines, in pieces, each ended by CRLF, none starting with a dot. */
 export interface Reply {
   readonly ok: boolean;
   readonly code?: ResponseCode;
   readonly text: string;
-  readonly lines?: Iterable<string>;
+  readonly lines?: Iterable<string | Uint8Array>;
 }
 
 export const CRLF = '\r\n';
@@ -28,7 +28,7 @@ export function err(text: string, code?: ResponseCode): Reply {
 }
 
 /** A positive multi-line reply. */
-export function okLines(text: string, lines: Iterable<string>): Reply {
+export function okLines(text: string, lines: Iterable<string | Uint8Array>): Reply {
   return { ok: true, text, lines };
 }
 

@@ -13,19 +13,25 @@ export function stat(state: Transaction): Step {
 
 export function list(state: Transaction, command: Extract<Command, { verb: 'LIST' | 'UIDL' }>): Step {
   const { count, octets } = state.maildrop.dropListing;
-  return listing(state, command.message, `${count} messages (${octets} octets)`, (entry) => `${entry.number} ${entry.octets}`);
+  return listing(state, command, `${count} messages (${octets} octets)`, (entry) => `${entry.number} ${entry.octets}`);
 }
 
 export function uidl(state: Transaction, command: Extract<Command, { verb: 'LIST' | 'UIDL' }>): Step {
-  return listing(state, command.message, 'unique-ids follow', (entry) => `${entry.number} ${entry.uniqueId}`);
+  return listing(state, command, 'unique-ids follow', (entry) => `${entry.number} ${entry.uniqueId}`);
 }
 
 /** One message's line, or with no number a line for every message that is not marked deleted. */
-function listing(state: Transaction, message: number | undefined, text: string, line: (entry: MaildropEntry) => string): Step {
+function listing(
+  state: Transaction,
+  { verb, message }: Extract<Command, { verb: 'LIST' | 'UIDL' }>,
+  text: string,
+  line: (entry: MaildropEntry) => string,
+): Step {
   if (message !== undefined) {
     return withEntry(state, message, (entry) => [state, [replying(ok(line(entry)))]]);
   }
-  return [state, [replying(okLines(text, { [Symbol.iterator]: () => inChunks(lines(state, line)) }))]];
+  const rendered = state.maildrop.rendered(verb, () => Array.from(inChunks(lines(state, line)), (chunk) => Buffer.from(chunk, 'latin1')));
+  return [state, [replying(okLines(text, rendered))]];
 }
 
 function* lines(state: Transaction, line: (entry: MaildropEntry) => string): Generator<string> {

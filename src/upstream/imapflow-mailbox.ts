@@ -204,13 +204,14 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
   async #tryList(known: KnownMailbox, signal: AbortSignal): Promise<Listing | 'others' | undefined> {
     const { uidValidity } = this;
     const { uidNext, exists } = this.#selected;
-    if (exists === 0) return { uidValidity, uidNext, uids: [], deleted: new Set(), added: noRows(), isOther: false };
+    if (exists === 0) return { uidValidity, uidNext, uids: [], deleted: new Set(), added: noRows(), ...AS_LISTED };
     // It never goes back (RFC 3501 section 2.3.1.1), but where the mailbox does: then UIDs are given away a second time.
     if (uidNext > 0 && uidNext < known.uidNext) return 'others';
     const { deleted = searchDeleted(this.#runner, signal) } = this.#options;
+    if (this.#isAsKnown(known)) return unchanged(known, { uidValidity, uidNext, deleted: await deleted });
     const [rest, flagged] = await Promise.all([this.#changesOf(known, signal), deleted]);
     if (rest === undefined || rest === 'others') return rest;
-    return rest.uids.length === exists ? { uidValidity, uidNext, ...rest, deleted: flagged, isOther: false } : undefined;
+    return rest.uids.length === exists ? { uidValidity, uidNext, ...rest, deleted: flagged, ...AS_LISTED } : undefined;
   }
 
   async #changesOf(known: KnownMailbox, signal: AbortSignal): Promise<Part | 'others' | undefined> {
@@ -261,16 +262,19 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
    */
   async #onlyCame(known: KnownMailbox, uidNext: number, signal: AbortSignal): Promise<Part | 'others' | undefined> {
     const { exists } = this.#selected;
-    const last = known.uids().at(-1);
-    // A server whose UIDNEXT is no more than a UID that it gave away tells nothing by it.
-    if (known.uidNext === 0 || known.uidNext <= (last ?? 0) || uidNext < known.uidNext) return undefined;
-    if (uidNext === known.uidNext) return known.count === exists ? { uids: known.uids(), added: noRows() } : undefined;
+    const last = known.lastUid;
+    if (!tellsByUidNext(known) || uidNext <= known.uidNext) return undefined;
     if (known.count >= exists || uidNext - known.uidNext > MESSAGES_PER_COMMAND) return undefined;
     const added = await this.#rowsAfter(known, last, uidRange(known.uidNext, uidNext), signal);
     if (added === 'others') return added;
     // What came meanwhile could make up for what went.
     const isWhole = known.count + added.uids.length === exists && this.#isUnchanged;
     return isWhole ? { uids: [...known.uids(), ...added.uids], added } : undefined;
+  }
+
+  /** SELECT tells so: as many messages as before, and no UID was given away since. */
+  #isAsKnown(known: KnownMailbox): boolean {
+    return tellsByUidNext(known) && this.#selected.uidNext === known.uidNext && this.#selected.exists === known.count;
   }
 
   async #selectAfresh(signal: AbortSignal): Promise<void> {
@@ -292,6 +296,26 @@ type Part = Pick<Listing, 'uids' | 'added'>;
 
 function asPart(uids: readonly Uid[], added: ListingRows | 'others'): Part | 'others' {
   return added === 'others' ? added : { uids, added };
+}
+
+const AS_LISTED = { isUnchanged: false, isOther: false };
+
+/** A server whose UIDNEXT is no more than a UID that it gave away tells nothing by it. */
+function tellsByUidNext({ uidNext, lastUid }: KnownMailbox): boolean {
+  return uidNext > (lastUid ?? 0);
+}
+
+/** Of 100,000 messages that nobody may ask for no list is made. */
+function unchanged(known: KnownMailbox, told: Pick<Listing, 'uidValidity' | 'uidNext' | 'deleted'>): Listing {
+  return {
+    ...told,
+    get uids() {
+      return known.uids();
+    },
+    added: noRows(),
+    isUnchanged: true,
+    isOther: false,
+  };
 }
 
 function incomplete(path: string): UpstreamError {

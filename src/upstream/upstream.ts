@@ -74,6 +74,8 @@ export interface KnownMailbox {
   /** UIDNEXT at the listing before; 0 where the server told none. */
   readonly uidNext: number;
   readonly count: number;
+  /** The highest of all. */
+  readonly lastUid: Uid | undefined;
   /** All of them, ascending. */
   uids(): readonly Uid[];
   /** INTERNALDATE in seconds since 1970; undefined where the message is not known. */
@@ -81,7 +83,13 @@ export interface KnownMailbox {
 }
 
 /** Of a mailbox seen for the first time. */
-export const NOTHING_KNOWN: KnownMailbox = { uidNext: 0, count: 0, uids: () => [], arrivalOf: () => undefined };
+export const NOTHING_KNOWN: KnownMailbox = {
+  uidNext: 0,
+  count: 0,
+  lastUid: undefined,
+  uids: () => [],
+  arrivalOf: () => undefined,
+};
 
 /** A whole mailbox: never a part of it (CONTRACT section 5.3). */
 export interface Listing {
@@ -93,6 +101,8 @@ export interface Listing {
   /** Those flagged \Deleted. */
   readonly deleted: ReadonlySet<Uid>;
   readonly added: ListingRows;
+  /** Nothing came and nothing went: every message is one of those known. */
+  readonly isUnchanged: boolean;
   /** What was known is of other messages under the same UIDs, as after a restore from backup: rows are of all messages. */
   readonly isOther: boolean;
 }

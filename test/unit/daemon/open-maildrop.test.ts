@@ -2,6 +2,7 @@ import { FakeClock } from '../../support/fake-clock.ts';
 import { expect, test } from 'vitest';
 import { uids, uidValidity, viewConfig } from '../../support/fake-maildrop.ts';
 import type { MaildropConfig, ViewConfig } from '../../../src/config/schema.ts';
+import { SnapshotCache } from '../../../src/daemon/snapshot-cache.ts';
 import { openMaildrop, type OpenRequest } from '../../../src/daemon/open-maildrop.ts';
 import { UpstreamError } from '../../../src/errors.ts';
 import { parseTemplate } from '../../../src/maildrop/unique-id.ts';
@@ -23,6 +24,7 @@ function mailboxWith(path: string, identity: string | undefined): UpstreamMailbo
         uids: uids(1),
         deleted: new Set(),
         added: { uids: uids(1), octets: [10], arrivals: [100], identities: [identity], messageIds: new Map() },
+        isUnchanged: false,
         isOther: false,
       }),
     fetch: () => {
@@ -66,6 +68,7 @@ function request(store: SqliteStore, session: UpstreamSession, view: ViewConfig)
   return {
     key: keyOf('alice').maildrop,
     store,
+    snapshots: new SnapshotCache(),
     session,
     view,
     isRecent: false,
