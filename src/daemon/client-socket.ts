@@ -11,6 +11,9 @@ import { LineSplitter, type SplitLine } from '../pop3/line-splitter.ts';
 const MAX_PENDING_OCTETS = 64 * 1024;
 /** Octets gathered for one write. */
 const WRITE_OCTETS = 64 * 1024;
+/** Pieces of so many octets together are copied into one: that costs less than to write them one by one. */
+const ONE_WRITE_OCTETS = 16 * 1024;
+const NOTHING = Buffer.alloc(0);
 /** A TLS handshake has to end within this time. */
 const HANDSHAKE_MS = 15_000;
 const KEEP_ALIVE_MS = 60_000;
@@ -105,19 +108,29 @@ export class ClientSocket {
   /** Sends what was gathered; resolves when the operating system has taken all of it. */
   async flush(): Promise<void> {
     const pieces = this.#gathered;
+    const octets = this.#gatheredOctets;
     this.#gathered = [];
     this.#gatheredOctets = 0;
     if (pieces.length === 0) return;
     if (this.isClosed) throw new ClientGone('the connection is closed');
+    const small = octets <= ONE_WRITE_OCTETS ? Buffer.concat(pieces, octets) : undefined;
+    if (small !== undefined) {
+      this.#socket.write(small);
+      // The usual case: the operating system took it at once.
+      if (this.#socket.writableLength === 0) return;
+    }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const stop = this.#watchProgress(reject);
     const gone = (): void => reject(new ClientGone('the client closed the connection'));
     this.#socket.once('close', gone);
-    this.#socket.cork();
-    pieces.forEach((piece, index) => {
-      this.#socket.write(piece, index === pieces.length - 1 ? (error) => (error ? gone() : resolve()) : undefined);
-    });
-    this.#socket.uncork();
+    const done = (error?: Error | null): void => (error ? gone() : resolve());
+    if (small !== undefined) this.#socket.write(NOTHING, done);
+    else {
+      this.#socket.cork();
+      for (const piece of pieces.slice(0, -1)) this.#socket.write(piece);
+      this.#socket.write(pieces.at(-1) ?? NOTHING, done);
+      this.#socket.uncork();
+    }
     try {
       await promise;
     } finally {
