@@ -5,7 +5,7 @@ import { systemClock } from '../clock.ts';
 import { defaultConfigPath, defaultStateDirectory, loadConfig } from '../config/load.ts';
 import type { BridgeConfig, FileConfig } from '../config/schema.ts';
 import { chooseUpstream, imapUser, maildropName, viewNamed } from '../daemon/account.ts';
-import { bindingsOf, readAheadBudget, serviceOf } from '../daemon/bindings.ts';
+import { bindingsOf, messageMemory, serviceOf } from '../daemon/bindings.ts';
 import { createLog, LiveSecrets } from '../daemon/logging.ts';
 import type { UpstreamService } from '../daemon/login.ts';
 import { inspectUpstream, sizesLine, type UpstreamReport } from '../daemon/inspect-upstream.ts';
@@ -84,7 +84,7 @@ async function passwordFor(environment: CliEnvironment, options: CheckOptions): 
 
 function serviceFor(config: BridgeConfig, user: string, version: string): UpstreamService {
   return chooseUpstream(
-    config.upstreams.map((file) => serviceOf(file, readAheadBudget(config), { clock: systemClock, version, keepsConnections: false })),
+    config.upstreams.map((file) => serviceOf(file, messageMemory(config), { clock: systemClock, version, keepsConnections: false })),
     user,
   );
 }

@@ -2,7 +2,7 @@
 import { statSync } from 'node:fs';
 import { systemClock } from '../clock.ts';
 import type { BridgeConfig } from '../config/schema.ts';
-import { readAheadBudget, serviceOf } from '../daemon/bindings.ts';
+import { messageMemory, serviceOf } from '../daemon/bindings.ts';
 import { askDaemon } from '../daemon/control-client.ts';
 import type { Progress } from '../daemon/control-socket.ts';
 import { lockStateDirectory } from '../daemon/daemon-lock.ts';
@@ -48,7 +48,7 @@ async function askDirectly(
   await using opened = openStore(config, { stateDirectory, clock: systemClock, log });
   const { store } = opened;
   const services: UpstreamService[] = config.upstreams.map((file) =>
-    serviceOf(file, readAheadBudget(config), { clock: systemClock, version: environment.version, keepsConnections: false }),
+    serviceOf(file, messageMemory(config), { clock: systemClock, version: environment.version, keepsConnections: false }),
   );
   const admin = new MaildropAdmin({ store, clock: systemClock, locks: new MaildropLocks(systemClock), services: () => services });
   const requests = maildropRequests(admin, {

@@ -113,6 +113,7 @@ export function processConfig(origin: FileOrigin, { store, limits, log }: FileTa
       writeTimeoutMs: limits.write_timeout,
       idleTimeoutMs: limits.idle_timeout,
       messageOctets: limits.message,
+      bodyCacheOctets: limits.body_cache,
       readAheadOctets: limits.read_ahead,
     },
     log,

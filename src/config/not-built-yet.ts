@@ -24,7 +24,6 @@ export const LATER_KEYS: readonly LaterKey[] = [
   { key: 'oauth', problem: 'OAuth 2.0 is not built yet; leave the table out' },
   { key: 'store.url', when: startsWith('postgres'), problem: 'PostgreSQL is not built yet; must be "sqlite:", "sqlite:PATH" or "memory:"' },
   { key: 'secrets', problem: 'secrets at rest are not built yet; leave the table out' },
-  { key: 'limits.body_cache', problem: 'the cache of bodies is not built yet; leave it out' },
   { key: 'admin', problem: 'metrics and health are not built yet; leave the table out' },
 ];
 

@@ -94,6 +94,8 @@ export interface LimitsConfig {
   readonly idleTimeoutMs: number;
   /** 0: any size. */
   readonly messageOctets: number;
+  /** Of all sessions. */
+  readonly bodyCacheOctets: number;
   /** Of one session. */
   readonly readAheadOctets: number;
 }
@@ -259,6 +261,9 @@ const limits = z
     write_timeout: duration('1ms').prefault('2m').describe('Longest time a client may take no octet of an answer'),
     idle_timeout: duration('10m').prefault('10m').describe('Longest time between two commands; at least 10m (RFC 1939)'),
     message: size().prefault('0B').describe('Largest message that RETR gives; 0B: any'),
+    body_cache: size()
+      .prefault('64MiB')
+      .describe('Octets of small messages that are kept for a few minutes after they were read, of all sessions together; 0B: none'),
     read_ahead: size()
       .prefault('4MiB')
       .describe('Octets of messages that a session holds because its client is likely to ask for them next; 0B: none'),

@@ -5,6 +5,7 @@ import type { BridgeConfig, FileConfig, ListenConfig } from '../config/schema.ts
 import { ConfigError } from '../errors.ts';
 import { ImapflowUpstream } from '../upstream/imapflow-upstream.ts';
 import { trustingContext } from '../upstream/gated-transport.ts';
+import { BodyCache } from '../upstream/body-cache.ts';
 import type { ReadAheadBudget } from '../upstream/read-ahead.ts';
 import { Certificate } from './certificates.ts';
 import type { ListenAddress } from './listener.ts';
@@ -36,9 +37,9 @@ export interface BindingParts {
 export function bindingsOf(config: BridgeConfig, parts: BindingParts): Map<string, Binding> {
   const faults: ConfigError['faults'][number][] = [];
   const shared = new Map<string, { readonly listen: ListenConfig; readonly file: FileConfig; readonly services: UpstreamService[] }>();
-  const budget = readAheadBudget(config);
+  const memory = messageMemory(config);
   for (const file of config.upstreams) {
-    const service = serviceOf(file, budget, { ...parts, keepsConnections: true });
+    const service = serviceOf(file, memory, { ...parts, keepsConnections: true });
     for (const listen of file.listen) {
       const { name } = listen;
       const before = shared.get(name);
@@ -87,15 +88,22 @@ function certificateOf(listen: ListenConfig, parts: BindingParts): Certificate |
   );
 }
 
-/** What all sessions may hold of messages read ahead. */
-export function readAheadBudget({ process: { limits } }: BridgeConfig): ReadAheadBudget {
-  return { sessionOctets: limits.readAheadOctets, totalOctets: limits.readAheadOctets * SESSIONS_READING_AHEAD, used: 0 };
+/** What all sessions may hold of messages, together. */
+export interface MessageMemory {
+  readonly budget: ReadAheadBudget;
+  readonly bodies: BodyCache;
+}
+
+export function messageMemory({ process: { limits } }: BridgeConfig): MessageMemory {
+  const { readAheadOctets, bodyCacheOctets } = limits;
+  const budget = { sessionOctets: readAheadOctets, totalOctets: readAheadOctets * SESSIONS_READING_AHEAD, used: 0 };
+  return { budget, bodies: new BodyCache(bodyCacheOctets) };
 }
 
 /** The upstream of one file, ready to be logged in to. */
 export function serviceOf(
   file: FileConfig,
-  budget: ReadAheadBudget,
+  memory: MessageMemory,
   parts: Pick<BindingParts, 'clock' | 'version'> & { readonly keepsConnections: boolean },
 ): UpstreamService {
   const { upstream } = file;
@@ -112,7 +120,7 @@ export function serviceOf(
   return {
     id: upstream.id,
     upstream: new ImapflowUpstream(endpoint, parts.clock, {
-      budget,
+      ...memory,
       lingerMs: parts.keepsConnections ? upstream.lingerMs : 0,
       connectionsPerAccount: upstream.connectionsPerAccount,
     }),

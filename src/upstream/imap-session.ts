@@ -1,6 +1,7 @@
 /** One user of a connection: a POP3 session, or work between sessions. Several may share a connection; each counts what it does. */
 import { UpstreamError } from '../errors.ts';
 import type { Uid } from '../maildrop/numbers.ts';
+import type { BodyCache } from './body-cache.ts';
 import type { Lease } from './connection-pool.ts';
 import type { ImapConnection, Limit, Patience, SelectedMailbox } from './imap-connection.ts';
 import type { ImapflowClient } from './imapflow-client.ts';
@@ -33,7 +34,9 @@ export interface MailboxRunner extends OperationRunner {
 
 export interface ImapSessionParts {
   readonly lease: Lease;
+  readonly user: string;
   readonly budget: ReadAheadBudget;
+  readonly bodies: BodyCache;
   /** Bodies through imapflow alone: slow, and the measure of what is right. */
   readonly isPlain: boolean;
 }
@@ -131,8 +134,9 @@ export class ImapSession implements UpstreamSession, OperationRunner {
   }
 
   #mailbox(selected: SelectedMailbox, deleted?: ReadonlySet<Uid>): ImapflowMailbox {
-    const { budget, isPlain } = this.#parts;
-    const mailbox = new ImapflowMailbox(this.#runnerFor(selected), selected, { budget, isPlain, deleted });
+    const { budget, isPlain, bodies, user } = this.#parts;
+    const kept = bodies.of([this.server, user, selected.path, selected.uidValidity]);
+    const mailbox = new ImapflowMailbox(this.#runnerFor(selected), selected, { budget, isPlain, deleted, bodies: kept });
     this.#mailboxes.add(mailbox);
     return mailbox;
   }

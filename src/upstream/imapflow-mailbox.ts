@@ -6,6 +6,7 @@ import { UpstreamError } from '../errors.ts';
 import { MESSAGES_PER_COMMAND, uidBatches, type UidBatch } from '../imap/uid-set.ts';
 import type { ChosenFolder } from '../imap/special-use.ts';
 import { asUid, type Uid, type UidValidity } from '../maildrop/numbers.ts';
+import type { MailboxBodies } from './body-cache.ts';
 import { destinationFolder, expectedDestination, type FolderCommands } from './destination.ts';
 import type { SelectedMailbox } from './imap-connection.ts';
 import { fetchHeader, fetchWhole } from './imapflow-fetch.ts';
@@ -32,6 +33,7 @@ import {
 
 export interface MailboxOptions {
   readonly budget: ReadAheadBudget;
+  readonly bodies: MailboxBodies;
   readonly isPlain: boolean;
   /** Messages flagged \Deleted, where that was asked a moment ago. */
   readonly deleted: ReadonlySet<Uid> | undefined;
@@ -50,7 +52,7 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
     this.#runner = runner;
     this.#selected = selected;
     this.#options = options;
-    this.#reader = new MessageReader(runner, selected, options.budget);
+    this.#reader = new MessageReader(runner, selected, options.budget, options.bodies);
     this.path = selected.path;
     this.uidValidity = selected.uidValidity;
     this.isReadOnly = selected.isReadOnly;
@@ -73,6 +75,7 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
       attempt = await this.#tryList(known, signal);
     }
     if (attempt === 'others') {
+      this.#options.bodies.forget();
       const anew = await this.list(NOTHING_KNOWN, signal);
       return { ...anew, isOther: true };
     }

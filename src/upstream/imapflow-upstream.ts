@@ -1,5 +1,6 @@
 /** Logs in to an IMAP server, and keeps the connections. */
 import type { Clock } from '../clock.ts';
+import type { BodyCache } from './body-cache.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import type { UpstreamEndpoint } from './imapflow-client.ts';
 import { ImapConnection } from './imap-connection.ts';
@@ -9,6 +10,7 @@ import type { Upstream, UpstreamLogin, UpstreamSession } from './upstream.ts';
 
 export interface UpstreamOptions {
   readonly budget: ReadAheadBudget;
+  readonly bodies: BodyCache;
   /** How long a connection stays after its session; by default not at all. */
   readonly lingerMs?: number;
   readonly connectionsPerAccount?: number;
@@ -33,8 +35,8 @@ export class ImapflowUpstream implements Upstream {
 
   async login(login: UpstreamLogin, signal: AbortSignal): Promise<UpstreamSession> {
     const lease = await this.#pool.take(login, signal);
-    const { budget, isPlain = false } = this.#options;
-    return new ImapSession({ lease, budget, isPlain });
+    const { budget, bodies, isPlain = false } = this.#options;
+    return new ImapSession({ lease, user: login.user, budget, bodies, isPlain });
   }
 
   retire(): Promise<void> {

@@ -1,6 +1,7 @@
 /** Reads messages of one mailbox for one session: whole ones and headers, each read ahead; long ones that broke off in windows. */
 import { UpstreamError } from '../errors.ts';
 import type { TaggedResponse } from '../imap/response-parser.ts';
+import { MAX_BODY_OCTETS, type MailboxBodies } from './body-cache.ts';
 import type { SelectedMailbox } from './imap-connection.ts';
 import { fetchWhole } from './imapflow-fetch.ts';
 import type { MailboxRunner } from './imap-session.ts';
@@ -14,11 +15,13 @@ const SMALL_OCTETS = 64 * KIB;
 
 export class MessageReader {
   readonly #runner: MailboxRunner;
+  readonly #kept: MailboxBodies;
   readonly #bodies: ReadAhead;
   readonly #headers: ReadAhead;
 
-  constructor(runner: MailboxRunner, mailbox: SelectedMailbox, budget: ReadAheadBudget) {
+  constructor(runner: MailboxRunner, mailbox: SelectedMailbox, budget: ReadAheadBudget, kept: MailboxBodies) {
     this.#runner = runner;
+    this.#kept = kept;
     const commands = commandsOf(runner, mailbox);
     this.#bodies = new ReadAhead(commands, '', budget);
     this.#headers = new ReadAhead(commands, 'HEADER', budget);
@@ -27,12 +30,27 @@ export class MessageReader {
   /** See UpstreamMailbox.fetch. */
   async *read(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
     const isSmall = request.octets <= SMALL_OCTETS;
-    if (request.part === 'header') yield* this.#header(request, signal);
+    const kept = this.#kept.get(request.uid, request.octets);
+    if (kept !== undefined) yield kept;
+    else if (request.part === 'header') yield* this.#header(request, signal);
     else if (request.inWindows === true || (request.part === 'beginning' && !isSmall)) yield* this.#inWindows(request, signal);
     else {
       this.#headers.giveWay();
-      yield* this.#bodies.read(request, signal);
+      yield* this.#whole(request, signal);
     }
+  }
+
+  async *#whole(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
+    if (request.octets > MAX_BODY_OCTETS) {
+      yield* this.#bodies.read(request, signal);
+      return;
+    }
+    const pieces: Uint8Array[] = [];
+    for await (const chunk of this.#bodies.read(request, signal)) {
+      pieces.push(chunk);
+      yield chunk;
+    }
+    this.#kept.add(request.uid, request.octets, pieces);
   }
 
   /** Nothing more will be read. */
@@ -44,7 +62,7 @@ export class MessageReader {
   /** The header, or where the server gives no whole line for it, the beginning of the message: the caller cuts either. */
   async *#header(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
     if (this.#bodies.has(request.uid)) {
-      yield* this.#bodies.read(request, signal);
+      yield* this.#whole(request, signal);
       return;
     }
     this.#bodies.giveWay();

@@ -63,6 +63,7 @@ test('host alone is a configuration; everything else has its default', () => {
         writeTimeoutMs: 120_000,
         idleTimeoutMs: 600_000,
         messageOctets: 0,
+        bodyCacheOctets: 64 * 1024 * 1024,
         readAheadOctets: 4 * 1024 * 1024,
       },
       log: { level: 'info', format: 'auto' },
@@ -312,7 +313,6 @@ describe('what is not built yet is refused by name', () => {
     [`${MINIMAL}[oauth]\nflow = "code"`, 'oauth'],
     [`${MINIMAL}[store]\nurl = "postgres://db/mail"`, 'store.url'],
     [`${MINIMAL}[secrets]\nkey_file = "k"`, 'secrets'],
-    [`${MINIMAL}[limits]\nbody_cache = "64MiB"`, 'limits.body_cache'],
     [`${MINIMAL}[admin]\naddress = ""`, 'admin'],
   ];
 
