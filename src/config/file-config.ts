@@ -65,6 +65,7 @@ function viewConfig(table: WholeView): ViewConfig {
       sinceSeconds: Math.ceil(table.since / 1000),
       newest: table.newest,
       sizes: table.sizes,
+      lock: table.lock,
       uniqueId: table.unique_id,
     },
     retrieve: { markSeen: table.mark_seen },

@@ -19,7 +19,6 @@ export const LATER_KEYS: readonly LaterKey[] = [
   { key: 'listen[].proxy_protocol', problem: 'the PROXY protocol is not built yet; leave it out' },
   { key: 'listen[].trusted_proxies', problem: 'the PROXY protocol is not built yet; leave it out' },
   { key: 'login.mode', when: is('accounts'), problem: 'local accounts are not built yet; must be "upstream"' },
-  { key: 'maildrop.lock', when: is('shared'), problem: '"shared" is not built yet; must be "exclusive"' },
   { key: 'account', problem: 'local accounts are not built yet; leave the table out' },
   { key: 'oauth', problem: 'OAuth 2.0 is not built yet; leave the table out' },
   { key: 'store.url', when: startsWith('postgres'), problem: 'PostgreSQL is not built yet; must be "sqlite:", "sqlite:PATH" or "memory:"' },

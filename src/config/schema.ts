@@ -71,6 +71,8 @@ export interface MaildropConfig {
   /** Only so many, the latest; 0: all. */
   readonly newest: number;
   readonly sizes: 'trust' | 'learn' | 'exact';
+  /** Whether several sessions may have it open. */
+  readonly lock: 'exclusive' | 'shared';
   readonly uniqueId: UniqueIdTemplate;
 }
 
@@ -204,7 +206,9 @@ const viewKeys = {
     .describe(
       'Sizes in listings: trust what the server says, learn the true size when a message is first retrieved, or measure all before',
     ),
-  lock: z.enum(['exclusive']).describe('One session a maildrop at a time (RFC 1939)'),
+  lock: z
+    .enum(['exclusive', 'shared'])
+    .describe('One session a maildrop at a time, as RFC 1939 has it, or several that see what was there when each of them began'),
   mark_seen: z
     .enum(['on-retrieve', 'on-quit', 'never'])
     .describe('When a retrieved message becomes read upstream: after its last octet, at QUIT, or never'),

@@ -112,8 +112,19 @@ async function openFor(
   undo.push(leave);
   // Only now: who has no password must not use up its owner's sessions.
   undo.push(parts.counter.logIn(account));
-  undo.push(await locks.acquire(lockName(account, key.view), client.holder, signal));
-  undo.push(await leaseOf(store, key, client.holder));
+  const lock = async (until: AbortSignal): Promise<() => void> => {
+    const release = await locks.acquire(lockName(account, key.view), client.holder, until);
+    const giveLease = await leaseOf(store, key, client.holder).catch((error: unknown) => {
+      release();
+      throw error;
+    });
+    return () => {
+      giveLease();
+      release();
+    };
+  };
+  const unlock = await lock(signal);
+  undo.push(unlock);
   const shared = {
     key,
     store,
@@ -144,6 +155,8 @@ async function openFor(
       throw error;
     });
   if (signal.aborted) throw new UpstreamError('unreachable', 'the client left during its login');
+  const isShared = view.maildrop.lock === 'shared';
+  if (isShared) undo.splice(undo.indexOf(unlock), 1).forEach((give) => give());
   throttle.noteLogin(JSON.stringify([account, key.view]));
   client.onAccount({ user: login.user, upstream: service.id, digest: opened.digest, ...(key.view === '' ? {} : { view: key.view }) });
   logLogin(parts.log, { service, name, view }, login.user, client, session, opened);
@@ -162,6 +175,8 @@ async function openFor(
     maildrop: opened.maildrop,
     mailboxes: opened.mailboxes,
     cutMessages: parts.cutMessages,
+    isShared,
+    locked: isShared ? (work) => withLock(lock, work) : (work) => work(),
     release: () => {
       for (const give of undo.splice(0).reverse()) if (give !== leave) give();
     },
@@ -171,6 +186,16 @@ async function openFor(
   });
   const loginDelaySeconds = service.loginDelayMs > 0 ? Math.ceil(service.loginDelayMs / 1000) : undefined;
   return { session: maildropSession, opened: { maildrop: opened.maildrop, loginDelaySeconds, maxMessageOctets: parts.maxMessageOctets } };
+}
+
+/** Several sessions share a maildrop: each has it for as long as it changes something. */
+async function withLock<T>(lock: (until: AbortSignal) => Promise<() => void>, work: () => Promise<T>): Promise<T> {
+  const unlock = await lock(new AbortController().signal);
+  try {
+    return await work();
+  } finally {
+    unlock();
+  }
 }
 
 /** The lock holds in this process, the lease wherever the store is shared. */

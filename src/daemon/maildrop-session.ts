@@ -44,6 +44,10 @@ export interface MaildropSessionParts {
   readonly cutMessages: LRUCache<string, true>;
   /** Runs an UPDATE when no other of the account is running. */
   readonly inTurn: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Others may have the maildrop open too. */
+  readonly isShared: boolean;
+  /** Runs work when nobody else changes the maildrop. */
+  readonly locked: <T>(work: () => Promise<T>) => Promise<T>;
   /** Gives back the lock and whatever else the login took. */
   readonly release: () => void;
   /** Takes over the connection when the session is done with it. */
@@ -122,7 +126,7 @@ export class MaildropSession {
     }
     // Which messages were read is stored when the client has its answer: nothing that was promised depends on it.
     if (plan.removeCount === 0) return { result: 'done' };
-    return inTurn(() => carryOutDeletions({ ...this.#parts, maps: this.#maps, now: this.#now() }, plan));
+    return this.#alone(() => inTurn(() => carryOutDeletions({ ...this.#parts, maps: this.#maps, now: this.#now() }, plan)));
   }
 
   /** Ends the session: what was learned is kept, the lock is given back, the upstream is left in the background. Never rejects. */
@@ -135,13 +139,20 @@ export class MaildropSession {
     this.#parts.link.endReading();
     try {
       await this.#flushSeen();
-      await this.#maps.save(this.#now());
+      await this.#alone(() => this.#maps.save(this.#now()));
     } catch (error) {
       this.#parts.events.saveFailed(toBridgeError(error));
     } finally {
       this.#parts.release();
       this.#parts.leave(this.#parts.link.session, this.#maps.open);
     }
+  }
+
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    return this.#parts.locked(async () => {
+      if (this.#parts.isShared) await this.#maps.refresh();
+      return work();
+    });
   }
 
   #upcoming(entry: MaildropEntry): Iterator<UpcomingMessage> {

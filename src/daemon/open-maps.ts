@@ -11,12 +11,16 @@ import { judged, NOTHING_MEASURED } from './measure-sizes.ts';
 import type { OpenMailbox } from './open-maildrop.ts';
 import { messageIdKey } from './recognise.ts';
 
+type MapEdit = (map: UidMap) => UidMap;
+
 export class OpenMaps {
   readonly #store: Store;
   readonly #mailboxes: readonly OpenMailbox[];
   readonly #maildrop: MaildropConfig;
   readonly #maps: UidMap[];
-  #saved: readonly (UidMap | undefined)[];
+  #saved: (UidMap | undefined)[];
+  /** What changed since, by place of the mailbox. */
+  #changes: MapEdit[][];
   #sizes = NOTHING_MEASURED;
   /** Not on disk yet, by place of the mailbox. */
   readonly #identities = new Map<number, Map<Uid, Identity>>();
@@ -27,6 +31,7 @@ export class OpenMaps {
     this.#maildrop = maildrop;
     this.#maps = mailboxes.map(({ map }) => map);
     this.#saved = mailboxes.map(({ stored }) => stored);
+    this.#changes = mailboxes.map(() => []);
   }
 
   /** The mailboxes with their maps as they are now. */
@@ -46,8 +51,32 @@ export class OpenMaps {
     return open.key;
   }
 
-  change(place: number, change: (map: UidMap) => UidMap): void {
+  /** The change is made anew where other sessions changed the map meanwhile. */
+  change(place: number, change: MapEdit): void {
     this.#maps[place] = change(this.at(place));
+    this.#changes[place]?.push(change);
+  }
+
+  /** Takes the last change of a mailbox back: it could not be saved. */
+  takeBack(place: number, before: UidMap): void {
+    this.#maps[place] = before;
+    this.#changes[place]?.pop();
+  }
+
+  /** Takes over what other sessions of the same maildrop saved, and changes that as this one wants it. */
+  async refresh(): Promise<void> {
+    for (const [place, { key }] of this.#mailboxes.entries()) {
+      const stored = await this.#store.loadMap(key);
+      if (stored === this.#saved[place]) continue;
+      if (stored?.uidValidity === this.at(place).uidValidity) {
+        this.#saved[place] = stored;
+        this.#maps[place] = (this.#changes[place] ?? []).reduce((map, change) => change(map), stored);
+      } else {
+        // Of another epoch: what this session knows concerns nobody any more.
+        this.#saved[place] = this.at(place);
+        this.#changes[place] = [];
+      }
+    }
   }
 
   /** A message was sent whole; `at` in seconds since 1970. */
@@ -78,6 +107,7 @@ export class OpenMaps {
     });
     await this.#store.saveMaps(changes, now);
     this.#saved = maps;
+    this.#changes = this.#mailboxes.map(() => []);
     this.#identities.clear();
     const sizes = this.#sizes;
     this.#sizes = NOTHING_MEASURED;

@@ -45,7 +45,7 @@ async function hide({ maps, now }: UpdateParts, plans: readonly MailboxPlan[], u
   try {
     await maps.save(now);
   } catch (error) {
-    for (const [place, { mailbox }] of plans.entries()) maps.change(mailbox, (map) => before[place] ?? map);
+    for (const [place, { mailbox }] of plans.entries()) maps.takeBack(mailbox, before[place] ?? maps.at(mailbox));
     throw error;
   }
 }

@@ -100,7 +100,16 @@ export function viewConfig(fields: { readonly [Table in keyof ViewConfig]?: Part
   const uniqueId = parseTemplate('popbridge');
   if ('problem' in uniqueId) throw new Error(uniqueId.problem);
   return {
-    maildrop: { folders: ['INBOX'], show: 'all', sinceSeconds: 0, newest: 0, sizes: 'learn', uniqueId, ...fields.maildrop },
+    maildrop: {
+      folders: ['INBOX'],
+      show: 'all',
+      sinceSeconds: 0,
+      newest: 0,
+      sizes: 'learn',
+      lock: 'exclusive',
+      uniqueId,
+      ...fields.maildrop,
+    },
     retrieve: { markSeen: 'never', ...fields.retrieve },
     delete: { action: 'trash', folder: undefined, afterSeconds: 0, when: 'any-view', verify: false, ...fields.delete },
   };
@@ -148,6 +157,8 @@ export function openFakeMaildrop(options: FakeMaildropOptions): { readonly logge
     mailboxes: [{ key: { maildrop: key, path: 'INBOX' }, mailbox, map: emptyMap(UIDVALIDITY), stored: emptyMap(UIDVALIDITY) }],
     cutMessages: new LRUCache({ max: 10 }),
     inTurn: (work) => work(),
+    isShared: false,
+    locked: (work) => work(),
     leave: () => {},
     events: {
       deleteFailed: () => {},

@@ -45,7 +45,15 @@ test('host alone is a configuration; everything else has its default', () => {
         [
           '',
           {
-            maildrop: { folders: ['INBOX'], show: 'all', sinceSeconds: 0, newest: 0, sizes: 'learn', uniqueId: POPBRIDGE_IDS },
+            maildrop: {
+              folders: ['INBOX'],
+              show: 'all',
+              sinceSeconds: 0,
+              newest: 0,
+              sizes: 'learn',
+              lock: 'exclusive',
+              uniqueId: POPBRIDGE_IDS,
+            },
             retrieve: { markSeen: 'on-retrieve' },
             delete: { action: 'trash', folder: undefined, afterSeconds: 0, when: 'any-view', verify: true },
           },
@@ -122,7 +130,15 @@ test('values are taken over in the form that the program uses', () => {
   ]);
   expect(config.login).toEqual({ domains: ['example.com'], default: false, delayMs: 60_000 });
   const view = config.views.get('');
-  expect(view?.maildrop).toEqual({ folders: ['INBOX'], show: 'all', sinceSeconds: 0, newest: 0, sizes: 'trust', uniqueId: POPBRIDGE_IDS });
+  expect(view?.maildrop).toEqual({
+    folders: ['INBOX'],
+    show: 'all',
+    sinceSeconds: 0,
+    newest: 0,
+    sizes: 'trust',
+    lock: 'exclusive',
+    uniqueId: POPBRIDGE_IDS,
+  });
   expect(view?.delete).toEqual({ action: 'move', folder: 'Old mail', afterSeconds: 0, when: 'any-view', verify: true });
 });
 
@@ -308,7 +324,6 @@ describe('what is not built yet is refused by name', () => {
     [`${MINIMAL}[[listen]]\n[[listen]]\naddress = "[::1]:1"\nproxy_protocol = false`, 'listen[1].proxy_protocol'],
     [`${MINIMAL}[[listen]]\ntrusted_proxies = []`, 'listen[0].trusted_proxies'],
     [`${MINIMAL}[login]\nmode = "accounts"`, 'login.mode'],
-    [`${MINIMAL}[maildrop]\nlock = "shared"`, 'maildrop.lock'],
     [`${MINIMAL}[[account]]\nuser = "alice"`, 'account'],
     [`${MINIMAL}[oauth]\nflow = "code"`, 'oauth'],
     [`${MINIMAL}[store]\nurl = "postgres://db/mail"`, 'store.url'],
