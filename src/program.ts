@@ -11,6 +11,9 @@ import { serveCommand } from './cli/serve.ts';
 /** What we write is for our own user alone. */
 const OWNER_ONLY = 0o077;
 
+/** A daemon whose log nobody reads must stop all the same. */
+const DAEMON_OUTPUT_MS = 1_000;
+
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 
 /** Parses the command line, runs the command, and leaves with its exit code. */
@@ -19,14 +22,25 @@ export async function runProgram(): Promise<void> {
   process.umask(OWNER_ONLY);
   process.stdout.on('error', leaveQuietly);
   process.stderr.on('error', () => {});
+  const cli = environment();
+  let code = 0;
   try {
-    await parser(args, environment()).parseAsync();
-    process.exit(0);
+    await parser(args, cli).parseAsync();
   } catch (error) {
     for (const line of linesFor(error)) warn(line);
     if (args.includes('debug') && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
-    process.exit(exitCodeFor(error));
+    code = exitCodeFor(error);
   }
+  await outputWritten(cli.isDaemon());
+  process.exit(code);
+}
+
+/** A pipe takes 64 KiB at once, and what waits for its reader is lost with the process. */
+function outputWritten(isDaemon: boolean): Promise<void> {
+  return new Promise((resolve) => {
+    process.stdout.write('', () => resolve());
+    if (isDaemon) setTimeout(resolve, DAEMON_OUTPUT_MS);
+  });
 }
 
 function parser(args: readonly string[], cli: CliEnvironment): ReturnType<typeof yargs> {
@@ -50,8 +64,10 @@ function parser(args: readonly string[], cli: CliEnvironment): ReturnType<typeof
     .epilogue(`Exit codes: 0 done, 1 failed, ${EXIT_USAGE} wrong command line, 69 upstream, 75 in use, 77 permission, 78 configuration`);
 }
 
-function environment(): CliEnvironment {
+function environment(): CliEnvironment & { readonly isDaemon: () => boolean } {
+  let isDaemon = false;
   return {
+    isDaemon: () => isDaemon,
     version: version(),
     pid: process.pid,
     uid: process.getuid?.() ?? -1,
@@ -63,6 +79,7 @@ function environment(): CliEnvironment {
     becomeOwnerOf,
     warn,
     onSignals: ({ stop, reload, bug, outputLost }) => {
+      isDaemon = true;
       process.stdout.off('error', leaveQuietly).on('error', outputLost);
       process.on('SIGTERM', stop);
       process.on('SIGINT', stop);

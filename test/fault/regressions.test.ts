@@ -1,6 +1,8 @@
 /** What reviews found in the map, in views and in deletion: each was a failing test before it was mended. */
+import { execFile } from 'node:child_process';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { promisify } from 'node:util';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { afterEach, describe, expect, test } from 'vitest';
 import { bridgeConfig, type BridgeConfigText } from '../support/bridge-config.ts';
@@ -738,5 +740,19 @@ describe('due mail of a folder that is gone', () => {
     await later(1500);
     for (let i = 0; i < 3; i += 1) await shown(s);
     expect(s.imap.commands.filter((x) => /SELECT "?Work/.test(x)).length).toBeLessThan(3);
+  });
+});
+
+describe('a command whose output is read through a pipe', () => {
+  test.for(['export', 'show'])('%s: a slow reader gets all of it, not the first 64 KiB', async (command) => {
+    const s = await site({ messages: 1500 });
+    const client = await session(s.bridge);
+    await client.command('QUIT');
+    const program = join(import.meta.dirname, '../../dist/main.js');
+    const args = ['maildrop', command, '--user', 'alice', '--state', join(s.bridge.folder, 'state')];
+    const piped = ['-c', '"$0" "$@" | (sleep 0.5; cat)', process.execPath, program, ...args];
+    const { stdout } = await promisify(execFile)('sh', piped, { maxBuffer: Infinity });
+    expect(stdout.match(/83ecb521\.[0-9a-f]{8}\.[0-9a-f]{8}/g)).toHaveLength(1500);
+    expect(stdout.endsWith('\n')).toBe(true);
   });
 });
