@@ -42,6 +42,7 @@ export async function readOldPop3(endpoint: OldPop3Endpoint, login: UpstreamLogi
     throw new CredentialsError('AUTH_REFUSED', 'user and password may not hold control characters: POP3 cannot send them');
   }
   using connection = await OldPop3Connection.open(endpoint, options.signal);
+  await acceptUtf8(connection);
   await logIn(connection, login);
   const capabilities = await readCapabilities(connection);
   const uidl = await readListing(connection, 'UIDL');
@@ -51,6 +52,17 @@ export async function readOldPop3(endpoint: OldPop3Endpoint, login: UpstreamLogi
   const messageIds = await readMessageIds(connection, messages, capabilities, options);
   await quit(connection);
   return messages.map(({ number, uniqueId, octets }) => ({ uniqueId, octets, messageId: messageIds.get(number) }));
+}
+
+/**
+ * RFC 6856 section 2.1: from a client that does not say UTF8, before the login, such a server may keep headers in UTF-8, and send a stand-in
+ * with a header of its own. Courier does, for every header that is not ASCII.
+ */
+async function acceptUtf8(connection: OldPop3Connection): Promise<void> {
+  const capabilities = await readCapabilities(connection);
+  if (!capabilities.has('UTF8')) return;
+  connection.send('UTF8');
+  await connection.status('UTF8');
 }
 
 async function logIn(connection: OldPop3Connection, { user, password }: UpstreamLogin): Promise<void> {

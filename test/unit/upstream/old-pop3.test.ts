@@ -61,7 +61,7 @@ describe('an old server is read', () => {
     expect(progress).toEqual([0, 250, 100, 250, 200, 250, 250, 250]);
     expect(server.mostAtOnce).toBeGreaterThan(50);
     const verbs = server.commands.map((command) => command.split(' ')[0]);
-    expect(verbs.filter((verb) => verb !== 'TOP')).toEqual(['USER', 'PASS', 'CAPA', 'UIDL', 'LIST', 'QUIT']);
+    expect(verbs.filter((verb) => verb !== 'TOP')).toEqual(['CAPA', 'USER', 'PASS', 'CAPA', 'UIDL', 'LIST', 'QUIT']);
     expect(server.commands.filter((command) => command.startsWith('TOP'))).toEqual(many.map((_, index) => `TOP ${index + 1} 0`));
   });
 
@@ -80,6 +80,17 @@ describe('an old server is read', () => {
     await using server = await ScriptedPop3.start(pop3Script(MESSAGES), { octets });
     expect(await read(server)).toEqual(EXPECTED);
   });
+
+  test.for(['+OK\r\n', '-ERR not now\r\n'])(
+    'as a client that takes headers in UTF-8 where it knows such (RFC 6856): Courier shows others a stand-in; answers %j',
+    async (answer) => {
+      await using server = await ScriptedPop3.start(
+        pop3Script(MESSAGES, { capabilities: ['TOP', 'UTF8 USER'], different: { UTF8: answer } }),
+      );
+      expect(await read(server)).toEqual(EXPECTED);
+      expect(server.commands.slice(0, 4)).toEqual(['CAPA', 'UTF8', 'USER alice', 'PASS secret word']);
+    },
+  );
 
   test('when it is empty', async () => {
     await using server = await ScriptedPop3.start(pop3Script([]));
@@ -140,7 +151,7 @@ describe('an old server is read', () => {
   test('with a password in UTF-8', async () => {
     await using server = await ScriptedPop3.start(pop3Script([]));
     await read(server, { login: { user: 'a b', password: 'pässword' } });
-    expect(server.commands.slice(0, 2)).toEqual(['USER a b', 'PASS p\xc3\xa4ssword']);
+    expect(server.commands.slice(1, 3)).toEqual(['USER a b', 'PASS p\xc3\xa4ssword']);
   });
 });
 
