@@ -12,6 +12,8 @@ describe('a message is told by', () => {
     ['one of a header with bare line feeds', 'Subject: x\nMessage-ID: <1@a>\n\n', '<1@a>'],
     ['date, sender and subject where it has none', 'Subject: s\r\nDate: d\r\n  e\r\nFrom: f\r\n', 'd e\nf\ns'],
     ['those where its Message-ID is empty', 'Message-ID: \r\nDate: d\r\n', 'd\n\n'],
+    ['those where nothing stands between the brackets', 'Message-ID: <>\r\nSubject: s\r\n', '\n\ns'],
+    ['those where only spaces do', 'Message-ID: <  >\r\nSubject: s\r\n', '\n\ns'],
   ])('%s', (_, header, expected) => expect(of(header)).toBe(expected));
 
   test.each(['', '\r\n', 'To: a\r\n', 'X-Message-ID: <1@a>\r\n'])('nothing in %j', (header) => expect(of(header)).toBeUndefined());
