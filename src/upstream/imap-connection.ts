@@ -32,6 +32,8 @@ export interface Patience {
 
 export type Limit = Pick<Deadline, 'ms' | 'progress'>;
 
+/** A client that reads nothing for so long does not keep others from the connection. */
+const STALLED_MS = 30_000;
 /** However long the login took, SELECT gets this long. */
 const MIN_SELECT_MS = 1_000;
 
@@ -47,6 +49,9 @@ export class ImapConnection {
   readonly #turnstile = new Turnstile();
   #selected: SelectedMailbox | undefined;
   #hasSelected = false;
+  /** Operations that somebody waits for. */
+  #waiting = 0;
+  #isWatching = false;
   #greeted: Promise<void> | undefined;
   #namespaces: Promise<void> | undefined;
 
@@ -57,7 +62,7 @@ export class ImapConnection {
     this.#endpoint = endpoint;
     this.#clock = clock;
     this.#loginEndsAt = loginEndsAt;
-    this.pipeline = new Pipeline({ clock, timeoutMs: this.timeoutMs, destroy: () => this.destroy() });
+    this.pipeline = new Pipeline({ clock, timeoutMs: this.timeoutMs, destroy: () => this.destroy(), onHold: () => this.#watchHolding() });
     this.pipeline.attach(client.transport.keep(this.pipeline));
   }
 
@@ -107,12 +112,12 @@ export class ImapConnection {
 
   /** Runs an operation of imapflow when nothing else runs. Rejects with UpstreamError. */
   async control<T>(signal: AbortSignal, operation: () => Promise<T>, limit: Limit = { ms: this.timeoutMs }): Promise<T> {
-    this.pipeline.makeWay();
-    const leave = await this.#enter({}, signal);
+    const answered = this.#wait();
     try {
-      return await this.#guard(signal, operation, limit);
+      const leave = await this.#enter({}, signal);
+      return await this.#guard(signal, operation, limit).finally(leave);
     } finally {
-      leave();
+      answered();
     }
   }
 
@@ -125,22 +130,26 @@ export class ImapConnection {
     return this.control(signal, within, limit);
   }
 
-  /** Enters a mailbox to read in it, side by side with others who do. */
+  /** Enters a mailbox to read in it, side by side with others who do; what this gives leaves it. */
   async reading(mailbox: SelectedMailbox, signal: AbortSignal, how: Patience = {}): Promise<Leave> {
-    const lane = laneOf(mailbox);
-    if (how.isPatient !== true) this.pipeline.makeWay();
-    if (!this.#isSelected(mailbox)) {
-      const leave = await this.#enter({}, signal);
-      try {
-        await this.#guard(signal, () => this.#need(mailbox), { ms: this.timeoutMs });
-      } finally {
+    const answered = how.isPatient === true ? () => {} : this.#wait();
+    try {
+      for (;;) {
+        if (!this.#isSelected(mailbox)) await this.control(signal, () => this.#need(mailbox));
+        const leave = await this.#enter(laneOf(mailbox), signal);
+        if (this.#isSelected(mailbox)) {
+          return () => {
+            leave();
+            answered();
+          };
+        }
+        // Somebody who came between us selected another one.
         leave();
       }
+    } catch (error) {
+      answered();
+      throw error;
     }
-    const leave = await this.#enter(lane, signal);
-    if (this.#isSelected(mailbox)) return leave;
-    leave();
-    return this.reading(mailbox, signal, how);
   }
 
   /** True while somebody waits for the connection that whoever reads keeps from it. */
@@ -149,27 +158,16 @@ export class ImapConnection {
   }
 
   /** Selects a mailbox, also one that is selected already. */
-  async select(path: string, signal: AbortSignal): Promise<SelectedMailbox> {
-    this.pipeline.makeWay();
-    const leave = await this.#enter({}, signal);
-    try {
-      // SELECT is the last part of a login, which has to end within the command timeout in all.
-      const left = this.#loginEndsAt - this.#clock.monotonic();
-      const ms = this.#hasSelected ? this.timeoutMs : Math.max(MIN_SELECT_MS, left);
-      return await this.#guard(signal, () => this.#open(path), { ms });
-    } finally {
-      leave();
-    }
+  select(path: string, signal: AbortSignal): Promise<SelectedMailbox> {
+    // SELECT is the last part of a login, which has to end within the command timeout in all.
+    const left = this.#loginEndsAt - this.#clock.monotonic();
+    const ms = this.#hasSelected ? this.timeoutMs : Math.max(MIN_SELECT_MS, left);
+    return this.control(signal, () => this.#open(path), { ms });
   }
 
   /** Makes sure that the namespaces are known, of which imapflow makes paths. */
-  async namespaces(signal: AbortSignal): Promise<void> {
-    const leave = await this.#enter({}, signal);
-    try {
-      await this.#guard(signal, () => this.#learnNamespaces(), { ms: this.timeoutMs });
-    } finally {
-      leave();
-    }
+  namespaces(signal: AbortSignal): Promise<void> {
+    return this.control(signal, () => this.#learnNamespaces());
   }
 
   async logout(): Promise<void> {
@@ -188,6 +186,32 @@ export class ImapConnection {
   /** Ends the connection after that time, unless what this gives is called before. */
   destroyAfter(ms: number): Cancel {
     return this.#clock.after(Math.min(ms, this.timeoutMs), () => this.destroy());
+  }
+
+  /** Counts who waits for the server, until that gives its answer; those who hold it up are asked to let go of what they can. */
+  #wait(): () => void {
+    this.pipeline.makeWay();
+    this.#waiting += 1;
+    let isOver = false;
+    return () => {
+      if (!isOver) this.#waiting -= 1;
+      isOver = true;
+    };
+  }
+
+  /** A client that does not read what it asked for may keep the connection for a while, and for long if nobody else wants it. */
+  #watchHolding(afterMs = STALLED_MS): void {
+    if (this.#isWatching) return;
+    this.#isWatching = true;
+    this.#clock.after(afterMs, () => {
+      this.#isWatching = false;
+      const { heldSince } = this.pipeline;
+      if (heldSince === undefined || !this.isUsable) return;
+      const left = heldSince + STALLED_MS - this.#clock.monotonic();
+      // One of those who wait is the client itself.
+      if (left <= 0 && this.#waiting > 1) this.pipeline.endHolding();
+      else this.#watchHolding(left > 0 ? left : STALLED_MS);
+    });
   }
 
   async #enter(lane: unknown, signal: AbortSignal): Promise<Leave> {

@@ -26,6 +26,8 @@ export interface Collector {
 export interface Holder {
   /** Lets go where it can: somebody waits for an answer that comes behind what it holds. */
   giveWay(): void;
+  /** Lets go altogether: it did not for long, and somebody still waits. */
+  giveUp(): void;
 }
 
 export interface PipelineParts {
@@ -34,6 +36,8 @@ export interface PipelineParts {
   readonly timeoutMs: number;
   /** Ends the connection. */
   readonly destroy: () => void;
+  /** From now on nothing is read, because of a client that does not read. */
+  readonly onHold: () => void;
 }
 
 interface Running {
@@ -68,6 +72,7 @@ export class Pipeline implements GateKeeper {
   #progressOctets = 0;
   #cancelWatch: Cancel | undefined;
   readonly #holders = new Set<Holder>();
+  #heldSince = 0;
 
   constructor(parts: PipelineParts) {
     this.#parts = parts;
@@ -141,8 +146,12 @@ export class Pipeline implements GateKeeper {
 
   /** Stops reading until `letGo`; the server's silence does not count meanwhile. */
   hold(holder: Holder): void {
+    const isFirst = this.#holders.size === 0;
     this.#holders.add(holder);
     this.#gate?.hold(holder);
+    if (!isFirst) return;
+    this.#heldSince = this.#parts.clock.monotonic();
+    this.#parts.onHold();
   }
 
   letGo(holder: Holder): void {
@@ -156,9 +165,14 @@ export class Pipeline implements GateKeeper {
     for (const holder of this.#holders) holder.giveWay();
   }
 
-  /** True where nothing is read, because of a client that does not read. */
-  get isHeld(): boolean {
-    return this.#holders.size > 0;
+  /** The same of those that did not let go for long: their clients do not read. */
+  endHolding(): void {
+    for (const holder of this.#holders) holder.giveUp();
+  }
+
+  /** Since when nothing is read, because of a client that does not read; undefined where that is not so. */
+  get heldSince(): number | undefined {
+    return this.#holders.size > 0 ? this.#heldSince : undefined;
   }
 
   // GateKeeper

@@ -71,6 +71,8 @@ export class ReadAhead implements SlotWatcher, Holder {
   /** Asked for and not received, as far as sizes tell. */
   #due = 0;
   #isClosed = false;
+  /** The connection is needed by others: what comes is not held back. */
+  #takesAll = false;
 
   /** `section`: what of a message is read, '' or HEADER. */
   constructor(commands: BodyCommands, section: '' | 'HEADER', budget: ReadAheadBudget) {
@@ -96,6 +98,7 @@ export class ReadAhead implements SlotWatcher, Holder {
       yield* slot.octets(signal);
       if (slot.received === 0 && this.#section === '' && request.octets > 0) throw unreadable(request.uid);
     } finally {
+      this.#takesAll = false;
       this.#reading = undefined;
       this.#slots.delete(request.uid);
       slot.discard();
@@ -119,13 +122,24 @@ export class ReadAhead implements SlotWatcher, Holder {
     this.#forget((slot) => slot !== this.#reading);
   }
 
+  /** The rest of what is being read comes into memory, or where it has no room there, not at all. */
+  giveUp(): void {
+    this.giveWay();
+    if (this.#budget.used + this.#due > this.#budget.totalOctets) {
+      this.#commands.destroy();
+      return;
+    }
+    this.#takesAll = true;
+    this.#commands.letGo(this);
+  }
+
   // SlotWatcher
 
   received(octets: number, due: number): void {
     this.#due -= due;
     this.#waiting += octets;
     this.#budget.used += octets;
-    if (this.#waiting > this.#budget.sessionOctets) this.#commands.hold(this);
+    if (this.#waiting > this.#budget.sessionOctets && !this.#takesAll) this.#commands.hold(this);
     else if (octets > 0 && this.#next !== undefined) this.#askAhead();
   }
 

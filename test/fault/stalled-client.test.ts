@@ -1,0 +1,90 @@
+/** Sessions that share a connection: one whose client does not read must not keep the others from it for long. */
+import { expect, test } from 'vitest';
+import { BodyCache } from '../../src/upstream/body-cache.ts';
+import { ImapflowUpstream } from '../../src/upstream/imapflow-upstream.ts';
+import { NOTHING_KNOWN, type UpstreamMailbox } from '../../src/upstream/upstream.ts';
+import { FakeClock } from '../support/fake-clock.ts';
+import { ImapServer } from '../support/imap-server.ts';
+import { asUid } from '../../src/maildrop/numbers.ts';
+
+const MIB = 1024 * 1024;
+const never = new AbortController().signal;
+const BIG = Buffer.from(`Subject: big\r\n\r\n${`${'x'.repeat(78)}\r\n`.repeat(300_000)}`);
+
+interface Shared {
+  readonly clock: FakeClock;
+  readonly imap: ImapServer;
+  readonly slow: UpstreamMailbox;
+  readonly other: UpstreamMailbox;
+}
+
+/** Two sessions on one connection to a server with a message of 24 MB and a small one. */
+async function shared(totalOctets: number, stack: AsyncDisposableStack): Promise<Shared> {
+  const imap = stack.use(await ImapServer.start());
+  imap.mailbox('INBOX').append(BIG.toString());
+  imap.mailbox('INBOX').append('Subject: small\r\n\r\nsmall\r\n');
+  const clock = new FakeClock();
+  const endpoint = {
+    host: imap.host,
+    port: imap.port,
+    security: 'none' as const,
+    certificateSha256: undefined,
+    secureContext: undefined,
+    sendsId: true,
+    commandTimeoutMs: 600_000,
+    clientInfo: { name: 'test', version: '1' },
+  };
+  const budget = { sessionOctets: MIB, totalOctets, used: 0 };
+  const upstream = new ImapflowUpstream(endpoint, clock, { budget, bodies: new BodyCache(0), lingerMs: 60_000 });
+  const login = { user: 'alice', password: 'secret' };
+  const mailboxes: UpstreamMailbox[] = [];
+  for (let session = 0; session < 2; session += 1) {
+    const opened = await upstream.login(login, never);
+    stack.defer(() => opened.destroy());
+    const mailbox = await opened.select('INBOX', never);
+    await mailbox.list(NOTHING_KNOWN, never);
+    mailboxes.push(mailbox);
+  }
+  const [slow, other] = mailboxes;
+  if (slow === undefined || other === undefined) throw new Error('two sessions');
+  expect(imap.connections).toBe(1);
+  return { clock, imap, slow, other };
+}
+
+async function whole(mailbox: UpstreamMailbox, uid: number, octets: number): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of mailbox.fetch({ uid: asUid(uid), octets, part: 'whole' }, never)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+const turns = async (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+test('a client that stops reading holds the server back, and after half a minute gives way to who waits; its message comes whole', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { clock, slow, other } = await shared(64 * MIB, stack);
+  const reading = slow.fetch({ uid: asUid(1), octets: BIG.length, part: 'whole' }, never);
+  const chunks = [(await reading.next()).value ?? Buffer.alloc(0)];
+  let isThere = false;
+  const small = whole(other, 2, 30).finally(() => (isThere = true));
+  await turns(300);
+  expect(isThere).toBe(false);
+  await clock.advance(31_000);
+  expect((await small).toString()).toContain('small');
+  for await (const chunk of reading) chunks.push(chunk);
+  expect(Buffer.concat(chunks).equals(BIG)).toBe(true);
+});
+
+test('where there is no room for the rest of its message it is cut off, never given as whole', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { clock, slow, other } = await shared(8 * MIB, stack);
+  const reading = slow.fetch({ uid: asUid(1), octets: BIG.length, part: 'whole' }, never);
+  await reading.next();
+  const small = whole(other, 2, 30).catch((error: unknown) => error);
+  await turns(300);
+  await clock.advance(31_000);
+  expect(await small).toMatchObject({ kind: 'unreachable' });
+  const rest = (async () => {
+    for await (const chunk of reading) void chunk;
+  })();
+  await expect(rest).rejects.toMatchObject({ kind: 'unreachable' });
+});
