@@ -115,6 +115,7 @@ export async function recognise(
   const candidates = distinct([...sightings.flatMap(({ missing }) => missing), ...away.keys(), ...gone]).sort(
     (one, other) => Number(one.state.deletedAt > 0) - Number(other.state.deletedAt > 0),
   );
+  if (candidates.length === 0) return { mailboxes: sightings.map(withoutHeritage), left: [], taken: new Set() };
   for (const sighting of sightings) await readMessageIds(sighting, candidates, signal);
   const fresh = sightings.map(freshMessages);
   const returned = new Map(sightings.flatMap((sighting, place) => listedAgain(candidates, sighting, fresh[place] ?? [])));
@@ -143,9 +144,18 @@ export async function recognise(
   return { mailboxes, left, taken: new Set(candidates.map((message) => idOf(message).toLowerCase())) };
 }
 
+/** Where nothing was known that could have come back. */
+function withoutHeritage({ identities, isNewEpoch }: Sighting): RecognisedMailbox {
+  return { inherited: new Map(), identities, gone: [], rematched: isNewEpoch ? { kept: 0, ambiguous: 0, lost: 0 } : undefined };
+}
+
 async function sight(store: Store, listed: ListedMailbox): Promise<Sighting> {
-  const { listing } = listed;
-  const identities = new Map(listing.added.uids.flatMap((uid, index) => keyed(uid, listing.added.identities[index])));
+  const { added } = listed.listing;
+  const identities = new Map<Uid, Identity>();
+  for (const [index, uid] of added.uids.entries()) {
+    const given = added.identities[index];
+    if (given !== undefined) identities.set(uid, { ...UNIDENTIFIED, given: identityKey(given) });
+  }
   return { ...listed, identities, missing: await missingFrom(store, listed) };
 }
 
@@ -189,10 +199,6 @@ function heritage({ uid, octets, identity }: Fresh, from: GoneMessage, isSameUid
 function stateUnder({ state }: GoneMessage, isCertain: boolean): MessageState {
   if (state.deletedAt === 0) return state;
   return isCertain ? { ...state, dueAt: NEVER_DUE } : { ...state, deletedAt: 0, dueAt: 0 };
-}
-
-function keyed(uid: Uid, given: string | undefined): (readonly [Uid, Identity])[] {
-  return given === undefined ? [] : [[uid, { ...UNIDENTIFIED, given: identityKey(given) }]];
 }
 
 async function missingFrom(store: Store, { key, stored, listing, isNewEpoch }: ListedMailbox): Promise<Missing[]> {

@@ -71,7 +71,7 @@ export function reconcile(
   isNewEpoch = stored?.uidValidity !== listed.uidValidity,
 ): UidMap {
   const before = stored === undefined || isNewEpoch ? emptyMap(listed.uidValidity) : stored;
-  const addedIndex = new Map(listed.added.uids.map((uid, index) => [uid, index]));
+  const rowIndex = placesOf(listed.added.uids);
   const isOnlyMore = hasOnlyMore(before, listed);
   const segments = new Map<number, Segment>(isOnlyMore ? before.segments : []);
   let parts: BuildParts | undefined;
@@ -82,7 +82,7 @@ export function reconcile(
       segments.set(number, old);
       continue;
     }
-    parts ??= { ids, inherited, others: new OtherIds(before, ids, inherited), added: listed.added, addedIndex };
+    parts ??= { ids, inherited, others: new OtherIds(before, ids, inherited), added: listed.added, rowIndex };
     segments.set(number, build(uids, old, parts));
   }
   const { uidValidity, uidNext, server } = listed;
@@ -160,12 +160,29 @@ class OtherIds {
   }
 }
 
+/** Finds UIDs: quickly where they ascend, and are asked for in that order. */
+function placesOf(uids: readonly Uid[]): (uid: Uid) => number {
+  if (uids.some((uid, index) => index > 0 && uid <= (uids[index - 1] ?? 0))) {
+    const places = new Map(uids.map((uid, index) => [uid, index]));
+    return (uid) => places.get(uid) ?? -1;
+  }
+  let at = 0;
+  let last = 0;
+  return (uid) => {
+    if (uid < last) at = 0;
+    last = uid;
+    while (at < uids.length && (uids[at] ?? 0) < uid) at += 1;
+    return uids[at] === uid ? at : -1;
+  };
+}
+
 interface BuildParts {
   readonly ids: NewIds;
   readonly inherited: ReadonlyMap<Uid, Inherited>;
   readonly others: OtherIds;
   readonly added: ListedMessages['added'];
-  readonly addedIndex: ReadonlyMap<Uid, number>;
+  /** The place of a message among those added; -1 where it is none of them. */
+  readonly rowIndex: (uid: Uid) => number;
 }
 
 function build(uids: readonly Uid[], old: Segment | undefined, parts: BuildParts): Segment {
@@ -196,10 +213,10 @@ function build(uids: readonly Uid[], old: Segment | undefined, parts: BuildParts
 }
 
 /** What is known stays as it is, even where the server sent the row again: a learned size must not be lost. */
-function rowOf(uid: Uid, old: Segment | undefined, { ids, inherited, others, added, addedIndex }: BuildParts): Row {
+function rowOf(uid: Uid, old: Segment | undefined, { ids, inherited, others, added, rowIndex }: BuildParts): Row {
   const at = old === undefined ? -1 : indexOf(old.uids, uid);
   if (old !== undefined && at >= 0) return { ...messageAt(old, at), source: sourceAt(old, at) };
-  const row = addedIndex.get(uid) ?? -1;
+  const row = rowIndex(uid);
   const declared = { declaredOctets: added.octets[row] ?? 0, arrival: added.arrivals[row] ?? 0 };
   const from = inherited.get(uid);
   if (from !== undefined) return { ...declared, trueOctets: from.trueOctets, state: from.state, source: from };

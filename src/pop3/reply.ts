@@ -1,5 +1,5 @@
 /** Replies as values, and their octets (RFC 1939 section 3, RFC 2449 sections 4 and 8). */
-import { LISTING_CHUNK_CHARACTERS, MAX_STATUS_OCTETS } from './limits.ts';
+import { MAX_STATUS_OCTETS } from './limits.ts';
 
 /** Response codes popbridge uses (RFC 2449 section 8.1, RFC 3206). */
 export type ResponseCode = 'AUTH' | 'IN-USE' | 'LOGIN-DELAY' | 'SYS/TEMP' | 'SYS/PERM';
@@ -42,17 +42,4 @@ export function encodeStatus(reply: Reply): string {
   const guarded = code === '' && text.startsWith('[') ? `: ${text}` : text;
   const line = `${reply.ok ? '+OK' : '-ERR'} ${code}${guarded}`.trimEnd();
   return line.slice(0, MAX_STATUS_OCTETS - CRLF.length) + CRLF;
-}
-
-/** Joins short lines into chunks large enough for one write each. */
-export function* inChunks(lines: Iterable<string>): Generator<string> {
-  let chunk = '';
-  for (const line of lines) {
-    chunk += line;
-    if (chunk.length >= LISTING_CHUNK_CHARACTERS) {
-      yield chunk;
-      chunk = '';
-    }
-  }
-  if (chunk !== '') yield chunk;
 }

@@ -1,7 +1,8 @@
 /** The commands of the TRANSACTION state (RFC 1939 sections 5 and 7; LAST: RFC 1460). */
 import type { MaildropEntry } from '../maildrop/maildrop.ts';
 import type { Command } from './command.ts';
-import { CRLF, err, inChunks, ok, okLines } from './reply.ts';
+import { LISTING_CHUNK_CHARACTERS } from './limits.ts';
+import { CRLF, err, ok, okLines } from './reply.ts';
 import { replying, type RetrieveReply, type Step, type Transaction } from './session-state.ts';
 
 const NO_SUCH_MESSAGE = err('no such message');
@@ -30,12 +31,22 @@ function listing(
   if (message !== undefined) {
     return withEntry(state, message, (entry) => [state, [replying(ok(line(entry)))]]);
   }
-  const rendered = state.maildrop.rendered(verb, () => Array.from(inChunks(lines(state, line)), (chunk) => Buffer.from(chunk, 'latin1')));
+  const rendered = state.maildrop.rendered(verb, () => render(state, line));
   return [state, [replying(okLines(text, rendered))]];
 }
 
-function* lines(state: Transaction, line: (entry: MaildropEntry) => string): Generator<string> {
-  for (const entry of state.maildrop.scanListing()) yield line(entry) + CRLF;
+/** The lines in pieces large enough for one write each. */
+function render(state: Transaction, line: (entry: MaildropEntry) => string): Buffer[] {
+  const pieces: Buffer[] = [];
+  let piece = '';
+  for (const entry of state.maildrop.scanListing()) {
+    piece += line(entry) + CRLF;
+    if (piece.length < LISTING_CHUNK_CHARACTERS) continue;
+    pieces.push(Buffer.from(piece, 'latin1'));
+    piece = '';
+  }
+  pieces.push(Buffer.from(piece, 'latin1'));
+  return pieces;
 }
 
 /** RETR. Octets stand in the status line only where they are exact: some clients read just as many. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { LISTING_CHUNK_CHARACTERS, MAX_STATUS_OCTETS } from '../../../src/pop3/limits.ts';
-import { encodeStatus, err, inChunks, ok, type Reply } from '../../../src/pop3/reply.ts';
+import { MAX_STATUS_OCTETS } from '../../../src/pop3/limits.ts';
+import { encodeStatus, err, ok, type Reply } from '../../../src/pop3/reply.ts';
 
 const TABLE: readonly (readonly [reply: Reply, line: string])[] = [
   [ok(), '+OK\r\n'],
@@ -38,22 +38,5 @@ describe('a status line', () => {
         expect(line).not.toMatch(/^-ERR\s*\[/);
       }),
     );
-  });
-});
-
-describe('a long listing', () => {
-  test('comes in chunks of whole lines, none lost, none empty', () => {
-    const lines = Array.from({ length: 20_000 }, (_, index) => `${index + 1} 1234\r\n`);
-    const chunks = [...inChunks(lines)];
-    expect(chunks.join('')).toBe(lines.join(''));
-    expect(chunks.length).toBeGreaterThan(2);
-    for (const chunk of chunks) {
-      expect(chunk.endsWith('\r\n')).toBe(true);
-      expect(chunk.length).toBeLessThan(LISTING_CHUNK_CHARACTERS + 20);
-    }
-  });
-
-  test('without lines has no chunks', () => {
-    expect([...inChunks([])]).toEqual([]);
   });
 });
