@@ -46,6 +46,11 @@ export class DaemonProcess implements AsyncDisposable {
     }
   }
 
+  /** Of the server itself: setpriv becomes it. */
+  get pid(): number {
+    return this.#pid;
+  }
+
   /** False once the server has ended by itself. */
   get isRunning(): boolean {
     return this.#child.exitCode === null && this.#child.signalCode === null;

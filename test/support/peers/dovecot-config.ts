@@ -48,12 +48,13 @@ ${site.extra}
 }
 
 /** A POP3 service whose mail is read from the IMAP server on `upstreamPort` by the imapc driver, as a migration would set it up. */
-export function imapcConfig(site: DovecotSite, upstreamPort: number): string {
+export function imapcConfig(site: DovecotSite, upstreamPort: number, tls: boolean): string {
   return `${common(site)}
 mail_location = imapc:~/imapc
 mail_home = ${site.folder}/mail/%u
 imapc_host = 127.0.0.1
 imapc_port = ${upstreamPort}
+${tls ? 'imapc_ssl = imaps\nimapc_ssl_verify = no' : ''}
 imapc_features = rfc822.size fetch-headers delay-login modseq
 namespace inbox {
   inbox = yes
@@ -61,7 +62,7 @@ namespace inbox {
 }
 passdb {
   driver = imap
-  args = host=127.0.0.1 port=${upstreamPort}
+  args = host=127.0.0.1 port=${upstreamPort}${tls ? ' ssl=imaps allow_invalid_cert' : ''}
   default_fields = userdb_imapc_user=%u userdb_imapc_password=%w
 }
 userdb {

@@ -139,14 +139,27 @@ export interface ImapcBridge extends AsyncDisposable {
   readonly host: '127.0.0.1';
   readonly ports: Pick<DovecotPorts, 'pop3' | 'pop3s'>;
   readonly ca: string;
+  /** What it knows of a user is below `mail` in here. */
+  readonly folder: string;
+  /** The master; everything else descends from it. */
+  readonly pid: number;
 }
 
-/** Starts Dovecot's own bridge in front of a server; `imapPort` puts something between the two, such as a proxy that adds delay. */
-export async function imapcBridge(upstream: Dovecot, imapPort: number = upstream.ports.imap): Promise<ImapcBridge> {
+/** How Dovecot's own bridge gets to its server. */
+export interface ImapcLink {
+  /** Puts something between the two, such as a proxy that adds delay. */
+  readonly port?: number;
+  /** The port speaks TLS from the first octet; the certificate is not checked. */
+  readonly tls?: boolean;
+}
+
+/** Starts Dovecot's own bridge in front of a server. */
+export async function imapcBridge(upstream: Dovecot, { tls = false, port }: ImapcLink = {}): Promise<ImapcBridge> {
+  const imapPort = port ?? (tls ? upstream.ports.imaps : upstream.ports.imap);
   const running = await launch({
     protocols: ['pop3'],
     extra: '',
-    config: (site) => imapcConfig(site, imapPort),
+    config: (site) => imapcConfig(site, imapPort, tls),
     users: new Map(),
     isReady: (site) => greets(site.ports.pop3),
   });
@@ -154,6 +167,8 @@ export async function imapcBridge(upstream: Dovecot, imapPort: number = upstream
     host: '127.0.0.1',
     ports: running.site.ports,
     ca: running.certificates.ca,
+    folder: running.site.folder,
+    pid: running.pid,
     [Symbol.asyncDispose]: () => running.stop(),
   };
 }
@@ -162,6 +177,7 @@ interface RunningDovecot {
   readonly site: DovecotSite;
   readonly certificates: Certificates;
   readonly owner: Owner;
+  readonly pid: number;
   stop(): Promise<void>;
 }
 
@@ -207,7 +223,7 @@ async function launchOnce(plan: Launch): Promise<RunningDovecot | string> {
       return false;
     });
   }, START_MS);
-  if (ready && daemon.isRunning) return { site, certificates, owner, stop };
+  if (ready && daemon.isRunning) return { site, certificates, owner, pid: daemon.pid, stop };
   const logs = await Promise.all(['stdout.log', 'dovecot.log'].map((name) => readFile(join(folder, name), 'utf8').catch(() => '')));
   await stop();
   return `${logs.join('').slice(-2000)} ${lastError instanceof Error ? lastError.message : ''}`;
