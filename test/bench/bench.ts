@@ -47,7 +47,10 @@ async function run(options: BenchOptions): Promise<void> {
     if (memory.length > 0) show(memoryTable(memory));
   }
   if (options.json !== undefined)
-    writeFileSync(options.json, `${JSON.stringify({ options: title(options), rows, memory }, undefined, 1)}\n`);
+    writeFileSync(
+      options.json,
+      `${JSON.stringify({ title: title(options), options: { ...options, only: options.only?.source }, rows, memory }, undefined, 1)}\n`,
+    );
   if (options.markdown !== undefined) writeFileSync(options.markdown, `${[title(options), ...tables.map(asMarkdown)].join('\n\n')}\n`);
 }
 

@@ -1,13 +1,8 @@
-/**
- * A strict POP3 client for the bench, one command and one answer at a time, that costs next to nothing: it looks at the first line and at the last
- * five octets. A dot-stuffed body can't contain the end of the answer, and nothing comes after the end before the next command.
- */
+/** A strict POP3 client for the bench, one command and one answer at a time, that costs next to nothing. */
 import { connect, type Socket } from 'node:net';
+import { AnswerEnd } from './answer-end.ts';
 
 const RECEIVE = 256 * 1024;
-const LF = 0x0a;
-const MINUS = 0x2d;
-const END = Buffer.from('\r\n.\r\n');
 
 /** What an answer was, without its text. */
 export interface Answer {
@@ -21,7 +16,7 @@ export interface Answer {
 
 interface Waiting {
   readonly command: string;
-  readonly isMulti: boolean;
+  readonly end: AnswerEnd;
   readonly begunAt: number;
   readonly resolve: (answer: Answer) => void;
   readonly reject: (error: Error) => void;
@@ -30,11 +25,8 @@ interface Waiting {
 /** A connection. */
 export class PopClient {
   readonly #socket: Socket;
-  readonly #tail = Buffer.alloc(END.length);
   #waiting: Waiting | undefined;
   #failure: Error | undefined;
-  #octets = 0;
-  #status: string | undefined;
   #firstOctetMs = NaN;
 
   private constructor(port: number) {
@@ -46,7 +38,7 @@ export class PopClient {
       onread: {
         buffer,
         callback: (octets) => {
-          this.#take(buffer, octets);
+          this.#take(buffer.subarray(0, octets));
           return true;
         },
       },
@@ -93,38 +85,22 @@ export class PopClient {
   }
 
   #expect(command: string, isMulti: boolean): Promise<Answer> {
-    this.#octets = 0;
-    this.#status = undefined;
     this.#firstOctetMs = NaN;
     return new Promise((resolve, reject) => {
       if (this.#failure !== undefined) return reject(this.#failure);
-      this.#waiting = { command, isMulti, begunAt: performance.now(), resolve, reject };
+      this.#waiting = { command, end: new AnswerEnd(isMulti), begunAt: performance.now(), resolve, reject };
     });
   }
 
-  #take(buffer: Uint8Array, octets: number): void {
-    const waiting = this.#waiting;
-    if (waiting === undefined) return this.#fail(new Error('octets that nobody asked for'));
-    const chunk = Buffer.from(buffer.buffer, buffer.byteOffset, octets);
-    this.#octets += octets;
-    this.#status ??= statusOf(chunk);
-    if (Number.isNaN(this.#firstOctetMs) && this.#octets > this.#status.length + 2)
-      this.#firstOctetMs = performance.now() - waiting.begunAt;
-    this.#keepTail(chunk);
-    if (!this.#isComplete(waiting.isMulti)) return;
+  #take(chunk: Buffer): void {
+    if (this.#waiting === undefined) return this.#fail(new Error('octets that nobody asked for'));
+    const { command, end, begunAt, resolve, reject } = this.#waiting;
+    const isComplete = end.push(chunk);
+    if (Number.isNaN(this.#firstOctetMs) && end.hasBody) this.#firstOctetMs = performance.now() - begunAt;
+    if (!isComplete) return;
     this.#waiting = undefined;
-    if (this.#status.charCodeAt(0) === MINUS) waiting.reject(new Error(`${waiting.command.replace(/^PASS.*/, 'PASS')}: ${this.#status}`));
-    else waiting.resolve({ octets: this.#octets, status: this.#status, firstOctetMs: this.#firstOctetMs });
-  }
-
-  #keepTail(chunk: Buffer): void {
-    if (chunk.length < END.length) this.#tail.copyWithin(0, chunk.length);
-    chunk.copy(this.#tail, Math.max(0, END.length - chunk.length), Math.max(0, chunk.length - END.length));
-  }
-
-  #isComplete(isMulti: boolean): boolean {
-    if (!isMulti || this.#status?.charCodeAt(0) === MINUS) return this.#tail[END.length - 1] === LF;
-    return this.#tail.equals(END);
+    if (end.isRefusal) reject(new Error(`${command.replace(/^PASS.*/, 'PASS')}: ${end.status}`));
+    else resolve({ octets: end.octets, status: end.status, firstOctetMs: this.#firstOctetMs });
   }
 
   #fail(error: Error): void {
@@ -132,10 +108,4 @@ export class PopClient {
     this.#waiting?.reject(this.#failure);
     this.#waiting = undefined;
   }
-}
-
-/** The first line; no server sends it in pieces. */
-function statusOf(chunk: Buffer): string {
-  const end = chunk.indexOf(LF);
-  return chunk.toString('latin1', 0, end < 0 ? chunk.length : end).trimEnd();
 }

@@ -3,7 +3,7 @@ import type { MailboxKind } from './mail-spool.ts';
 import type { Work } from './work.ts';
 
 const STORM_CLIENTS = 50;
-const STORM_TURNS = 4;
+const STORM_TURNS = 8;
 
 /** One row. */
 export interface Scenario {
