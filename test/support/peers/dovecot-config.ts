@@ -62,7 +62,7 @@ namespace inbox {
 }
 passdb {
   driver = imap
-  args = host=127.0.0.1 port=${upstreamPort}${tls ? ' ssl=imaps allow_invalid_cert' : ''}
+  args = host=127.0.0.1 port=${upstreamPort}${tls ? ' ssl=imaps allow_invalid_cert=yes' : ''}
   default_fields = userdb_imapc_user=%u userdb_imapc_password=%w
 }
 userdb {
