@@ -62,5 +62,5 @@ export class CommandCounter {
 
 /** The verb of a tagged line, with what UID stands before; undefined for DONE and the base64 of AUTHENTICATE. */
 function verbOf(line: string): string | undefined {
-  return /^[^\s()*%\\"{]+ ((?:UID )?[A-Za-z]+)/.exec(line)?.[1]?.toUpperCase();
+  return /^[^\s()*%\\"{]+ ((?:UID )?[A-Z]+)/i.exec(line)?.[1]?.toUpperCase();
 }
