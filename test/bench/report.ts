@@ -3,7 +3,7 @@ import type { MemoryFigures } from './memory.ts';
 import type { TargetName } from './options.ts';
 import { commandTotal } from './proxy/traffic.ts';
 import type { Cell, Row, Sample } from './rounds.ts';
-import { median } from './statistics.ts';
+import { mean, median } from './statistics.ts';
 
 /** Rows of cells, headings first. */
 export type Table = readonly (readonly string[])[];
@@ -89,7 +89,8 @@ function trafficOf({ sessions }: Row, cell: Cell | undefined): string {
 }
 
 function costOf({ sessions, megabytes }: Row, cell: Cell | undefined): string {
-  const cpu = median(cell?.samples.flatMap(({ cpuMs }) => cpuMs ?? []) ?? []);
+  // The mean, as the kernel counts in steps of 10 ms.
+  const cpu = mean(cell?.samples.flatMap(({ cpuMs }) => cpuMs ?? []) ?? []);
   const first = median(cell?.samples.flatMap(({ firstOctetMs }) => firstOctetMs ?? []) ?? []);
   if (Number.isNaN(cpu)) return NONE;
   const cost = megabytes === undefined ? `${short(cpu / sessions)} ms/session` : `${short(cpu / megabytes)} ms/MB`;

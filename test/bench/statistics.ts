@@ -8,6 +8,11 @@ export function median(values: readonly number[]): number {
   return (low + high) / 2;
 }
 
+/** NaN of nothing. */
+export function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
+}
+
 /** How something that was measured at two sizes would be at a third, if it grows by the same for each message. */
 export function extrapolate(small: SizedTime, large: SizedTime, messages: number): number {
   const perMessage = (large.ms - small.ms) / (large.messages - small.messages);

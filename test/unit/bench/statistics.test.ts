@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { extrapolate, median } from '../../bench/statistics.ts';
+import { extrapolate, mean, median } from '../../bench/statistics.ts';
 
 test.for([
   [[3], 3],
@@ -12,4 +12,8 @@ test.for([
 
 test('what is scaled keeps the share that does not grow', () => {
   expect(extrapolate({ messages: 100, ms: 2100 }, { messages: 400, ms: 8100 }, 100_000)).toBe(2_000_100);
+});
+
+test('the mean of nothing is no number', () => {
+  expect([mean([1, 2, 6]), mean([])]).toEqual([3, NaN]);
 });
