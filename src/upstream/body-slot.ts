@@ -8,6 +8,8 @@ export interface SlotWatcher {
   /** So many more wait; `due` fewer are yet to come than was believed. */
   received(octets: number, due: number): void;
   released(octets: number): void;
+  /** Its reader has read all there is and waits for more. */
+  starving(): void;
 }
 
 export class BodySlot implements BodySink {
@@ -40,6 +42,11 @@ export class BodySlot implements BodySink {
     return this.#state !== 'asked';
   }
 
+  /** Nothing of it has come, and it still may. */
+  get isAwaited(): boolean {
+    return this.#state === 'asked' && this.#failure === undefined;
+  }
+
   get isComplete(): boolean {
     return this.#state === 'complete';
   }
@@ -51,6 +58,11 @@ export class BodySlot implements BodySink {
 
   get received(): number {
     return this.#received;
+  }
+
+  /** Octets that wait to be read. */
+  get waiting(): number {
+    return this.#waiting;
   }
 
   /** The body begins. */
@@ -114,6 +126,7 @@ export class BodySlot implements BodySink {
         }
         if (this.#state === 'complete') return;
         if (this.#failure !== undefined) throw this.#failure;
+        this.#watcher.starving();
         await this.#news(signal);
       }
     } finally {
@@ -123,7 +136,10 @@ export class BodySlot implements BodySink {
 
   /** Resolves when the first octets are there, or it is known that there are none. */
   async begun(signal: AbortSignal): Promise<void> {
-    while (this.#state === 'asked' && this.#failure === undefined) await this.#news(signal);
+    while (this.#state === 'asked' && this.#failure === undefined) {
+      this.#watcher.starving();
+      await this.#news(signal);
+    }
   }
 
   #release(octets: number): void {

@@ -45,8 +45,7 @@ const MIB = 1024 * KIB;
 const FIRST_WINDOW = 256 * KIB;
 /** Most that is asked for ahead and has not come. */
 const LARGEST_WINDOW = 64 * MIB;
-/** One command asks for no more, but for a single message. */
-const COMMAND_OCTETS = MIB;
+/** One command asks for no more; so many UIDs always fit into one. */
 const COMMAND_MESSAGES = 500;
 /** Of what nobody wants any more so much is received; for more the connection is ended. */
 const DRAIN_OCTETS = 4 * MIB;
@@ -70,6 +69,8 @@ export class ReadAhead implements SlotWatcher, Holder {
   #waiting = 0;
   /** Asked for and not received, as far as sizes tell. */
   #due = 0;
+  /** The last of the command that was sent last. */
+  #lastAsked: BodySlot | undefined;
   #isClosed = false;
   /** The connection is needed by others: what comes is not held back. */
   #takesAll = false;
@@ -139,14 +140,34 @@ export class ReadAhead implements SlotWatcher, Holder {
     this.#due -= due;
     this.#waiting += octets;
     this.#budget.used += octets;
-    if (this.#waiting > this.#budget.sessionOctets && !this.#takesAll) this.#commands.hold(this);
-    else if (octets > 0 && this.#next !== undefined) this.#askAhead();
+    if (this.#waiting > this.#budget.sessionOctets && !this.#takesAll) {
+      if (this.#isStarving) this.starving();
+      else this.#commands.hold(this);
+    } else if (octets > 0 && this.#next !== undefined) this.#askAhead();
   }
 
   released(octets: number): void {
     this.#waiting -= octets;
     this.#budget.used -= octets;
     if (this.#waiting <= this.#budget.sessionOctets / 2) this.#commands.letGo(this);
+  }
+
+  /**
+   * A server may give first what was asked for last, as Dovecot does when it had to wait for us: what is wanted now must not be kept from us
+   * by guesses that came before it. The last of them are given up.
+   */
+  starving(): void {
+    for (const slot of [...this.#slots.values()].reverse()) {
+      if (this.#waiting <= this.#budget.sessionOctets / 2) break;
+      if (slot === this.#reading || slot.waiting === 0) continue;
+      this.#slots.delete(slot.uid);
+      slot.discard();
+    }
+    this.#commands.letGo(this);
+  }
+
+  get #isStarving(): boolean {
+    return this.#reading !== undefined && !this.#reading.isComplete && this.#reading.waiting === 0;
   }
 
   /** The slot of what the client wants now; what was guessed to come before it is given up. */
@@ -192,13 +213,11 @@ export class ReadAhead implements SlotWatcher, Holder {
   #askAhead(): void {
     const ahead = this.#due + this.#waiting;
     const isFull = ahead > this.#window / 2 || this.#budget.used >= this.#budget.totalOctets;
-    if (isFull || this.#isClosed || this.#commands.isWanted) return;
-    let left = this.#window - ahead;
-    while (this.#next !== undefined && left > 0) {
-      const messages = this.#batch(Math.min(left, COMMAND_OCTETS));
-      left -= messages.reduce((sum, message) => sum + this.#expected(message), 0);
-      if (messages.length > 0) this.#ask(messages, true);
-    }
+    // One command at a time: several at once may be answered in any order.
+    const isBusy = this.#lastAsked?.isAwaited === true;
+    if (isFull || isBusy || this.#window === 0 || this.#isClosed || this.#commands.isWanted) return;
+    const messages = this.#batch(this.#window - ahead);
+    if (messages.length > 0) this.#ask(messages, true);
   }
 
   /** The next guesses, for one command: some octets more than `octets` where the first alone has more. */
@@ -226,6 +245,7 @@ export class ReadAhead implements SlotWatcher, Holder {
       this.#slots.set(slot.uid, slot);
       this.#due += slot.due;
     }
+    this.#lastAsked = slots.at(-1);
     for (const { set, uids } of uidBatches([...byUid.keys()].sort((one, other) => one - other))) {
       void this.#run(set, new Map([...byUid].filter(([uid]) => uids.length === byUid.size || uids.includes(uid))), isGuess);
     }
