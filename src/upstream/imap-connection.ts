@@ -49,6 +49,7 @@ export class ImapConnection {
   readonly #turnstile = new Turnstile();
   #selected: SelectedMailbox | undefined;
   #hasSelected = false;
+  #selecting: Promise<void> | undefined;
   /** Operations that somebody waits for. */
   #waiting = 0;
   #isWatching = false;
@@ -134,22 +135,28 @@ export class ImapConnection {
   async reading(mailbox: SelectedMailbox, signal: AbortSignal, how: Patience = {}): Promise<Leave> {
     const answered = how.isPatient === true ? () => {} : this.#wait();
     try {
-      for (;;) {
-        if (!this.#isSelected(mailbox)) await this.control(signal, () => this.#need(mailbox));
-        const leave = await this.#enter(laneOf(mailbox), signal);
-        if (this.#isSelected(mailbox)) {
-          return () => {
-            leave();
-            answered();
-          };
-        }
-        // Somebody who came between us selected another one.
+      const leave = await this.#enter(laneOf(mailbox), signal);
+      await this.#selectWithin(mailbox, signal).catch((error: unknown) => {
         leave();
-      }
+        throw error;
+      });
+      return () => {
+        leave();
+        answered();
+      };
     } catch (error) {
       answered();
       throw error;
     }
+  }
+
+  /** For who is in a mailbox's lane: the first selects it, where another one is selected, and the others wait for that. */
+  async #selectWithin(mailbox: SelectedMailbox, signal: AbortSignal): Promise<void> {
+    if (this.#isSelected(mailbox)) return;
+    this.#selecting ??= this.#guard(signal, () => this.#need(mailbox), { ms: this.timeoutMs }).finally(() => {
+      this.#selecting = undefined;
+    });
+    await this.#selecting;
   }
 
   /** True while somebody waits for the connection that whoever reads keeps from it. */
