@@ -42,8 +42,7 @@ export class Site implements AsyncDisposable {
     await using stack = new AsyncDisposableStack();
     const dovecot = stack.use(await Dovecot.start({ users: {}, extra: SERVER_CONFIG }));
     const proxy = stack.use(new ProxyHandle());
-    const targets = await startTargets(dovecot, proxy, options);
-    for (const target of targets) stack.use(target);
+    const targets = await startTargets(stack, dovecot, proxy, options);
     return new Site(stack.move(), dovecot, await MailSpool.open(dovecot.folder), proxy, targets);
   }
 

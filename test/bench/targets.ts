@@ -26,14 +26,19 @@ const STARTERS: Readonly<Record<TargetName, (upstream: Upstream) => Promise<Targ
   raw: startRaw,
 };
 
-/** Starts those that the options name. */
-export async function startTargets(dovecot: Dovecot, proxy: ProxyHandle, options: BenchOptions): Promise<readonly Target[]> {
+/** Starts those that the options name; the stack stops them, also when a later one fails. */
+export async function startTargets(
+  stack: AsyncDisposableStack,
+  dovecot: Dovecot,
+  proxy: ProxyHandle,
+  options: BenchOptions,
+): Promise<readonly Target[]> {
   const targets: Target[] = [];
   for (const name of options.targets) {
     const { imap, imaps } = dovecot.ports;
     const server = options.tls ? imaps : imap;
     const link = options.direct || name === 'dovecot' ? undefined : await proxy.link(server);
-    targets.push(await STARTERS[name]({ dovecot, port: link ?? server, tls: options.tls, link }));
+    targets.push(stack.use(await STARTERS[name]({ dovecot, port: link ?? server, tls: options.tls, link })));
   }
   return targets;
 }

@@ -8,7 +8,7 @@ import { addTraffic, NO_TRAFFIC, type Traffic, TrafficMeter } from './traffic.ts
 export class DelayProxy {
   readonly #server: Server;
   readonly #targetPort: number;
-  readonly #open = new Map<Socket, TrafficMeter>();
+  readonly #open = new Set<TrafficMeter>();
   #ended: Traffic = NO_TRAFFIC;
   #rttMs = 0;
 
@@ -36,7 +36,7 @@ export class DelayProxy {
 
   /** Of all connections there have been. */
   traffic(): Traffic {
-    return [...this.#open.values()].reduce((sum, meter) => addTraffic(sum, meter.traffic()), this.#ended);
+    return [...this.#open].reduce((sum, meter) => addTraffic(sum, meter.traffic()), this.#ended);
   }
 
   /**
@@ -45,7 +45,7 @@ export class DelayProxy {
    */
   #accept(client: Socket): void {
     const meter = new TrafficMeter();
-    this.#open.set(client, meter);
+    this.#open.add(meter);
     const server = connect({ port: this.#targetPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
     const delayMs = (): number => this.#rttMs / 2;
     const now = performance.now();
@@ -53,20 +53,19 @@ export class DelayProxy {
       new DelayLine({ from: client, to: server, delayMs, opensAt: now + this.#rttMs, onCome: (chunk) => meter.up(chunk) }),
       new DelayLine({ from: server, to: client, delayMs, opensAt: now + this.#rttMs * 1.5, onGo: (chunk) => meter.down(chunk) }),
     ];
-    const close = (): void => {
+    // Only a failure ends both at once. An end that was sent is on its way like everything before it.
+    const cut = (): void => {
       for (const line of lines) line.cut();
       for (const socket of [client, server]) socket.destroy();
-      if (this.#open.delete(client)) this.#ended = addTraffic(this.#ended, meter.traffic());
     };
-    for (const event of ['error', 'close']) {
-      client.on(event, close);
-      server.on(event, close);
-    }
+    const closed = (): void => {
+      if (client.closed && server.closed && this.#open.delete(meter)) this.#ended = addTraffic(this.#ended, meter.traffic());
+    };
+    for (const socket of [client, server]) socket.on('error', cut).on('close', closed);
   }
 
-  /** Stops listening and cuts all connections. */
+  /** Stops listening; open connections end when their ends do. */
   close(): void {
     this.#server.close();
-    for (const client of this.#open.keys()) client.destroy();
   }
 }
