@@ -1,0 +1,89 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { UpstreamError } from '../../../src/errors.ts';
+import { internalDateSeconds } from '../../../src/imap/internal-date.ts';
+import { namespacesIn } from '../../../src/imap/namespace-response.ts';
+import { isSearchResult, searchResult } from '../../../src/imap/search-result.ts';
+
+const text = (value: string): Buffer => Buffer.from(value, 'latin1');
+
+describe('INTERNALDATE', () => {
+  const seconds = (value: string): number => internalDateSeconds(text(`xx${value}yy`), 2, 2 + value.length);
+  const MONTHS = ['Jan', 'Feb', 'Mar', 'Apr', 'May', 'Jun', 'Jul', 'Aug', 'Sep', 'Oct', 'Nov', 'Dec'];
+
+  test('is what Date makes of it, for any time and zone', () => {
+    const zone = fc.tuple(fc.constantFrom('+', '-'), fc.integer({ min: 0, max: 14 }), fc.constantFrom(0, 30, 45));
+    const time = fc.date({ min: new Date('1970-01-02T00:00:00Z'), max: new Date('2400-01-01T00:00:00Z'), noInvalidDate: true });
+    fc.assert(
+      fc.property(time, zone, fc.boolean(), (date, [sign, hours, minutes], isPadded) => {
+        const two = (number: number): string => String(number).padStart(2, '0');
+        const day = isPadded ? two(date.getUTCDate()) : String(date.getUTCDate()).padStart(2, ' ');
+        const clock = [date.getUTCHours(), date.getUTCMinutes(), date.getUTCSeconds()].map(two).join(':');
+        const offset = (sign === '+' ? 1 : -1) * (60 * hours + minutes);
+        const written = `${day}-${MONTHS[date.getUTCMonth()]}-${date.getUTCFullYear()} ${clock} ${sign}${two(hours)}${two(minutes)}`;
+        expect(seconds(written)).toBe(Math.max(0, Math.floor(date.getTime() / 1000) - 60 * offset));
+      }),
+    );
+  });
+
+  test('written in another way is read as Date reads it; what is no date is unknown', () => {
+    expect(seconds('Wed, 17 Jul 1996 02:44:25 -0700')).toBe(837_596_665);
+    for (const none of ['', 'yesterday', '17-Xyz-1996 02:44:25 -0700']) expect(seconds(none), none).toBe(0);
+  });
+});
+
+describe('UID SEARCH', () => {
+  test.for([
+    ['* SEARCH', []],
+    ['* SEARCH ', []],
+    ['* SEARCH 3 1 2', [1, 2, 3]],
+    ['* search 5 5 4294967295', [5, 4294967295]],
+    ['* SEARCH 1 2 (MODSEQ 917162500)', [1, 2]],
+    ['* ESEARCH (TAG "Z1") UID ALL 1:3,7,10:9', [1, 2, 3, 7, 9, 10]],
+    ['* ESEARCH (TAG "Z1") UID', []],
+    ['* ESEARCH (TAG "Z1") UID COUNT 2 ALL 4,8 MODSEQ 5', [4, 8]],
+  ] as const)('that says %s found that', ([line, uids]) => {
+    expect(isSearchResult(text(line), 'Z1')).toBe(true);
+    expect(searchResult(text(line))).toEqual(uids);
+  });
+
+  test.for([
+    '* SEARCH 0 1',
+    '* SEARCH 1x',
+    '* SEARCH 4294967296',
+    '* ESEARCH (TAG "Z1") UID ALL 0:3',
+    '* ESEARCH (TAG "Z1") UID ALL 1:4000000000',
+  ])('that says %s makes no sense', (line) => {
+    expect(() => searchResult(text(line))).toThrow(UpstreamError);
+  });
+
+  test('is answered by nothing else, nor by the answer to another command', () => {
+    for (const line of ['* SEARCHING 1', '* 1 EXISTS', '* ESEARCH (TAG "Z2") UID ALL 1', '* OK SEARCH 1']) {
+      expect(isSearchResult(text(line), 'Z1'), line).toBe(false);
+    }
+  });
+});
+
+describe('NAMESPACE', () => {
+  test('tells prefixes with their delimiters, of whom they are', () => {
+    expect(namespacesIn('* NAMESPACE (("" "/")("#news." ".")) NIL (("Public" "/")("flat" NIL))')).toEqual({
+      personal: [
+        { prefix: '', delimiter: '/' },
+        { prefix: '#news.', delimiter: '.' },
+      ],
+      other: [],
+      shared: [
+        { prefix: 'Public/', delimiter: '/' },
+        { prefix: 'flat', delimiter: null },
+      ],
+    });
+  });
+
+  test('may hold quotes and extensions, or nothing', () => {
+    expect(namespacesIn('* namespace (("a\\"b\\\\" "\\\\" "X-PARAM" ("FLAG1" "FLAG2"))) NIL NIL')?.personal).toEqual([
+      { prefix: 'a"b\\', delimiter: '\\' },
+    ]);
+    expect(namespacesIn('* NAMESPACE NIL NIL NIL')).toEqual({ personal: [], other: [], shared: [] });
+    expect(namespacesIn('* OK hm')).toBeUndefined();
+  });
+});
