@@ -78,6 +78,7 @@ export class ImapConnection {
       client.destroy();
       throw throttled(client, error) ?? loginFailure(error, login);
     }
+    client.forgetPassword();
     if (client.wasPreauthenticated) {
       // We would be served somebody's mail, and nobody proved whose.
       client.destroy();

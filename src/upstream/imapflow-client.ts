@@ -37,19 +37,22 @@ const MAX_LITERAL_OCTETS = 64 * MIB;
 export class ImapflowClient {
   readonly flow: ImapFlow;
   readonly transport: GatedTransport;
+  /** imapflow keeps the very object. */
+  readonly #auth: { readonly user: string; pass: string };
   #lastRefusal: unknown;
   #throttledForMs: number | undefined;
 
   constructor(endpoint: UpstreamEndpoint, login: UpstreamLogin) {
     const shortcuts = new LoginShortcuts(() => this.flow.capabilities.has('SASL-IR'));
     this.transport = new GatedTransport(endpoint.certificateSha256, endpoint.secureContext, shortcuts);
+    this.#auth = { user: login.user, pass: login.password };
     this.flow = new ImapFlow({
       host: endpoint.host,
       port: endpoint.port,
       secure: endpoint.security === 'tls',
       doSTARTTLS: endpoint.security === 'starttls',
       transport: this.transport,
-      auth: { user: login.user, pass: login.password },
+      auth: this.#auth,
       // imapflow would add its own vendor and support address.
       clientInfo: { ...endpoint.clientInfo, vendor: '', 'support-url': '' },
       logger: this.#logger(),
@@ -104,6 +107,11 @@ export class ImapflowClient {
   skipListing(path: string): void {
     const folders: unknown = Reflect.get(this.flow, 'folders');
     if (folders instanceof Map && !folders.has(path)) folders.set(path, { path, pathAsListed: path, flags: new Set(), listed: true });
+  }
+
+  /** Logged in, nobody needs it any more: a connection may outlive its session. */
+  forgetPassword(): void {
+    this.#auth.pass = '';
   }
 
   destroy(): void {
