@@ -161,9 +161,9 @@ describe('other responses', () => {
   });
 });
 
-const octet = fc.constantFrom(...'abc ){}"\\\r\n\0*Z1+.~<]\xff');
+const octet = fc.constantFrom(...'abc ){}"\\\r\n\0*Z1+.~<]\xff'.split(''));
 const octets = fc.string({ unit: octet, maxLength: 40 });
-const quotable = fc.string({ unit: fc.constantFrom(...'abc ){}*Z1'), maxLength: 20 });
+const quotable = fc.string({ unit: fc.constantFrom(...'abc ){}*Z1'.split('')), maxLength: 20 });
 const bodyItem = fc.oneof(
   octets.map((value) => `BODY[] {${value.length}}\r\n${value}`),
   octets.map((value) => `BODY[HEADER] ~{${value.length}}\r\n${value}`),
