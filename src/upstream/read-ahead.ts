@@ -6,7 +6,7 @@
 import { UpstreamError } from '../errors.ts';
 import type { BodySection, FetchRow } from '../imap/fetch-row.ts';
 import type { BodySink, TaggedResponse } from '../imap/response-parser.ts';
-import { uidBatches } from '../imap/uid-set.ts';
+import { MAX_SET_CHARACTERS, MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { BodySlot, type SlotWatcher } from './body-slot.ts';
 import { refusal, type Holder } from './pipeline.ts';
@@ -45,8 +45,9 @@ const MIB = 1024 * KIB;
 const FIRST_WINDOW = 256 * KIB;
 /** Most that is asked for ahead and has not come. */
 const LARGEST_WINDOW = 64 * MIB;
-/** One command asks for no more; so many UIDs always fit into one. */
-const COMMAND_MESSAGES = 500;
+/** Most characters that two UIDs take, and a set that always fits into one command. */
+const UIDS_CHARACTERS = 22;
+const SET_CHARACTERS = MAX_SET_CHARACTERS - UIDS_CHARACTERS;
 /** Of what nobody wants any more so much is received; for more the connection is ended. */
 const DRAIN_OCTETS = 4 * MIB;
 /** What a header is believed to have, at most. */
@@ -224,9 +225,12 @@ export class ReadAhead implements SlotWatcher, Holder {
   #batch(octets: number): UpcomingMessage[] {
     const messages: UpcomingMessage[] = [];
     let sum = 0;
-    while (this.#next !== undefined && messages.length < COMMAND_MESSAGES) {
+    let characters = 0;
+    while (this.#next !== undefined && messages.length < MESSAGES_PER_COMMAND && characters < SET_CHARACTERS) {
       sum += this.#expected(this.#next);
       if (messages.length > 0 && sum > octets) break;
+      // One that follows upon the last makes a range of both.
+      if (this.#next.uid !== (messages.at(-1)?.uid ?? 0) + 1) characters += UIDS_CHARACTERS;
       if (!this.#slots.has(this.#next.uid)) messages.push(this.#next);
       this.#advance();
     }

@@ -43,13 +43,13 @@ export async function startTargets(
   return targets;
 }
 
-/** A new daemon for every user to forget; deletes as POP3 servers do, as the others here can do nothing else. */
+/** A new daemon for every user to forget. It deletes as POP3 servers do, and reads every message anew, as the others here have to. */
 async function startPopbridge({ dovecot, port, tls, link }: Upstream): Promise<Target> {
   const config = bridgeConfig({
     imapPort: port,
     security: tls ? 'tls' : 'none',
     upstream: tls ? [`ca_file = "${dovecot.ca}"`] : [],
-    tables: '[delete]\naction = "expunge"\n[limits]\nsessions_per_address = 1000\n',
+    tables: '[delete]\naction = "expunge"\n[limits]\nsessions_per_address = 1000\nbody_cache = "0B"\n',
   });
   const known = new Set<string>();
   let bridge = await BridgeProcess.start({ config });
