@@ -18,12 +18,10 @@ export interface TaggedResponse {
   readonly text: string;
 }
 
-/** Where the octets of a body go. */
+/** Where the octets of a body go. They are all there, and the body is whole, when its row is complete: not before. */
 export interface BodySink {
   /** The octets belong to the chunk they came in: who keeps them keeps all of it. */
   write(octets: Buffer): void;
-  /** All octets that were announced are there. */
-  end(): void;
 }
 
 export interface ResponseHandler {
@@ -36,7 +34,7 @@ export interface ResponseHandler {
   readonly takesRows: boolean;
   /** A body begins; `octets` is its length, undefined for NIL. What no sink is given for is skipped. */
   body(row: FetchRow, section: BodySection, octets: number | undefined): BodySink | undefined;
-  /** The row is complete, after its bodies. */
+  /** The row is complete, after its bodies: the server counted their octets as it should. */
   row(row: FetchRow): void;
 }
 
@@ -117,14 +115,8 @@ export class ResponseParser {
     this.#literalLeft -= octets.length;
     if (this.#isForwarding) this.#handler.forward(octets);
     else this.#sink?.write(octets);
-    if (this.#literalLeft === 0) this.#endLiteral();
+    if (this.#literalLeft === 0) this.#sink = undefined;
     return end;
-  }
-
-  #endLiteral(): void {
-    const sink = this.#sink;
-    this.#sink = undefined;
-    sink?.end();
   }
 
   /** A line in [start, end), its LF included. */
@@ -163,14 +155,11 @@ export class ResponseParser {
     if (literal.octets > this.#limits.literalOctets) throw doubt('a literal is too long');
     this.#sink = literal.section && this.#handler.body(scanner.row, literal.section, literal.octets);
     this.#literalLeft = literal.octets;
-    if (literal.octets === 0) this.#endLiteral();
   }
 
   #inline(row: FetchRow, section: BodySection, octets: Buffer | undefined): void {
     const sink = this.#handler.body(row, section, octets?.length);
-    if (octets === undefined || sink === undefined) return;
-    if (octets.length > 0) sink.write(octets);
-    sink.end();
+    if (octets !== undefined && octets.length > 0) sink?.write(octets);
   }
 
   #forward(octets: Buffer, start: number, end: number, textEnd: number): void {

@@ -85,7 +85,8 @@ export class BodySlot implements BodySink {
     this.#wake();
   }
 
-  end(): void {
+  /** Its row is complete: all is there. */
+  complete(): void {
     this.#state = 'complete';
     this.#expect(0);
     this.#wake();

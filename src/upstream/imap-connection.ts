@@ -7,6 +7,7 @@ import { UpstreamError } from '../errors.ts';
 import { namespacesIn, type NamespaceResponse } from '../imap/namespace-response.ts';
 import { isUid, isUidValidity, type UidValidity } from '../maildrop/numbers.ts';
 import { withDeadline, type Deadline } from './deadline.ts';
+import { Holding, type Holder } from './holding.ts';
 import { ImapflowClient, type UpstreamEndpoint } from './imapflow-client.ts';
 import { commandFailure, loginFailure } from './imapflow-failure.ts';
 import { Pipeline, type Collector } from './pipeline.ts';
@@ -28,18 +29,19 @@ export interface SelectedMailbox {
 export interface Patience {
   /** It may wait for a client that reads slowly: nobody has to give up what he read ahead. */
   readonly isPatient?: boolean;
+  /** Who waits, where it may be one that holds the server up himself. */
+  readonly behalf?: Holder;
 }
 
 export type Limit = Pick<Deadline, 'ms' | 'progress'>;
 
-/** A client that reads nothing for so long does not keep others from the connection. */
-const STALLED_MS = 30_000;
 /** However long the login took, SELECT gets this long. */
 const MIN_SELECT_MS = 1_000;
 
 export class ImapConnection {
   readonly client: ImapflowClient;
   readonly pipeline: Pipeline;
+  readonly holding: Holding;
   /** `host:port`. */
   readonly server: string;
   readonly timeoutMs: number;
@@ -50,9 +52,6 @@ export class ImapConnection {
   #selected: SelectedMailbox | undefined;
   #hasSelected = false;
   #selecting: Promise<void> | undefined;
-  /** Operations that somebody waits for. */
-  #waiting = 0;
-  #isWatching = false;
   #greeted: Promise<void> | undefined;
   #namespaces: Promise<void> | undefined;
 
@@ -63,7 +62,8 @@ export class ImapConnection {
     this.#endpoint = endpoint;
     this.#clock = clock;
     this.#loginEndsAt = loginEndsAt;
-    this.pipeline = new Pipeline({ clock, timeoutMs: this.timeoutMs, destroy: () => this.destroy(), onHold: () => this.#watchHolding() });
+    this.pipeline = new Pipeline({ clock, timeoutMs: this.timeoutMs, destroy: () => this.destroy() });
+    this.holding = new Holding(clock, this.pipeline);
     this.pipeline.attach(client.transport.keep(this.pipeline));
   }
 
@@ -114,7 +114,7 @@ export class ImapConnection {
 
   /** Runs an operation of imapflow when nothing else runs. Rejects with UpstreamError. */
   async control<T>(signal: AbortSignal, operation: () => Promise<T>, limit: Limit = { ms: this.timeoutMs }): Promise<T> {
-    const answered = this.#wait();
+    const answered = this.holding.wait();
     try {
       const leave = await this.#enter({}, signal);
       return await this.#guard(signal, operation, limit).finally(leave);
@@ -134,7 +134,7 @@ export class ImapConnection {
 
   /** Enters a mailbox to read in it, side by side with others who do; what this gives leaves it. */
   async reading(mailbox: SelectedMailbox, signal: AbortSignal, how: Patience = {}): Promise<Leave> {
-    const answered = how.isPatient === true ? () => {} : this.#wait();
+    const answered = how.isPatient === true ? () => {} : this.holding.wait(how.behalf);
     try {
       const leave = await this.#enter(laneOf(mailbox), signal);
       await this.#selectWithin(mailbox, signal).catch((error: unknown) => {
@@ -194,32 +194,6 @@ export class ImapConnection {
   /** Ends the connection after that time, unless what this gives is called before. */
   destroyAfter(ms: number): Cancel {
     return this.#clock.after(Math.min(ms, this.timeoutMs), () => this.destroy());
-  }
-
-  /** Counts who waits for the server, until that gives its answer; those who hold it up are asked to let go of what they can. */
-  #wait(): () => void {
-    this.pipeline.makeWay();
-    this.#waiting += 1;
-    let isOver = false;
-    return () => {
-      if (!isOver) this.#waiting -= 1;
-      isOver = true;
-    };
-  }
-
-  /** A client that does not read what it asked for may keep the connection for a while, and for long if nobody else wants it. */
-  #watchHolding(afterMs = STALLED_MS): void {
-    if (this.#isWatching) return;
-    this.#isWatching = true;
-    this.#clock.after(afterMs, () => {
-      this.#isWatching = false;
-      const { heldSince } = this.pipeline;
-      if (heldSince === undefined || !this.isUsable) return;
-      const left = heldSince + STALLED_MS - this.#clock.monotonic();
-      // One of those who wait is the client itself.
-      if (left <= 0 && this.#waiting > 1) this.pipeline.endHolding();
-      else this.#watchHolding(left > 0 ? left : STALLED_MS);
-    });
   }
 
   async #enter(lane: unknown, signal: AbortSignal): Promise<Leave> {

@@ -132,20 +132,17 @@ class RowGatherer implements Collector {
 class HeaderGatherer {
   readonly item = `BODY.PEEK[HEADER.FIELDS (${TELLING_FIELDS.join(' ').toUpperCase()})]`;
   readonly messageIds = new Map<Uid, string>();
-  #fields: Buffer | undefined;
+  #fields: Buffer[] | undefined;
 
   readonly body = (_row: FetchRow, { name }: BodySection): BodySink | undefined => {
     if (name !== 'HEADER.FIELDS') return undefined;
     const chunks: Buffer[] = [];
     let octets = 0;
-    this.#fields = Buffer.alloc(0);
+    this.#fields = chunks;
     return {
       write: (chunk) => {
         if (octets < MAX_FIELDS_OCTETS) chunks.push(chunk);
         octets += chunk.length;
-      },
-      end: () => {
-        this.#fields = Buffer.concat(chunks);
       },
     };
   };
@@ -154,7 +151,7 @@ class HeaderGatherer {
     const fields = this.#fields;
     this.#fields = undefined;
     if (fields === undefined || !isUid(uid)) return false;
-    this.messageIds.set(uid, messageIdIn(fields) ?? '');
+    this.messageIds.set(uid, messageIdIn(Buffer.concat(fields)) ?? '');
     return true;
   };
 }

@@ -2,7 +2,7 @@
 import { UpstreamError } from '../errors.ts';
 import type { TaggedResponse } from '../imap/response-parser.ts';
 import { MAX_BODY_OCTETS, type MailboxBodies } from './body-cache.ts';
-import type { SelectedMailbox } from './imap-connection.ts';
+import type { Patience, SelectedMailbox } from './imap-connection.ts';
 import { fetchWhole } from './imapflow-fetch.ts';
 import type { MailboxRunner } from './imap-session.ts';
 import { ReadAhead, type BodyCollector, type BodyCommands, type ReadAheadBudget } from './read-ahead.ts';
@@ -98,10 +98,10 @@ export class MessageReader {
 
 function commandsOf(runner: MailboxRunner, mailbox: SelectedMailbox): BodyCommands {
   const { connection } = runner;
-  const { pipeline } = connection;
+  const { pipeline, holding } = connection;
   const never = new AbortController().signal;
-  const fetch = async (what: string, collector: BodyCollector, isGuess: boolean): Promise<TaggedResponse> => {
-    const leave = await connection.reading(mailbox, never, { isPatient: isGuess });
+  const fetch = async (what: string, collector: BodyCollector, how: Patience): Promise<TaggedResponse> => {
+    const leave = await connection.reading(mailbox, never, how);
     try {
       runner.count();
       return await pipeline.ask(`UID FETCH ${what}`, collector);
@@ -111,8 +111,8 @@ function commandsOf(runner: MailboxRunner, mailbox: SelectedMailbox): BodyComman
   };
   return {
     fetch,
-    hold: (holder) => pipeline.hold(holder),
-    letGo: (holder) => pipeline.letGo(holder),
+    hold: (holder) => holding.hold(holder),
+    letGo: (holder) => holding.letGo(holder),
     destroy: () => connection.destroy(),
     get isWanted() {
       return connection.isWanted;

@@ -10,6 +10,7 @@ import { isSearchResult, searchResult } from '../imap/search-result.ts';
 import { classifyRefusal } from '../imap/upstream-failure.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import type { GatedSocket, GateKeeper } from './gated-socket.ts';
+import type { Flow } from './holding.ts';
 
 /** What a command takes of the untagged responses that come while it runs. */
 export interface Collector {
@@ -22,22 +23,12 @@ export interface Collector {
   readonly untagged?: (line: Buffer) => boolean;
 }
 
-/** Who keeps the server from being read, because what came is not sent yet. */
-export interface Holder {
-  /** Lets go where it can: somebody waits for an answer that comes behind what it holds. */
-  giveWay(): void;
-  /** Lets go altogether: it did not for long, and somebody still waits. */
-  giveUp(): void;
-}
-
 export interface PipelineParts {
   readonly clock: Clock;
   /** Longest time without progress while an answer is due. */
   readonly timeoutMs: number;
   /** Ends the connection. */
   readonly destroy: () => void;
-  /** From now on nothing is read, because of a client that does not read. */
-  readonly onHold: () => void;
 }
 
 interface Running {
@@ -56,7 +47,7 @@ const LONGEST_NEWS = 40;
 /** Longest piece of upstream text kept for the log. */
 const MAX_TEXT = 300;
 
-export class Pipeline implements GateKeeper {
+export class Pipeline implements GateKeeper, Flow {
   readonly #parts: PipelineParts;
   readonly #parser: ResponseParser;
   readonly #running = new Map<string, Running>();
@@ -71,8 +62,6 @@ export class Pipeline implements GateKeeper {
   #progressAt = 0;
   #progressOctets = 0;
   #cancelWatch: Cancel | undefined;
-  readonly #holders = new Set<Holder>();
-  #heldSince = 0;
 
   constructor(parts: PipelineParts) {
     this.#parts = parts;
@@ -145,34 +134,13 @@ export class Pipeline implements GateKeeper {
   }
 
   /** Stops reading until `letGo`; the server's silence does not count meanwhile. */
-  hold(holder: Holder): void {
-    const isFirst = this.#holders.size === 0;
-    this.#holders.add(holder);
+  hold(holder: object): void {
     this.#gate?.hold(holder);
-    if (!isFirst) return;
-    this.#heldSince = this.#parts.clock.monotonic();
-    this.#parts.onHold();
   }
 
-  letGo(holder: Holder): void {
-    if (!this.#holders.delete(holder)) return;
+  letGo(holder: object): void {
     this.#noteProgress();
     this.#gate?.letGo(holder);
-  }
-
-  /** Asks all who hold to let go. */
-  makeWay(): void {
-    for (const holder of this.#holders) holder.giveWay();
-  }
-
-  /** The same of those that did not let go for long: their clients do not read. */
-  endHolding(): void {
-    for (const holder of this.#holders) holder.giveUp();
-  }
-
-  /** Since when nothing is read, because of a client that does not read; undefined where that is not so. */
-  get heldSince(): number | undefined {
-    return this.#holders.size > 0 ? this.#heldSince : undefined;
   }
 
   // GateKeeper

@@ -9,13 +9,15 @@ import type { BodySink, TaggedResponse } from '../imap/response-parser.ts';
 import { MAX_SET_CHARACTERS, MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { BodySlot, type SlotWatcher } from './body-slot.ts';
-import { refusal, type Holder } from './pipeline.ts';
+import type { Holder } from './holding.ts';
+import type { Patience } from './imap-connection.ts';
+import { refusal } from './pipeline.ts';
 import type { FetchRequest, UpcomingMessage } from './upstream.ts';
 
 /** Commands in the mailbox. */
 export interface BodyCommands {
   /** Sends `UID FETCH` with these arguments; resolves with the answer to it. */
-  fetch(what: string, bodies: BodyCollector, isGuess: boolean): Promise<TaggedResponse>;
+  fetch(what: string, bodies: BodyCollector, how: Patience): Promise<TaggedResponse>;
   /** Reads no more from the server until it is let go. */
   hold(holder: Holder): void;
   letGo(holder: Holder): void;
@@ -86,12 +88,13 @@ export class ReadAhead implements SlotWatcher, Holder {
 
   /** The body of a message; see UpstreamMailbox.fetch. */
   async *read(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Buffer, void, void> {
+    const isGuessed = this.has(request.uid);
     let slot = this.#take(request);
     this.#reading = slot;
     try {
       this.#askAhead();
       await slot.begun(signal);
-      if (slot.isMissing) {
+      if (slot.isMissing || (isGuessed && slot.isComplete && slot.received === 0)) {
         // It may be the fault of another message of the same command.
         this.giveWay();
         this.#slots.delete(slot.uid);
@@ -259,7 +262,11 @@ export class ReadAhead implements SlotWatcher, Holder {
   async #run(set: string, wanted: ReadonlyMap<Uid, BodySlot>, isGuess: boolean): Promise<void> {
     try {
       const items = `${set} (UID BODY.PEEK[${this.#section}])`;
-      const response = await this.#commands.fetch(items, collectorFor(wanted, this.#section), isGuess);
+      const response = await this.#commands.fetch(
+        items,
+        collectorFor(wanted, this.#section),
+        isGuess ? { isPatient: true } : { behalf: this },
+      );
       const [alone] = wanted.size === 1 ? wanted.values() : [];
       for (const slot of wanted.values()) slot.miss(alone && whyMissing(alone.uid, response));
     } catch (error) {
@@ -295,46 +302,42 @@ function unreadable(uid: Uid, cause?: Error): UpstreamError {
 function collectorFor(wanted: ReadonlyMap<number, BodySlot>, section: string): BodyCollector {
   const [only] = wanted.values();
   const alone = wanted.size === 1 ? only : undefined;
-  /** Of the row that is being read, until it is known whose it is. */
+  /** Of the row that is being read: whose body it brings, or where that is not known yet, its octets. */
+  let slot: BodySlot | undefined;
   let unnamed: Buffer[] | undefined;
   return {
-    body: (row, { name, origin }, octets) => {
-      if (name !== section || (origin ?? 0) !== 0 || octets === undefined) return undefined;
-      if (row.uid !== 0) return opened(wanted.get(row.uid), octets);
-      if (alone !== undefined) return alone.isOpen ? undefined : unnamedOf(alone, octets);
-      if (octets > MAX_UNNAMED_OCTETS) throw new UpstreamError('protocol', 'the server does not say whose a long body is');
-      const chunks: Buffer[] = [];
-      unnamed = chunks;
-      return { write: (chunk) => void chunks.push(chunk), end: () => {} };
+    body: ({ uid }, { name, origin }, octets) => {
+      const isWanted = name === section && (origin ?? 0) === 0 && slot === undefined && unnamed === undefined;
+      if (!isWanted || octets === undefined) return undefined;
+      if (uid === 0 && alone === undefined) {
+        if (octets > MAX_UNNAMED_OCTETS) throw new UpstreamError('protocol', 'the server does not say whose a long body is');
+        const chunks: Buffer[] = [];
+        unnamed = chunks;
+        return { write: (chunk) => void chunks.push(chunk) };
+      }
+      const named = uid === 0 ? alone : wanted.get(uid);
+      if (named === undefined || named.isOpen) return undefined;
+      named.open(octets);
+      slot = named;
+      return named;
     },
     row: ({ uid }) => {
-      const slot = wanted.get(uid);
-      if (unnamed !== undefined && slot !== undefined && !slot.isOpen) fill(slot, unnamed);
-      unnamed = undefined;
-      if (alone?.isOpen !== true || alone.isComplete) return slot !== undefined;
-      if (alone.uid !== uid) throw new UpstreamError('protocol', 'the server gave a body of another message than was asked for');
-      alone.end();
+      const [taken, chunks] = [slot, unnamed];
+      slot = unnamed = undefined;
+      if (chunks !== undefined) fill(wanted.get(uid), chunks);
+      if (taken === undefined) return chunks !== undefined;
+      if (taken.uid !== uid) throw new UpstreamError('protocol', 'the server gave a body of another message than was asked for');
+      taken.complete();
       return true;
     },
   };
 }
 
-function opened(slot: BodySlot | undefined, octets: number): BodySink | undefined {
-  if (slot === undefined || slot.isOpen) return undefined;
-  slot.open(octets);
-  return slot;
-}
-
-/** Goes to the only message that was asked for, but is not complete before its UID is told. */
-function unnamedOf(slot: BodySlot, octets: number): BodySink {
-  slot.open(octets);
-  return { write: (chunk) => slot.write(chunk), end: () => {} };
-}
-
-function fill(slot: BodySlot, chunks: readonly Buffer[]): void {
+function fill(slot: BodySlot | undefined, chunks: readonly Buffer[]): void {
+  if (slot === undefined || slot.isOpen) return;
   slot.open(chunks.reduce((sum, { length }) => sum + length, 0));
   for (const chunk of chunks) slot.write(chunk);
-  slot.end();
+  slot.complete();
 }
 
 function impossible(): never {

@@ -48,13 +48,13 @@ function parse(octets: Buffer, cuts: readonly number[] = [], takesRows = true): 
             body.octets += piece.toString('latin1');
             expect(body.octets.length).toBeLessThanOrEqual(announced ?? 0);
           },
-          end: () => {
-            expect(body.octets).toHaveLength(announced ?? 0);
-            body.isComplete = true;
-          },
         };
       },
       row: (row) => {
+        for (const body of bodies) {
+          expect(body.octets).toHaveLength(body.announced ?? 0);
+          body.isComplete = body.announced !== undefined;
+        }
         rows.push({ row: { ...row }, bodies });
         bodies = [];
       },

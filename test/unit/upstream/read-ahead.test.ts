@@ -45,7 +45,6 @@ class FakeServer implements BodyCommands {
     const { bodies } = this.asked[command] ?? {};
     const sink = bodies?.body(row, { name: '', origin: undefined }, octets);
     sink?.write(Buffer.alloc(octets, uid));
-    sink?.end();
     bodies?.row(row);
   }
 
