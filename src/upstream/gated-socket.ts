@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { TLSSocket, type CipherNameAndProtocol } from 'node:tls';
+import type { Flow } from './holding.ts';
 import type { LoginShortcuts } from './imapflow-shortcuts.ts';
 
 /** Who is given the octets of the server. */
@@ -16,7 +17,16 @@ export interface GateKeeper {
   quiet(): void;
 }
 
-export class GatedSocket extends Duplex {
+/** What a keeper may do with the connection. */
+export interface Gate extends Flow {
+  /** Sends a command past imapflow. */
+  send(octets: string): void;
+  /** Octets for imapflow. */
+  handOn(octets: Buffer): void;
+  readonly isHeld: boolean;
+}
+
+export class GatedSocket extends Duplex implements Gate {
   readonly #raw: Socket;
   readonly #shortcuts: LoginShortcuts;
   #keeper: GateKeeper | undefined;
@@ -44,12 +54,10 @@ export class GatedSocket extends Duplex {
     this.#keeper = keeper;
   }
 
-  /** Sends a command past imapflow. */
   send(octets: string): void {
     if (!this.#raw.destroyed) this.#raw.write(octets, 'latin1');
   }
 
-  /** Octets for imapflow. */
   handOn(octets: Buffer): void {
     if (!this.push(octets)) this.hold(this);
   }

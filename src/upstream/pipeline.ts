@@ -9,7 +9,7 @@ import { OWN_TAG, ResponseParser, type BodySink, type TaggedResponse } from '../
 import { isSearchResult, searchResult } from '../imap/search-result.ts';
 import { classifyRefusal } from '../imap/upstream-failure.ts';
 import type { Uid } from '../maildrop/numbers.ts';
-import type { GatedSocket, GateKeeper } from './gated-socket.ts';
+import type { Gate, GateKeeper } from './gated-socket.ts';
 import type { Flow } from './holding.ts';
 
 /** What a command takes of the untagged responses that come while it runs. */
@@ -51,7 +51,7 @@ export class Pipeline implements GateKeeper, Flow {
   readonly #parts: PipelineParts;
   readonly #parser: ResponseParser;
   readonly #running = new Map<string, Running>();
-  #gate: GatedSocket | undefined;
+  #gate: Gate | undefined;
   #lost: UpstreamError | undefined;
   /** What the server said before it hung up. */
   #bye: string | undefined;
@@ -82,7 +82,7 @@ export class Pipeline implements GateKeeper, Flow {
   }
 
   /** Stands at the gate from now on. */
-  attach(gate: GatedSocket): void {
+  attach(gate: Gate): void {
     this.#gate = gate;
   }
 

@@ -1,0 +1,34 @@
+import { expect, test } from 'vitest';
+import { LoginShortcuts } from '../../../src/upstream/imapflow-shortcuts.ts';
+
+test('AUTHENTICATE PLAIN takes one step where the server announces SASL-IR', () => {
+  const shortcuts = new LoginShortcuts(() => true);
+  expect(shortcuts.of('A1 AUTHENTICATE PLAIN\r\n')).toEqual({ send: '', answer: '+ \r\n' });
+  expect(shortcuts.of('AGFsaWNlAHNlY3JldA==\r\n')).toEqual({ send: 'A1 AUTHENTICATE PLAIN AGFsaWNlAHNlY3JldA==\r\n', answer: '' });
+  expect(shortcuts.of('A2 CAPABILITY\r\n')).toBeUndefined();
+});
+
+test('and two where it does not, or the mechanism is another one', () => {
+  expect(new LoginShortcuts(() => false).of('A1 AUTHENTICATE PLAIN\r\n')).toBeUndefined();
+  expect(new LoginShortcuts(() => true).of('A1 AUTHENTICATE LOGIN\r\n')).toBeUndefined();
+  expect(new LoginShortcuts(() => true).of('A1 AUTHENTICATE XOAUTH2 dXNlcg==\r\n')).toBeUndefined();
+});
+
+test.for([
+  ['7 ID ("name" "x")\r\n', '7 OK\r\n', '* ID'],
+  ['7 ID (\r\n', '7 OK\r\n', '* ID'],
+  ['7 NAMESPACE\r\n', '7 OK\r\n', '* NAMESPACE'],
+  ['7 LIST "" ""\r\n', '7 OK\r\n', '* LIST'],
+] as const)('%j goes nowhere: it is answered on the spot', ([line, end, beginning]) => {
+  const shortcut = new LoginShortcuts(() => true).of(line);
+  expect(shortcut?.send).toBe('');
+  expect(shortcut?.answer.startsWith(beginning)).toBe(true);
+  expect(shortcut?.answer.endsWith(end)).toBe(true);
+});
+
+test.for(['7 LIST "" "*"\r\n', '7 LOGIN alice secret\r\n', '7 STARTTLS\r\n', '7 ENABLE CONDSTORE\r\n', '7 IDLE\r\n', 'NAMESPACE\r\n'])(
+  '%j goes to the server as it is',
+  (line) => {
+    expect(new LoginShortcuts(() => true).of(line)).toBeUndefined();
+  },
+);

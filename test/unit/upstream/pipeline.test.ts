@@ -1,0 +1,185 @@
+import { describe, expect, test } from 'vitest';
+import { UpstreamError } from '../../../src/errors.ts';
+import type { Gate } from '../../../src/upstream/gated-socket.ts';
+import { Pipeline } from '../../../src/upstream/pipeline.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+const TIMEOUT_MS = 60_000;
+
+class FakeGate implements Gate {
+  readonly sent: string[] = [];
+  handedOn = '';
+  readonly #holders = new Set<object>();
+
+  send(octets: string): void {
+    this.sent.push(octets);
+  }
+
+  handOn(octets: Buffer): void {
+    this.handedOn += octets.toString('latin1');
+  }
+
+  hold(holder: object): void {
+    this.#holders.add(holder);
+  }
+
+  letGo(holder: object): void {
+    this.#holders.delete(holder);
+  }
+
+  get isHeld(): boolean {
+    return this.#holders.size > 0;
+  }
+}
+
+interface Wire {
+  readonly clock: FakeClock;
+  readonly gate: FakeGate;
+  readonly pipeline: Pipeline;
+  readonly state: { isDestroyed: boolean };
+  readonly says: (text: string) => void;
+}
+
+function wire(): Wire {
+  const clock = new FakeClock();
+  const gate = new FakeGate();
+  const state = { isDestroyed: false };
+  const pipeline = new Pipeline({ clock, timeoutMs: TIMEOUT_MS, destroy: () => (state.isDestroyed = true) });
+  pipeline.attach(gate);
+  return { clock, gate, pipeline, state, says: (text) => pipeline.receive(Buffer.from(text, 'latin1')) };
+}
+
+const failureOf = (promise: Promise<unknown>): Promise<UpstreamError> =>
+  promise.then(
+    () => new UpstreamError('refused', 'it did not fail'),
+    (error: unknown) => (error instanceof UpstreamError ? error : new UpstreamError('refused', String(error))),
+  );
+
+describe('commands', () => {
+  test('are sent at once, and their answers told apart by tag', async () => {
+    const { gate, pipeline, says } = wire();
+    const first = pipeline.command('NOOP');
+    const second = pipeline.command('CHECK');
+    expect(gate.sent).toEqual(['Z1 NOOP\r\n', 'Z2 CHECK\r\n']);
+    says('Z2 OK second\r\nZ1 OK first\r\n');
+    expect([(await first).text, (await second).text]).toEqual(['first', 'second']);
+    expect(pipeline.isIdle).toBe(true);
+  });
+
+  test.for([
+    ['NO [UNAVAILABLE] later', 'unreachable'],
+    ['NO [OVERQUOTA] full', 'refused'],
+    ['BAD what', 'refused'],
+  ] as const)('answered %s fail', async ([answer]) => {
+    const { pipeline, says, state } = wire();
+    const failure = failureOf(pipeline.command('NOOP'));
+    says(`Z1 ${answer}\r\n`);
+    expect((await failure).message).not.toBe('it did not fail');
+    expect(state.isDestroyed).toBe(false);
+  });
+
+  test('what is not for us goes on to imapflow, octet for octet', () => {
+    const { gate, says } = wire();
+    const others = '* OK hi\r\n* LIST () "/" {5}\r\nINBOX\r\n* 1 FETCH (UID 1 BODY[] {3}\r\nabc)\r\n7 OK done\r\n';
+    for (const octet of others) says(octet);
+    expect(gate.handedOn).toBe(others);
+  });
+
+  test('an answer to a command that was not sent ends the connection, and with it all others', async () => {
+    const { pipeline, says, state } = wire();
+    const failure = failureOf(pipeline.command('NOOP'));
+    says('Z9 OK\r\n');
+    expect((await failure).kind).toBe('protocol');
+    expect(state.isDestroyed).toBe(true);
+    expect((await failureOf(pipeline.command('NOOP'))).kind).toBe('protocol');
+  });
+
+  test('BYE is the reason where the connection ends after it', async () => {
+    const { pipeline, says } = wire();
+    const failure = failureOf(pipeline.command('NOOP'));
+    says('* BYE Request is throttled. Suggested Backoff Time: 1500 milliseconds\r\n');
+    pipeline.lost(undefined);
+    expect(await failure).toMatchObject({ kind: 'throttled', retryAfterMs: 1500 });
+  });
+
+  test('news of the mailbox are counted whoever asked for what', () => {
+    const { pipeline, says } = wire();
+    says('* 5 EXISTS\r\n* 2 EXPUNGE\r\n');
+    expect([pipeline.news, pipeline.exists]).toEqual([2, 4]);
+  });
+});
+
+describe('the deadline', () => {
+  test('ends a connection that says nothing while an answer is due', async () => {
+    const { clock, pipeline, state } = wire();
+    const failure = failureOf(pipeline.command('NOOP'));
+    await clock.advance(TIMEOUT_MS - 1);
+    expect(state.isDestroyed).toBe(false);
+    await clock.advance(1);
+    expect((await failure).kind).toBe('timeout');
+    expect(state.isDestroyed).toBe(true);
+  });
+
+  test('begins with the command, however long the connection was idle', async () => {
+    const { clock, pipeline, state, says } = wire();
+    const first = pipeline.command('NOOP');
+    says('Z1 OK\r\n');
+    await first;
+    await clock.advance(10 * TIMEOUT_MS);
+    void failureOf(pipeline.command('NOOP'));
+    await clock.advance(TIMEOUT_MS - 1);
+    expect(state.isDestroyed).toBe(false);
+    await clock.advance(1);
+    expect(state.isDestroyed).toBe(true);
+  });
+
+  test('starts anew with each half a kilobyte, not with each octet', async () => {
+    const { clock, pipeline, state, says } = wire();
+    const collector = { body: () => ({ write: () => {} }), row: () => true };
+    void failureOf(pipeline.command('UID FETCH 1 (UID BODY.PEEK[])', collector));
+    says('* 1 FETCH (UID 1 BODY[] {100000}\r\n');
+    for (let minute = 0; minute < 10; minute += 1) {
+      says('x'.repeat(512));
+      await clock.advance(TIMEOUT_MS - 1);
+    }
+    expect(state.isDestroyed).toBe(false);
+    for (let second = 0; second < 120 && !state.isDestroyed; second += 1) {
+      says('x');
+      await clock.advance(1_000);
+    }
+    expect(state.isDestroyed).toBe(true);
+  });
+
+  test('does not run while a client keeps the server from being read', async () => {
+    const { clock, pipeline, state } = wire();
+    const failure = failureOf(pipeline.command('NOOP'));
+    const client = {};
+    pipeline.hold(client);
+    await clock.advance(100 * TIMEOUT_MS);
+    expect(state.isDestroyed).toBe(false);
+    pipeline.letGo(client);
+    await clock.advance(TIMEOUT_MS);
+    expect((await failure).kind).toBe('timeout');
+  });
+
+  test('leaves no timer behind when the connection is lost', async () => {
+    const { clock, pipeline } = wire();
+    const failure = failureOf(pipeline.command('NOOP'));
+    pipeline.lost(new Error('reset'));
+    expect((await failure).kind).toBe('unreachable');
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe('a mailbox kept open in silence', () => {
+  test('is asked with NOOP whether the server is still there; no answer ends it', async () => {
+    const { clock, gate, pipeline, says, state } = wire();
+    pipeline.quiet();
+    expect(gate.sent).toEqual(['Z1 NOOP\r\n']);
+    says('Z1 OK\r\n');
+    await clock.advance(0);
+    pipeline.quiet();
+    await clock.advance(TIMEOUT_MS);
+    expect(state.isDestroyed).toBe(true);
+  });
+});
