@@ -3,7 +3,8 @@ import { messageIdIn } from '../maildrop/message-id.ts';
 
 /** A longer header is not looked at. */
 const MAX_HEADER_OCTETS = 64 * 1024;
-const HEADER_END = /(?:^|\n)\r?\n/;
+const BLANK_LINES = [Buffer.from('\n\r\n'), Buffer.from('\n\n')];
+const BLANK_AT_ONCE = /^\r?\n/;
 
 export class HeaderTap {
   #chunks: Uint8Array[] | undefined = [];
@@ -17,9 +18,18 @@ export class HeaderTap {
 
   /** What messageIdIn gives for the header, '' for a header without; undefined where its end did not come by. */
   messageId(): string | undefined {
-    const text = Buffer.concat(this.#chunks ?? []).subarray(0, MAX_HEADER_OCTETS);
+    const [first, ...others] = this.#chunks ?? [];
     this.#chunks = undefined;
-    const end = HEADER_END.exec(text.toString('latin1'));
-    return end === null ? undefined : (messageIdIn(text.subarray(0, end.index + end[0].length)) ?? '');
+    if (first === undefined) return undefined;
+    const all = others.length === 0 ? Buffer.from(first.buffer, first.byteOffset, first.length) : Buffer.concat([first, ...others]);
+    const end = headerEnd(all.subarray(0, MAX_HEADER_OCTETS));
+    return end === undefined ? undefined : (messageIdIn(all.subarray(0, end)) ?? '');
   }
+}
+
+/** Where the header ends, its last line end included; undefined where that is not there. */
+function headerEnd(octets: Buffer): number | undefined {
+  if (BLANK_AT_ONCE.test(octets.toString('latin1', 0, 2))) return 0;
+  const ends = BLANK_LINES.map((blank) => octets.indexOf(blank)).filter((at) => at >= 0);
+  return ends.length === 0 ? undefined : Math.min(...ends) + 1;
 }

@@ -81,29 +81,29 @@ export class MaildropSession {
     const { link, cutMessages, key } = this.#parts;
     for (let attempt = 1; ; attempt += 1) {
       const mailbox = await link.mailbox(entry.mailbox);
-      const name = JSON.stringify([key, mailbox.path, mailbox.uidValidity, entry.uid]);
+      const name = (): string => JSON.stringify([key, mailbox.path, mailbox.uidValidity, entry.uid]);
       const { declaredOctets: octets } = this.#factsOf(entry);
-      const inWindows = cutMessages.has(name);
+      const inWindows = cutMessages.size > 0 && cutMessages.has(name());
       // What is asked for alone can't fail because of another message.
       const ahead = attempt === 1 ? { ahead: () => this.#upcoming(entry) } : {};
       let begun = false;
-      const tap = new HeaderTap();
+      const tap = this.#maps.knowsHeader(entry) ? undefined : new HeaderTap();
       try {
         for await (const chunk of mailbox.fetch({ uid: entry.uid, octets, part, inWindows, ...ahead }, signal)) {
           begun = true;
-          tap.take(chunk);
+          tap?.take(chunk);
           yield chunk;
         }
         return;
       } catch (error) {
         link.notePause(error);
         if (signal.aborted || !link.isLost(error)) throw error;
-        if (begun && inWindows) cutMessages.delete(name);
-        else if (begun) cutMessages.set(name, true);
+        if (begun && inWindows) cutMessages.delete(name());
+        else if (begun) cutMessages.set(name(), true);
         if (begun || attempt > 1) throw error;
       } finally {
         // TOP has often seen enough before the end.
-        this.#maps.noteMessageId(entry, tap.messageId());
+        this.#maps.noteMessageId(entry, tap?.messageId());
       }
     }
   }

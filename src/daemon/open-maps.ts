@@ -88,9 +88,14 @@ export class OpenMaps {
     this.change(mailbox, (map) => withRetrieved(this.#maildrop.sizes === 'trust' ? map : withTrueOctets(map, uid, octets), uid, at));
   }
 
-  /** What the header of a message told while it was sent; of one that was retrieved before that is known. */
+  /** What its header tells is known, because it was retrieved before. */
+  knowsHeader({ mailbox, uid }: MaildropEntry): boolean {
+    return (knownMessage(this.at(mailbox), uid)?.state.retrievedAt ?? 1) > 0;
+  }
+
+  /** What the header of a message told while it was sent. */
   noteMessageId({ mailbox, uid }: MaildropEntry, messageId: string | undefined): void {
-    if (messageId === undefined || (knownMessage(this.at(mailbox), uid)?.state.retrievedAt ?? 1) > 0) return;
+    if (messageId === undefined) return;
     const identities = this.#identities.get(mailbox) ?? new Map<Uid, Identity>();
     this.#identities.set(mailbox, identities.set(uid, { given: '', messageId: messageIdKey(messageId) }));
   }

@@ -21,8 +21,14 @@ export function messageIdIn(header: Buffer): string | undefined {
   return standIns.every((value) => value === '') ? undefined : standIns.join(SEPARATOR);
 }
 
+type TellingField = (typeof TELLING_FIELDS)[number];
+
+const FIELDS: ReadonlyMap<TellingField, RegExp> = new Map(
+  TELLING_FIELDS.map((name) => [name, new RegExp(`^${name}[ \\t]*:((?:[^\\r\\n]|\\r?\\n[ \\t]){0,4096})`, 'im')]),
+);
+
 /** The value of the first such field; '' where there is none. */
-function valueOf(header: string, name: (typeof TELLING_FIELDS)[number]): string {
-  const found = new RegExp(`^${name}[ \\t]*:((?:[^\\r\\n]|\\r?\\n[ \\t]){0,4096})`, 'im').exec(header);
+function valueOf(header: string, name: TellingField): string {
+  const found = FIELDS.get(name)?.exec(header);
   return found?.[1]?.replace(/\s+/g, ' ').trim() ?? '';
 }

@@ -71,10 +71,12 @@ function upperCase(word: string): string {
   return word.replace(/[a-z]/g, (letter) => letter.toUpperCase());
 }
 
+const UTF_8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 /** The octets as text: UTF-8 where they are valid UTF-8, else Latin-1, so that no octet is lost. */
 export function decodeText(octets: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(octets);
+    return UTF_8.decode(octets);
   } catch {
     return Buffer.from(octets.buffer, octets.byteOffset, octets.length).toString('latin1');
   }

@@ -124,7 +124,7 @@ export class ReadAhead implements SlotWatcher, Holder {
 
   /** Somebody else needs the connection: guesses are given up. */
   giveWay(): void {
-    this.#forget((slot) => slot !== this.#reading);
+    this.#forget(this.#slots.values().filter((slot) => slot !== this.#reading));
   }
 
   /** The rest of what is being read comes into memory, or where it has no room there, not at all. */
@@ -178,11 +178,7 @@ export class ReadAhead implements SlotWatcher, Holder {
   #take(request: FetchRequest): BodySlot {
     const guessed = this.#slots.get(request.uid);
     if (guessed === undefined) return this.#takeUnguessed(request);
-    let isBefore = true;
-    this.#forget(({ uid }) => {
-      isBefore &&= uid !== request.uid;
-      return isBefore;
-    });
+    this.#forget(this.#before(guessed));
     this.#widen(request, !guessed.isComplete);
     return guessed;
   }
@@ -191,7 +187,7 @@ export class ReadAhead implements SlotWatcher, Holder {
     const isFirst = this.#upcoming === undefined;
     if (this.#next?.uid === request.uid) this.#widen(request, true);
     else if (!isFirst) this.#window = 0;
-    this.#forget(() => true);
+    this.#forget(this.#slots.values());
     this.#upcoming = request.ahead?.();
     this.#advance();
     return this.#ask([request], false)[0] ?? impossible();
@@ -275,10 +271,17 @@ export class ReadAhead implements SlotWatcher, Holder {
     }
   }
 
-  #forget(which: (slot: BodySlot) => boolean): void {
-    let due = 0;
+  /** What was asked for before it. */
+  *#before(last: BodySlot): Generator<BodySlot, void, void> {
     for (const slot of this.#slots.values()) {
-      if (!which(slot)) continue;
+      if (slot === last) return;
+      yield slot;
+    }
+  }
+
+  #forget(slots: Iterable<BodySlot>): void {
+    let due = 0;
+    for (const slot of slots) {
       this.#slots.delete(slot.uid);
       slot.discard();
       due += slot.due;
