@@ -74,9 +74,12 @@ export async function openMaildrop(request: OpenRequest, signal: AbortSignal): P
   const pending = await finishOverdue({ ...request, select: selector(request.session, worked, signal) }, request.key, signal);
   const listed: ListedMailbox[] = [];
   for (const path of await pathsOf(request.view, request.session, signal)) {
-    // Selected anew where another one was meanwhile; what SELECT told before the overdue work proves nothing any more.
-    const mailbox = await request.session.select(path, signal);
-    if (listed.every(({ key }) => key.path !== mailbox.path)) listed.push(await list(request, mailbox, worked.has(mailbox.path), signal));
+    // Selected anew where another one was meanwhile.
+    const stored = await loadedMap(request, { maildrop: request.key, path });
+    const mailbox = await request.session.select(path, signal, stored === undefined ? 'first-listing' : 'listing');
+    if (listed.some(({ key }) => key.path === mailbox.path)) continue;
+    const before = mailbox.path === path ? stored : await loadedMap(request, { maildrop: request.key, path: mailbox.path });
+    listed.push(await list(request, mailbox, { stored: before, isOld: worked.has(mailbox.path) }, signal));
   }
   const updated = unchangedMaps(request, listed) ?? (await changedMaps(request, listed, signal));
   const mailboxes = request.view.maildrop.sizes === 'exact' ? await measure(request, updated, signal) : updated;
@@ -154,10 +157,15 @@ function targetOf({ action, folder }: ViewConfig['delete'], { folders, prefix }:
   return action === 'move' ? namedFolder(folders, folder ?? '').path : undefined;
 }
 
-async function list(request: OpenRequest, mailbox: UpstreamMailbox, isOld: boolean, signal: AbortSignal): Promise<ListedMailbox> {
+/** `isOld`: what SELECT told before the overdue work proves nothing any more. */
+async function list(
+  request: OpenRequest,
+  mailbox: UpstreamMailbox,
+  { stored, isOld }: { readonly stored: UidMap | undefined; readonly isOld: boolean },
+  signal: AbortSignal,
+): Promise<ListedMailbox> {
   const { uniqueId } = request.view.maildrop;
   const key = { maildrop: request.key, path: mailbox.path };
-  const stored = await loadedMap(request, key);
   const { server } = request.session;
   const isKnown = stored?.uidValidity === mailbox.uidValidity && (stored.server === '' || stored.server === server);
   const listing = await mailbox.list(isKnown ? { ...knownMailbox(stored), ...(isOld ? { uidNext: 0 } : {}) } : NOTHING_KNOWN, signal);

@@ -23,8 +23,13 @@ export interface Gate extends Flow {
   send(octets: string): void;
   /** Octets for imapflow. */
   handOn(octets: Buffer): void;
+  /** Does it right behind imapflow's next SELECT, where that goes out in one piece; undefined takes it back. */
+  behindSelect(work: (() => void) | undefined): void;
   readonly isHeld: boolean;
 }
+
+/** All of it: a path that is sent as a literal waits for the server's word. */
+const SELECT = /^\S+ (?:SELECT|EXAMINE) [^\r\n{]+\r\n$/;
 
 export class GatedSocket extends Duplex implements Gate {
   readonly #raw: Socket;
@@ -33,6 +38,7 @@ export class GatedSocket extends Duplex implements Gate {
   /** Who wants the socket not to be read now. */
   readonly #holders = new Set<object>();
   #isDetached = false;
+  #behindSelect: (() => void) | undefined;
 
   constructor(raw: Socket, shortcuts: LoginShortcuts) {
     super({ allowHalfOpen: false });
@@ -60,6 +66,10 @@ export class GatedSocket extends Duplex implements Gate {
 
   handOn(octets: Buffer): void {
     if (!this.push(octets)) this.hold(this);
+  }
+
+  behindSelect(work: (() => void) | undefined): void {
+    this.#behindSelect = work;
   }
 
   /** Reads no more until all who hold let go: what the server sends waits in the network. */
@@ -114,6 +124,7 @@ export class GatedSocket extends Duplex implements Gate {
     const shortcut = this.#keeper === undefined ? this.#shortcuts.of(chunk.toString('latin1')) : undefined;
     if (shortcut === undefined) {
       this.#raw.write(chunk, done);
+      if (this.#behindSelect !== undefined && SELECT.test(chunk.toString('latin1'))) this.#behindSelect();
       return;
     }
     if (shortcut.answer !== '') setImmediate(() => !this.destroyed && this.push(Buffer.from(shortcut.answer, 'latin1')));

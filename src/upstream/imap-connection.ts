@@ -7,9 +7,11 @@ import { UpstreamError } from '../errors.ts';
 import { namespacesIn, type NamespaceResponse } from '../imap/namespace-response.ts';
 import { isUid, isUidValidity, type UidValidity } from '../maildrop/numbers.ts';
 import { withDeadline, type Deadline } from './deadline.ts';
+import type { GatedSocket } from './gated-socket.ts';
 import { Holding, type Holder } from './holding.ts';
 import { ImapflowClient, type UpstreamEndpoint } from './imapflow-client.ts';
 import { commandFailure, loginFailure } from './imapflow-failure.ts';
+import type { ListingAheadRequest } from './listing-ahead.ts';
 import { Pipeline, type Collector } from './pipeline.ts';
 import { Turnstile, type Leave } from './turnstile.ts';
 import type { UpstreamLogin } from './upstream.ts';
@@ -49,6 +51,7 @@ export class ImapConnection {
   readonly #clock: Clock;
   readonly #loginEndsAt: number;
   readonly #turnstile = new Turnstile();
+  readonly #gate: GatedSocket;
   #selected: SelectedMailbox | undefined;
   #hasSelected = false;
   #selecting: Promise<void> | undefined;
@@ -64,7 +67,8 @@ export class ImapConnection {
     this.#loginEndsAt = loginEndsAt;
     this.pipeline = new Pipeline({ clock, timeoutMs: this.timeoutMs, destroy: () => this.destroy() });
     this.holding = new Holding(clock, this.pipeline);
-    this.pipeline.attach(client.transport.keep(this.pipeline));
+    this.#gate = client.transport.keep(this.pipeline);
+    this.pipeline.attach(this.#gate);
   }
 
   /** Connects, secures and authenticates, in all within the command timeout. Rejects with UpstreamError, or CredentialsError. */
@@ -165,12 +169,24 @@ export class ImapConnection {
     return this.#turnstile.isWantedByOthers;
   }
 
-  /** Selects a mailbox, also one that is selected already. */
-  select(path: string, signal: AbortSignal): Promise<SelectedMailbox> {
+  /** Selects a mailbox, also one that is selected already. What is asked for together with that ends before anything else begins. */
+  async select(path: string, signal: AbortSignal, ahead?: ListingAheadRequest): Promise<SelectedMailbox> {
     // SELECT is the last part of a login, which has to end within the command timeout in all.
     const left = this.#loginEndsAt - this.#clock.monotonic();
     const ms = this.#hasSelected ? this.timeoutMs : Math.max(MIN_SELECT_MS, left);
-    return this.control(signal, () => this.#open(path), { ms });
+    const answered = this.holding.wait();
+    try {
+      const leave = await this.#enter({}, signal);
+      if (ahead !== undefined) this.#gate.behindSelect(() => ahead.send());
+      try {
+        return await this.#guard(signal, () => this.#open(path), { ms });
+      } finally {
+        this.#gate.behindSelect(undefined);
+        void (ahead?.answer() ?? Promise.resolve()).catch(() => {}).finally(leave);
+      }
+    } finally {
+      answered();
+    }
   }
 
   /** Makes sure that the namespaces are known, of which imapflow makes paths. */

@@ -1,16 +1,16 @@
 /** One user of a connection: a POP3 session, or work between sessions. Several may share a connection; each counts what it does. */
 import { UpstreamError } from '../errors.ts';
-import type { Uid } from '../maildrop/numbers.ts';
 import type { BodyCache } from './body-cache.ts';
 import type { Lease } from './connection-pool.ts';
 import type { ImapConnection, Limit, Patience, SelectedMailbox } from './imap-connection.ts';
 import type { ImapflowClient } from './imapflow-client.ts';
 import { listFolders } from './imapflow-folders.ts';
 import { ImapflowMailbox } from './imapflow-mailbox.ts';
+import { ListingAheadRequest, type ListingAhead } from './listing-ahead.ts';
 import { searchDeleted } from './mailbox-listing.ts';
 import type { Collector } from './pipeline.ts';
 import type { ReadAheadBudget } from './read-ahead.ts';
-import type { FolderList, UpstreamAbilities, UpstreamMailbox, UpstreamSession } from './upstream.ts';
+import type { FolderList, Purpose, UpstreamAbilities, UpstreamMailbox, UpstreamSession } from './upstream.ts';
 
 /** Runs upstream operations under a deadline; shared by a session and its mailboxes. */
 export interface OperationRunner {
@@ -81,7 +81,7 @@ export class ImapSession implements UpstreamSession, OperationRunner {
   }
 
   /** A mailbox that is still selected, and of which the server has no news, need not be selected again. */
-  async select(path: string, signal: AbortSignal): Promise<UpstreamMailbox> {
+  async select(path: string, signal: AbortSignal, purpose: Purpose = 'other'): Promise<UpstreamMailbox> {
     this.#checkUsable();
     const kept = this.#connection.kept(path);
     if (kept !== undefined) {
@@ -89,13 +89,18 @@ export class ImapSession implements UpstreamSession, OperationRunner {
       const giveUp = this.#connection.destroyAfter(PROBE_MS);
       try {
         const [deleted] = await Promise.all([searchDeleted(runner, signal), runner.command('NOOP', signal)]);
-        if (this.#connection.kept(path) === kept) return this.#mailbox(kept, deleted);
+        if (this.#connection.kept(path) === kept)
+          return this.#mailbox(kept, Promise.resolve({ news: kept.news, deleted, rows: undefined }));
       } finally {
         giveUp();
       }
     }
     this.#operations += 1;
-    return this.#mailbox(await this.#connection.select(path, signal));
+    if (purpose === 'other') return this.#mailbox(await this.#connection.select(path, signal));
+    const ahead = new ListingAheadRequest(this.#connection.pipeline, this.#connection, purpose === 'first-listing');
+    const selected = await this.#connection.select(path, signal, ahead);
+    this.#operations += ahead.commands;
+    return this.#mailbox(selected, ahead.answer());
   }
 
   folders(signal: AbortSignal): Promise<FolderList> {
@@ -133,10 +138,10 @@ export class ImapSession implements UpstreamSession, OperationRunner {
     return { ms: this.#connection.timeoutMs, progress: () => this.client.transport.octetsReceived };
   }
 
-  #mailbox(selected: SelectedMailbox, deleted?: ReadonlySet<Uid>): ImapflowMailbox {
+  #mailbox(selected: SelectedMailbox, ahead?: Promise<ListingAhead | undefined>): ImapflowMailbox {
     const { budget, isPlain, bodies, user } = this.#parts;
     const kept = bodies.of([this.server, user, selected.path, selected.uidValidity]);
-    const mailbox = new ImapflowMailbox(this.#runnerFor(selected), selected, { budget, isPlain, deleted, bodies: kept });
+    const mailbox = new ImapflowMailbox(this.#runnerFor(selected), selected, { budget, isPlain, ahead, bodies: kept });
     this.#mailboxes.add(mailbox);
     return mailbox;
   }

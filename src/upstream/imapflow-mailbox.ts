@@ -13,6 +13,7 @@ import { fetchHeader, fetchWhole } from './imapflow-fetch.ts';
 import { commandFailure } from './imapflow-failure.ts';
 import { listFolders } from './imapflow-folders.ts';
 import type { MailboxRunner } from './imap-session.ts';
+import type { ListingAhead } from './listing-ahead.ts';
 import { messageIdsOf, noRows, rowsOf, rowsOfAll, search, searchDeleted } from './mailbox-listing.ts';
 import { MessageReader } from './message-reader.ts';
 import type { ReadAheadBudget } from './read-ahead.ts';
@@ -35,8 +36,8 @@ export interface MailboxOptions {
   readonly budget: ReadAheadBudget;
   readonly bodies: MailboxBodies;
   readonly isPlain: boolean;
-  /** Messages flagged \Deleted, where that was asked a moment ago. */
-  readonly deleted: ReadonlySet<Uid> | undefined;
+  /** What was asked for together with SELECT, or a moment ago. */
+  readonly ahead: Promise<ListingAhead | undefined> | undefined;
 }
 
 export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, FolderCommands {
@@ -68,11 +69,11 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
 
   /** A listing that does not add up is asked for once more: some servers now and then leave rows out. */
   async list(known: KnownMailbox, signal: AbortSignal): Promise<Listing> {
-    let attempt = await this.#tryList(known, signal);
+    let attempt = await this.#tryList(known, await this.#options.ahead, signal);
     if (attempt === undefined) {
       // Selected afresh, the server has to tell of what was expunged meanwhile (RFC 3501 section 7.4.1).
       await this.#selectAfresh(signal);
-      attempt = await this.#tryList(known, signal);
+      attempt = await this.#tryList(known, undefined, signal);
     }
     if (attempt === 'others') {
       this.#options.bodies.forget();
@@ -204,24 +205,31 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
   }
 
   /** A whole listing; undefined when its parts don't agree, `others` when those known are not what they were. */
-  async #tryList(known: KnownMailbox, signal: AbortSignal): Promise<Listing | 'others' | undefined> {
+  async #tryList(known: KnownMailbox, ahead: ListingAhead | undefined, signal: AbortSignal): Promise<Listing | 'others' | undefined> {
     const { uidValidity } = this;
     const { uidNext, exists } = this.#selected;
     if (exists === 0) return { uidValidity, uidNext, uids: [], deleted: new Set(), added: noRows(), ...AS_LISTED };
     // It never goes back (RFC 3501 section 2.3.1.1), but where the mailbox does: then UIDs are given away a second time.
     if (uidNext > 0 && uidNext < known.uidNext) return 'others';
-    const { deleted = searchDeleted(this.#runner, signal) } = this.#options;
+    const deleted = ahead?.deleted ?? searchDeleted(this.#runner, signal);
     if (this.#isAsKnown(known)) return unchanged(known, { uidValidity, uidNext, deleted: await deleted });
-    const [rest, flagged] = await Promise.all([this.#changesOf(known, signal), deleted]);
+    const [rest, flagged] = await Promise.all([this.#changesOf(known, this.#stillAsOf(ahead)?.rows, signal), deleted]);
     if (rest === undefined || rest === 'others') return rest;
     return rest.uids.length === exists ? { uidValidity, uidNext, ...rest, deleted: flagged, ...AS_LISTED } : undefined;
   }
 
-  async #changesOf(known: KnownMailbox, signal: AbortSignal): Promise<Part | 'others' | undefined> {
+  /** It tells of the mailbox as it is since it was selected. */
+  #stillAsOf(ahead: ListingAhead | undefined): ListingAhead | undefined {
+    return ahead?.news === this.#selected.news && this.#isUnchanged ? ahead : undefined;
+  }
+
+  async #changesOf(known: KnownMailbox, all: ListingRows | undefined, signal: AbortSignal): Promise<Part | 'others' | undefined> {
     const { uidNext, exists } = this.#selected;
+    if (known.count === 0 && all?.uids.length === exists) return { uids: all.uids, added: all };
     if (known.count > 0) return (await this.#onlyCame(known, uidNext, signal)) ?? this.#allOf(known, signal);
-    const added = await rowsOfAll(this.#runner, exists, signal);
     // Message-numbers are only good as long as none is taken out.
+    if (!this.#isUnchanged) return this.#allOf(known, signal);
+    const added = await rowsOfAll(this.#runner, exists, signal);
     return this.#isUnchanged ? { uids: added.uids, added } : this.#allOf(known, signal);
   }
 

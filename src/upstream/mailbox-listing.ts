@@ -24,7 +24,7 @@ export async function rowsOfAll(runner: MailboxRunner, count: number, signal: Ab
   for (let from = 1; from <= count; from += MESSAGES_PER_COMMAND) {
     ranges.push(`${from}:${Math.min(count, from + MESSAGES_PER_COMMAND - 1)}`);
   }
-  const gathered = new RowGatherer(runner, undefined);
+  const gathered = new RowGatherer(runner.connection, undefined);
   await inOrder(ranges, (range) => runner.command(`FETCH ${range} ${gathered.items}`, signal, gathered));
   return gathered.rows();
 }
@@ -36,7 +36,7 @@ export async function rowsOf(
   withMessageIds: boolean,
   signal: AbortSignal,
 ): Promise<ListingRows> {
-  const gathered = new RowGatherer(runner, new Set(uids));
+  const gathered = new RowGatherer(runner.connection, new Set(uids));
   const headers = new HeaderGatherer();
   const items = withMessageIds ? gathered.items.replace(')', ` ${headers.item})`) : gathered.items;
   const collector: Collector = withMessageIds
@@ -55,17 +55,34 @@ export async function messageIdsOf(runner: MailboxRunner, uids: readonly Uid[], 
   return headers.messageIds;
 }
 
+/** What the server announces. */
+export interface Abilities {
+  has(capability: string): boolean;
+}
+
 /** UIDs found by a search key such as `UNSEEN`, ascending and each once. */
 export async function search(runner: MailboxRunner, key: string, signal: AbortSignal): Promise<Uid[]> {
-  const parts: Uid[][] = [];
-  const how = runner.connection.has('ESEARCH') ? 'UID SEARCH RETURN (ALL)' : 'UID SEARCH';
-  await runner.command(`${how} ${key}`, signal, { found: (uids) => void parts.push(uids) });
-  const [only = []] = parts;
-  return parts.length < 2 ? only : [...new Set(parts.flat())].sort((one, other) => one - other);
+  const { text, collector, uids } = searchFor(runner.connection, key);
+  await runner.command(text, signal, collector);
+  return uids();
 }
 
 export async function searchDeleted(runner: MailboxRunner, signal: AbortSignal): Promise<ReadonlySet<Uid>> {
   return new Set(await search(runner, 'DELETED', signal));
+}
+
+/** A search that is sent on its own: the command, who takes its result, and the result once it is answered. */
+export function searchFor(
+  abilities: Abilities,
+  key: string,
+): { readonly text: string; readonly collector: Collector; readonly uids: () => Uid[] } {
+  const parts: Uid[][] = [];
+  const uids = (): Uid[] => {
+    const [only = []] = parts;
+    return parts.length < 2 ? only : [...new Set(parts.flat())].sort((one, other) => one - other);
+  };
+  const how = abilities.has('ESEARCH') ? 'UID SEARCH RETURN (ALL)' : 'UID SEARCH';
+  return { text: `${how} ${key}`, collector: { found: (found) => void parts.push(found) }, uids };
 }
 
 /** Runs work for each, several at a time, begun in that order. The first failure ends it. */
@@ -80,7 +97,8 @@ async function inOrder<T>(all: readonly T[], work: (one: T) => Promise<void>): P
   await Promise.all(running);
 }
 
-class RowGatherer implements Collector {
+/** Gathers rows for a listing. */
+export class RowGatherer implements Collector {
   readonly items: string;
   readonly #wanted: ReadonlySet<number> | undefined;
   readonly #kind: string;
@@ -91,10 +109,10 @@ class RowGatherer implements Collector {
   #isAscending = true;
 
   /** `wanted`: only these UIDs. */
-  constructor({ connection }: MailboxRunner, wanted: ReadonlySet<number> | undefined) {
+  constructor(abilities: Abilities, wanted: ReadonlySet<number> | undefined) {
     this.#wanted = wanted;
-    const hasEmailId = connection.has('OBJECTID');
-    const identity = hasEmailId ? ' EMAILID' : connection.has('X-GM-EXT-1') ? ' X-GM-MSGID' : '';
+    const hasEmailId = abilities.has('OBJECTID');
+    const identity = hasEmailId ? ' EMAILID' : abilities.has('X-GM-EXT-1') ? ' X-GM-MSGID' : '';
     this.#kind = hasEmailId ? IDENTITY_KINDS.emailId : IDENTITY_KINDS.gmailId;
     this.items = `(UID RFC822.SIZE INTERNALDATE${identity})`;
   }

@@ -33,6 +33,9 @@ export interface FolderList {
   readonly prefix: string;
 }
 
+/** Why a mailbox is selected: what will be asked for anyway is asked for at the same time. */
+export type Purpose = 'first-listing' | 'listing' | 'other';
+
 export interface UpstreamSession {
   /** `host:port`. */
   readonly server: string;
@@ -43,7 +46,7 @@ export interface UpstreamSession {
   /** IMAP operations so far, for the log. */
   readonly operations: number;
   /** Several may be open: each is selected again when it is used, under its UIDVALIDITY alone. */
-  select(path: string, signal: AbortSignal): Promise<UpstreamMailbox>;
+  select(path: string, signal: AbortSignal, purpose?: Purpose): Promise<UpstreamMailbox>;
   folders(signal: AbortSignal): Promise<FolderList>;
   /** The session is over: the connection stays for the next one, or the server is told goodbye. Never rejects. */
   logout(): Promise<void>;

@@ -735,15 +735,67 @@ describe('what a server cannot do', () => {
 });
 
 describe('a listing', () => {
-  test('costs a handful of commands, however many messages there are', async () => {
+  const rows = (imap: ImapServer): string[] => imap.commands.filter((command) => command.includes('RFC822.SIZE'));
+
+  test('is asked for together with the first SELECT, however many messages there are', async () => {
     const { bridge, imap } = await site({ messages: 2500 });
     const client = await session(bridge);
     expect(await client.multi('LIST')).toHaveLength(2500);
-    expect(imap.commands.filter((command) => command.includes('RFC822.SIZE'))).toHaveLength(3);
+    expect(rows(imap)).toEqual(['UID FETCH 1:* (UID RFC822.SIZE INTERNALDATE)']);
     await client.command('QUIT');
     const before = imap.commands.length;
     await (await session(bridge)).command('QUIT');
     expect(imap.commands.slice(before).filter((command) => command.includes('RFC822.SIZE'))).toEqual([]);
+  });
+});
+
+describe('what is asked for together with SELECT', () => {
+  const ALL = 'UID FETCH 1:*';
+
+  test.for([
+    ['refused', on(ALL, { reply: 'NO [LIMIT] too many messages' })],
+    ['not understood', on(ALL, { reply: 'BAD what' })],
+    ['answered in part', on(ALL, { omitRows: 1_500 })],
+    ['answered in part, and NO', on(ALL, { runThen: 'reply', reply: 'NO [LIMIT] no more' })],
+    ['not known to the search', on('UID SEARCH', { reply: 'BAD what' }, 1)],
+    ['denied', on('UID SEARCH', { reply: 'NO not now' }, 1)],
+  ] as const)('and %s is asked for by itself, in parts', async ([, fault]) => {
+    const { bridge, imap } = await site({ messages: 2500, server: { script: fault } });
+    const client = await session(bridge);
+    const listed = await client.multi('UIDL');
+    expect(new Set(listed.map((line) => line.split(' ')[1])).size).toBe(2500);
+    expect(imap.logins).toBe(1);
+  });
+
+  test.for(['went', 'came'] as const)('proves nothing where a message %s meanwhile', async (what) => {
+    let isFirst = true;
+    const { bridge, imap } = await site({
+      server: {
+        script: ({ command }) => {
+          if (!isFirst || !command.startsWith(ALL)) return undefined;
+          isFirst = false;
+          if (what === 'went') imap.mailbox('INBOX').expunge(2);
+          else imap.mailbox('INBOX').append('Subject: 4\r\n\r\nbody 4\r\n');
+          return { delayMs: 20 };
+        },
+      },
+    });
+    const client = await session(bridge);
+    const found: string[] = [];
+    for (const line of await client.multi('LIST')) found.push((await client.multi(`RETR ${line.split(' ')[0]}`))[0] ?? '');
+    expect(found).toEqual((what === 'went' ? [1, 3] : [1, 2, 3, 4]).map((number) => `Subject: ${number}`));
+  });
+
+  test('does not hurt where SELECT is refused', async () => {
+    const { bridge, imap } = await site({ server: { script: on('SELECT', { reply: 'NO [UNAVAILABLE] later' }) } });
+    expect(await login(bridge)).toMatch(/^-ERR \[SYS\/TEMP\]/);
+    imap.setScript(undefined);
+    expect(await (await session(bridge)).multi('LIST')).toHaveLength(3);
+  });
+
+  test('ends a login in time where no answer comes', async () => {
+    const { bridge } = await site({ server: { script: on(ALL, { hang: true }) } });
+    expect(await login(bridge)).toMatch(/^-ERR \[SYS\/TEMP\]/);
   });
 });
 
@@ -808,11 +860,11 @@ describe('a poll of a mailbox seen before', () => {
   });
 
   test('whose first listing outlived its client is served at once: the listing went on', async () => {
-    const { bridge, imap } = await site({ server: { script: on('FETCH', { delayMs: 500 }) } });
+    const { bridge, imap } = await site({ server: { script: on('UID FETCH', { delayMs: 500 }) } });
     const impatient = await PopDialogue.connect(bridge.port());
     await impatient.command(`USER ${USER}`);
     impatient.send(`PASS ${PASSWORD}\r\n`);
-    await until(() => imap.commands.some((command) => command.startsWith('FETCH')));
+    await until(() => imap.commands.some((command) => command.startsWith('UID FETCH')));
     impatient.socket.resetAndDestroy();
     const commands = await asked(imap, async () => expect(await poll(bridge)).toHaveLength(3));
     expect(commands.filter((command) => command.includes('FETCH'))).toEqual([]);

@@ -19,6 +19,8 @@ class FakeGate implements Gate {
     this.handedOn += octets.toString('latin1');
   }
 
+  behindSelect(): void {}
+
   hold(holder: object): void {
     this.#holders.add(holder);
   }
