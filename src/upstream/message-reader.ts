@@ -2,10 +2,11 @@
 import { UpstreamError } from '../errors.ts';
 import type { TaggedResponse } from '../imap/response-parser.ts';
 import { MAX_BODY_OCTETS, type MailboxBodies } from './body-cache.ts';
+import type { BodyCollector } from './body-collector.ts';
 import type { Patience, SelectedMailbox } from './imap-connection.ts';
 import { fetchWhole } from './imapflow-fetch.ts';
 import type { MailboxRunner } from './imap-session.ts';
-import { ReadAhead, type BodyCollector, type BodyCommands, type ReadAheadBudget } from './read-ahead.ts';
+import { ReadAhead, type BodyCommands, type ReadAheadBudget } from './read-ahead.ts';
 import type { FetchRequest } from './upstream.ts';
 
 const LF = 0x0a;

@@ -4,10 +4,10 @@
  * come and was not sent is bounded, and the server is not read from beyond that. A wrong guess ends it.
  */
 import { UpstreamError } from '../errors.ts';
-import type { BodySection, FetchRow } from '../imap/fetch-row.ts';
-import type { BodySink, TaggedResponse } from '../imap/response-parser.ts';
+import type { TaggedResponse } from '../imap/response-parser.ts';
 import { MAX_SET_CHARACTERS, MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
 import type { Uid } from '../maildrop/numbers.ts';
+import { collectorFor, type BodyCollector } from './body-collector.ts';
 import { BodySlot, type SlotWatcher } from './body-slot.ts';
 import type { Holder } from './holding.ts';
 import type { Patience } from './imap-connection.ts';
@@ -27,11 +27,6 @@ export interface BodyCommands {
   readonly isWanted: boolean;
 }
 
-export interface BodyCollector {
-  readonly body: (row: FetchRow, section: BodySection, octets: number | undefined) => BodySink | undefined;
-  readonly row: (row: FetchRow) => boolean;
-}
-
 /** Octets that all sessions together may hold; shared. */
 export interface ReadAheadBudget {
   /** Of one session: received and not yet sent. */
@@ -43,6 +38,8 @@ export interface ReadAheadBudget {
 
 const KIB = 1024;
 const MIB = 1024 * KIB;
+/** Of what a session may hold, this much is left for what has come to the sockets and is neither here yet nor sent. */
+const IN_SOCKETS = 256 * KIB;
 /** Asked for ahead at first. */
 const FIRST_WINDOW = 256 * KIB;
 /** Most that is asked for ahead and has not come. */
@@ -54,8 +51,6 @@ const SET_CHARACTERS = MAX_SET_CHARACTERS - UIDS_CHARACTERS;
 const DRAIN_OCTETS = 4 * MIB;
 /** What a header is believed to have, at most. */
 const HEADER_OCTETS = 4 * KIB;
-/** A body of which the server does not say beforehand whose it is may be so long. */
-const MAX_UNNAMED_OCTETS = 4 * MIB;
 
 export class ReadAhead implements SlotWatcher, Holder {
   readonly #commands: BodyCommands;
@@ -144,7 +139,7 @@ export class ReadAhead implements SlotWatcher, Holder {
     this.#due -= due;
     this.#waiting += octets;
     this.#budget.used += octets;
-    if (this.#waiting > this.#budget.sessionOctets && !this.#takesAll) {
+    if (this.#waiting > this.#most && !this.#takesAll) {
       if (this.#isStarving) this.starving();
       else this.#commands.hold(this);
     } else if (octets > 0 && this.#next !== undefined) this.#askAhead();
@@ -153,7 +148,7 @@ export class ReadAhead implements SlotWatcher, Holder {
   released(octets: number): void {
     this.#waiting -= octets;
     this.#budget.used -= octets;
-    if (this.#waiting <= this.#budget.sessionOctets / 2) this.#commands.letGo(this);
+    if (this.#waiting <= this.#most / 2) this.#commands.letGo(this);
   }
 
   /**
@@ -162,12 +157,18 @@ export class ReadAhead implements SlotWatcher, Holder {
    */
   starving(): void {
     for (const slot of [...this.#slots.values()].reverse()) {
-      if (this.#waiting <= this.#budget.sessionOctets / 2) break;
+      if (this.#waiting <= this.#most / 2) break;
       if (slot === this.#reading || slot.waiting === 0) continue;
       this.#slots.delete(slot.uid);
       slot.discard();
     }
     this.#commands.letGo(this);
+  }
+
+  /** Octets that may wait here. */
+  get #most(): number {
+    const { sessionOctets } = this.#budget;
+    return Math.max(sessionOctets - IN_SOCKETS, (3 * sessionOctets) / 4);
   }
 
   get #isStarving(): boolean {
@@ -299,48 +300,6 @@ function whyMissing(uid: Uid, { status, text }: TaggedResponse): UpstreamError {
 
 function unreadable(uid: Uid, cause?: Error): UpstreamError {
   return new UpstreamError('message-unreadable', `the server gave no octets for the message with UID ${uid}`, { cause });
-}
-
-/** Hands each body to its slot. Some servers tell only behind a body whose it was. */
-function collectorFor(wanted: ReadonlyMap<number, BodySlot>, section: string): BodyCollector {
-  const [only] = wanted.values();
-  const alone = wanted.size === 1 ? only : undefined;
-  /** Of the row that is being read: whose body it brings, or where that is not known yet, its octets. */
-  let slot: BodySlot | undefined;
-  let unnamed: Buffer[] | undefined;
-  return {
-    body: ({ uid }, { name, origin }, octets) => {
-      const isWanted = name === section && (origin ?? 0) === 0 && slot === undefined && unnamed === undefined;
-      if (!isWanted || octets === undefined) return undefined;
-      if (uid === 0 && alone === undefined) {
-        if (octets > MAX_UNNAMED_OCTETS) throw new UpstreamError('protocol', 'the server does not say whose a long body is');
-        const chunks: Buffer[] = [];
-        unnamed = chunks;
-        return { write: (chunk) => void chunks.push(chunk) };
-      }
-      const named = uid === 0 ? alone : wanted.get(uid);
-      if (named === undefined || named.isOpen) return undefined;
-      named.open(octets);
-      slot = named;
-      return named;
-    },
-    row: ({ uid }) => {
-      const [taken, chunks] = [slot, unnamed];
-      slot = unnamed = undefined;
-      if (chunks !== undefined) fill(wanted.get(uid), chunks);
-      if (taken === undefined) return chunks !== undefined;
-      if (taken.uid !== uid) throw new UpstreamError('protocol', 'the server gave a body of another message than was asked for');
-      taken.complete();
-      return true;
-    },
-  };
-}
-
-function fill(slot: BodySlot | undefined, chunks: readonly Buffer[]): void {
-  if (slot === undefined || slot.isOpen) return;
-  slot.open(chunks.reduce((sum, { length }) => sum + length, 0));
-  for (const chunk of chunks) slot.write(chunk);
-  slot.complete();
 }
 
 function impossible(): never {

@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import type { FetchRow } from '../../../src/imap/fetch-row.ts';
 import type { TaggedResponse } from '../../../src/imap/response-parser.ts';
 import { asUid } from '../../../src/maildrop/numbers.ts';
-import { ReadAhead, type BodyCollector, type BodyCommands } from '../../../src/upstream/read-ahead.ts';
+import type { BodyCollector } from '../../../src/upstream/body-collector.ts';
+import { ReadAhead, type BodyCommands } from '../../../src/upstream/read-ahead.ts';
 import type { FetchRequest } from '../../../src/upstream/upstream.ts';
 
 const KIB = 1024;

@@ -1,0 +1,55 @@
+/** Hands each body that comes in answer to one command to the slot of its message. */
+import { UpstreamError } from '../errors.ts';
+import type { BodySection, FetchRow } from '../imap/fetch-row.ts';
+import type { BodySink } from '../imap/response-parser.ts';
+import type { BodySlot } from './body-slot.ts';
+
+export interface BodyCollector {
+  readonly body: (row: FetchRow, section: BodySection, octets: number | undefined) => BodySink | undefined;
+  readonly row: (row: FetchRow) => boolean;
+}
+
+/** A body of which the server does not say beforehand whose it is may be so long. */
+const MAX_UNNAMED_OCTETS = 4 * 1024 * 1024;
+
+/** For the slots `wanted`, by UID, of that section. Some servers tell only behind a body whose it was. */
+export function collectorFor(wanted: ReadonlyMap<number, BodySlot>, section: string): BodyCollector {
+  const [only] = wanted.values();
+  const alone = wanted.size === 1 ? only : undefined;
+  /** Of the row that is being read: whose body it brings, or where that is not known yet, its octets. */
+  let slot: BodySlot | undefined;
+  let unnamed: Buffer[] | undefined;
+  return {
+    body: ({ uid }, { name, origin }, octets) => {
+      const isWanted = name === section && (origin ?? 0) === 0 && slot === undefined && unnamed === undefined;
+      if (!isWanted || octets === undefined) return undefined;
+      if (uid === 0 && alone === undefined) {
+        if (octets > MAX_UNNAMED_OCTETS) throw new UpstreamError('protocol', 'the server does not say whose a long body is');
+        const chunks: Buffer[] = [];
+        unnamed = chunks;
+        return { write: (chunk) => void chunks.push(chunk) };
+      }
+      const named = uid === 0 ? alone : wanted.get(uid);
+      if (named === undefined || named.isOpen) return undefined;
+      named.open(octets);
+      slot = named;
+      return named;
+    },
+    row: ({ uid }) => {
+      const [taken, chunks] = [slot, unnamed];
+      slot = unnamed = undefined;
+      if (chunks !== undefined) fill(wanted.get(uid), chunks);
+      if (taken === undefined) return chunks !== undefined;
+      if (taken.uid !== uid) throw new UpstreamError('protocol', 'the server gave a body of another message than was asked for');
+      taken.complete();
+      return true;
+    },
+  };
+}
+
+function fill(slot: BodySlot | undefined, chunks: readonly Buffer[]): void {
+  if (slot === undefined || slot.isOpen) return;
+  slot.open(chunks.reduce((sum, { length }) => sum + length, 0));
+  for (const chunk of chunks) slot.write(chunk);
+  slot.complete();
+}
