@@ -113,30 +113,32 @@ export class ClientSocket {
     this.#gatheredOctets = 0;
     if (pieces.length === 0) return;
     if (this.isClosed) throw new ClientGone('the connection is closed');
-    const small = octets <= ONE_WRITE_OCTETS ? Buffer.concat(pieces, octets) : undefined;
-    if (small !== undefined) {
-      this.#socket.write(small);
-      // The usual case: the operating system took it at once.
-      if (this.#socket.writableLength === 0) return;
-    }
+    const isSmall = octets <= ONE_WRITE_OCTETS;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const stop = this.#watchProgress(reject);
     const gone = (): void => reject(new ClientGone('the client closed the connection'));
-    this.#socket.once('close', gone);
     const done = (error?: Error | null): void => (error ? gone() : resolve());
-    if (small !== undefined) this.#socket.write(NOTHING, done);
-    else {
-      this.#socket.cork();
-      for (const piece of pieces.slice(0, -1)) this.#socket.write(piece);
-      this.#socket.write(pieces.at(-1) ?? NOTHING, done);
-      this.#socket.uncork();
+    if (isSmall) this.#socket.write(Buffer.concat(pieces, octets), done);
+    else this.#writeTogether(pieces, done);
+    // The usual case: the operating system took it at once.
+    if (this.#socket.writableLength === 0) {
+      promise.catch(() => {});
+      return;
     }
+    const stop = this.#watchProgress(reject);
+    this.#socket.once('close', gone);
     try {
       await promise;
     } finally {
       stop();
       this.#socket.removeListener('close', gone);
     }
+  }
+
+  #writeTogether(pieces: readonly Uint8Array[], done: (error?: Error | null) => void): void {
+    this.#socket.cork();
+    for (const piece of pieces.slice(0, -1)) this.#socket.write(piece);
+    this.#socket.write(pieces.at(-1) ?? NOTHING, done);
+    this.#socket.uncork();
   }
 
   /** Closes after what was written is out. */

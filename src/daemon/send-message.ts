@@ -63,7 +63,7 @@ class Outlet {
   async pass(octets: Uint8Array): Promise<void> {
     this.#octets += octets.length;
     if (this.#held === undefined) {
-      await this.#request.sink.write(this.#stuffer.transform(octets));
+      await this.#send(octets);
       return;
     }
     this.#held.push(octets);
@@ -80,7 +80,11 @@ class Outlet {
     this.#held = undefined;
     this.#request.onBegin();
     await this.#request.sink.write(encodeStatus(this.#request.reply(total)));
-    for (const octets of held) await this.#request.sink.write(this.#stuffer.transform(octets));
+    for (const octets of held) await this.#send(octets);
+  }
+
+  async #send(octets: Uint8Array): Promise<void> {
+    for (const piece of this.#stuffer.transform(octets)) await this.#request.sink.write(piece);
   }
 }
 

@@ -1,20 +1,25 @@
 /**
  * Byte-stuffs message octets: a line that begins with "." gets one more (RFC 1939 section 3). Takes octets whose line ends
- * are CRLF already, in any chunks. A chunk without such a line, the usual case, passes without a copy.
+ * are CRLF already, in any chunks. Nothing is copied where few lines begin so, the usual case.
  */
 const DOT = 0x2e;
 const LF = 0x0a;
 const LF_DOT = Buffer.from('\n.');
+const ONE_DOT = Buffer.of(DOT);
+/** With more lines in a chunk that begin with a dot, one copy costs less than so many pieces. */
+const MOST_PIECES = 16;
 
 export class DotStuffer {
   #atLineStart = true;
 
-  transform(chunk: Uint8Array): Uint8Array {
-    if (chunk.length === 0) return chunk;
+  /** What to send for a chunk, in pieces. */
+  transform(chunk: Uint8Array): readonly Uint8Array[] {
+    if (chunk.length === 0) return [];
     const input = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length);
     const places = dottedLines(input, this.#atLineStart);
     this.#atLineStart = input[input.length - 1] === LF;
-    return places.length === 0 ? input : withDots(input, places);
+    if (places.length === 0) return [input];
+    return places.length > MOST_PIECES ? [withDots(input, places)] : between(input, places);
   }
 }
 
@@ -23,6 +28,18 @@ function dottedLines(input: Buffer, atLineStart: boolean): number[] {
   const places = atLineStart && input[0] === DOT ? [0] : [];
   for (let at = input.indexOf(LF_DOT); at >= 0; at = input.indexOf(LF_DOT, at + 1)) places.push(at + 1);
   return places;
+}
+
+function between(input: Buffer, places: readonly number[]): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
+  let from = 0;
+  for (const place of places) {
+    if (place > from) pieces.push(input.subarray(from, place));
+    pieces.push(ONE_DOT);
+    from = place;
+  }
+  pieces.push(input.subarray(from));
+  return pieces;
 }
 
 function withDots(input: Buffer, places: readonly number[]): Buffer {

@@ -51,6 +51,8 @@ export class Pipeline implements GateKeeper, Flow {
   readonly #parts: PipelineParts;
   readonly #parser: ResponseParser;
   readonly #running = new Map<string, Running>();
+  /** Who took a body of the row that is being read. */
+  #rowTaker: Collector | undefined;
   #gate: Gate | undefined;
   #lost: UpstreamError | undefined;
   /** What the server said before it hung up. */
@@ -196,16 +198,23 @@ export class Pipeline implements GateKeeper, Flow {
     else if (what === 'EXPUNGE') this.#exists -= 1;
   }
 
+  /** All bodies of a row go to one command: another one that waits for the same message must not be given the second of them. */
   #body(row: FetchRow, section: BodySection, octets: number | undefined): BodySink | undefined {
+    if (this.#rowTaker !== undefined) return this.#rowTaker.body?.(row, section, octets);
     for (const { collector } of this.#running.values()) {
       const sink = collector.body?.(row, section, octets);
-      if (sink !== undefined) return sink;
+      if (sink === undefined) continue;
+      this.#rowTaker = collector;
+      return sink;
     }
     return undefined;
   }
 
   #row(row: FetchRow): void {
-    for (const { collector } of this.#running.values()) if (collector.row?.(row) === true) return;
+    const taker = this.#rowTaker;
+    this.#rowTaker = undefined;
+    if (taker?.row?.(row) === true) return;
+    for (const { collector } of this.#running.values()) if (collector !== taker && collector.row?.(row) === true) return;
   }
 
   #noteProgress(): void {

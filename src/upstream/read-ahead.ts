@@ -42,6 +42,10 @@ const MIB = 1024 * KIB;
 const IN_SOCKETS = 256 * KIB;
 /** Asked for ahead at first. */
 const FIRST_WINDOW = 256 * KIB;
+/** While a client waits for the server the window grows so much with each guess: two of them lead to the largest. */
+const WIDER = 16;
+/** A message so short is not held up by guesses that are asked for right behind it. */
+const SHORT_OCTETS = 64 * KIB;
 /** Most that is asked for ahead and has not come. */
 const LARGEST_WINDOW = 64 * MIB;
 /** Most characters that two UIDs take, and a set that always fits into one command. */
@@ -69,6 +73,8 @@ export class ReadAhead implements SlotWatcher, Holder {
   #due = 0;
   /** The last of the command that was sent last. */
   #lastAsked: BodySlot | undefined;
+  /** Not answered yet. */
+  readonly #commandsSent = new Set<{ readonly wanted: ReadonlyMap<Uid, BodySlot>; readonly done: Promise<void> }>();
   #isClosed = false;
   /** The connection is needed by others: what comes is not held back. */
   #takesAll = false;
@@ -84,6 +90,7 @@ export class ReadAhead implements SlotWatcher, Holder {
   /** The body of a message; see UpstreamMailbox.fetch. */
   async *read(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Buffer, void, void> {
     const isGuessed = this.has(request.uid);
+    if (!isGuessed) await this.#answered(request.uid);
     let slot = this.#take(request);
     this.#reading = slot;
     try {
@@ -201,7 +208,7 @@ export class ReadAhead implements SlotWatcher, Holder {
   #widen(request: FetchRequest, isClientWaiting: boolean): void {
     const { sessionOctets } = this.#budget;
     if (sessionOctets === 0) return;
-    const wider = isClientWaiting ? 4 * this.#window : Math.min(2 * this.#window, sessionOctets);
+    const wider = isClientWaiting ? WIDER * this.#window : Math.min(2 * this.#window, sessionOctets);
     this.#window = Math.min(Math.max(this.#window, wider, FIRST_WINDOW, 2 * this.#expected(request)), LARGEST_WINDOW);
   }
 
@@ -214,8 +221,8 @@ export class ReadAhead implements SlotWatcher, Holder {
   #askAhead(): void {
     const ahead = this.#due + this.#waiting;
     const isFull = ahead > this.#window / 2 || this.#budget.used >= this.#budget.totalOctets;
-    // One command at a time: several at once may be answered in any order.
-    const isBusy = this.#lastAsked?.isAwaited === true;
+    // One command at a time: several at once may be answered in any order, save where all of it fits into what is on its way.
+    const isBusy = this.#lastAsked?.isAwaited === true && ahead > SHORT_OCTETS;
     if (isFull || isBusy || this.#window === 0 || this.#isClosed || this.#commands.isWanted) return;
     const messages = this.#batch(this.#window - ahead);
     if (messages.length > 0) this.#ask(messages, true);
@@ -256,7 +263,16 @@ export class ReadAhead implements SlotWatcher, Holder {
     return slots;
   }
 
+  /** Where a message is still on its way for a read that was given up: two answers for it are not to be mixed up. */
+  async #answered(uid: Uid): Promise<void> {
+    this.giveWay();
+    for (const { wanted, done } of this.#commandsSent) if (wanted.has(uid)) await done;
+  }
+
   async #run(set: string, wanted: ReadonlyMap<Uid, BodySlot>, isGuess: boolean): Promise<void> {
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    const sent = { wanted, done };
+    this.#commandsSent.add(sent);
     try {
       const items = `${set} (UID BODY.PEEK[${this.#section}])`;
       const response = await this.#commands.fetch(
@@ -269,6 +285,9 @@ export class ReadAhead implements SlotWatcher, Holder {
     } catch (error) {
       const failure = error instanceof UpstreamError ? error : new UpstreamError('protocol', 'a body could not be read', { cause: error });
       for (const slot of wanted.values()) slot.fail(failure);
+    } finally {
+      this.#commandsSent.delete(sent);
+      resolve();
     }
   }
 

@@ -149,6 +149,8 @@ describeWithPeers(['dovecot', 'openssl'], 'a mailbox on Dovecot', () => {
     await marked.retrieve(1);
     expect(await flags('INBOX')).toEqual([[]]);
     await marked.command('QUIT');
+    // Stored when the client has its answer.
+    await until(async () => (await flags('INBOX'))[0]?.length === 1);
     expect(await flags('INBOX')).toEqual([['\\Seen']]);
   });
 

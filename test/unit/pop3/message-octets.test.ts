@@ -56,7 +56,14 @@ describe('the octets of RETR', () => {
     const chunk = octets('H: h\r\n\r\nbody\r\n');
     const normalised = new LineEndNormaliser().transform(chunk);
     const stuffed = new DotStuffer().transform(normalised);
-    expect([stuffed.buffer === chunk.buffer, stuffed.byteOffset]).toEqual([true, chunk.byteOffset]);
+    expect(stuffed.map(({ buffer, byteOffset }) => [buffer === chunk.buffer, byteOffset])).toEqual([[true, chunk.byteOffset]]);
+  });
+
+  test('a chunk with a few dots passes in pieces without a copy, one with many is copied once', () => {
+    const few = octets('.a\r\n.b\r\nc\r\n');
+    expect(new DotStuffer().transform(few).filter(({ buffer }) => buffer === few.buffer)).toHaveLength(2);
+    expect(textOf([...new DotStuffer().transform(few)])).toBe('..a\r\n..b\r\nc\r\n');
+    expect(new DotStuffer().transform(octets('.\r\n'.repeat(100)))).toHaveLength(1);
   });
 
   test('the normaliser counts what it gave out, before dot-stuffing', () => {

@@ -11,7 +11,7 @@ export function normalise(pieces: Iterable<Uint8Array>): Uint8Array[] {
 
 export function stuff(pieces: Iterable<Uint8Array>): Uint8Array[] {
   const stuffer = new DotStuffer();
-  return Array.from(pieces, (piece) => Buffer.from(stuffer.transform(piece)));
+  return Array.from(pieces).flatMap((piece) => stuffer.transform(piece).map((one) => Buffer.from(one)));
 }
 
 export function top(pieces: Iterable<Uint8Array>, lines: number): Uint8Array[] {

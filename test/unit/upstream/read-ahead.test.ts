@@ -75,7 +75,7 @@ function readerOn(server: FakeServer, sessionOctets = 64 * KIB): { readonly read
   return { reader: new ReadAhead(server, '', budget), budget };
 }
 
-test('what the client is likely to want next is asked for once the first message comes, in one command', async () => {
+test('what the client is likely to want next is asked for in one command, together with a short message that it wants', async () => {
   const server = new FakeServer();
   const { reader, budget } = readerOn(server);
   const first = read(
@@ -87,16 +87,26 @@ test('what the client is likely to want next is asked for once the first message
     ]),
   );
   await turns();
-  expect(server.asked.map(({ what }) => what)).toEqual(['1 (UID BODY.PEEK[])']);
+  expect(server.asked.map(({ what }) => what)).toEqual(['1 (UID BODY.PEEK[])', '2:3,5 (UID BODY.PEEK[])']);
   server.give(0, 1, 10);
   server.end(0);
   expect(await first).toEqual([10]);
-  expect(server.asked.map(({ what }) => what)).toEqual(['1 (UID BODY.PEEK[])', '2:3,5 (UID BODY.PEEK[])']);
   for (const uid of [2, 3, 5]) server.give(1, uid, 10);
   server.end(1);
   for (const uid of [2, 3, 5]) expect(await read(reader, request(uid, 10))).toEqual([10]);
   expect(server.asked).toHaveLength(2);
   expect(budget.used).toBe(0);
+});
+
+test('behind a long message it is asked for once that has begun to come: a server may give first what was asked for last', async () => {
+  const server = new FakeServer();
+  const { reader } = readerOn(server, 4 * 1024 * KIB);
+  const first = read(reader, request(1, 100 * KIB, [[2, 10]]));
+  await turns();
+  expect(server.asked).toHaveLength(1);
+  server.give(0, 1, 100 * KIB);
+  await first;
+  expect(server.asked.map(({ what }) => what)).toEqual(['1 (UID BODY.PEEK[])', '2 (UID BODY.PEEK[])']);
 });
 
 test('no more than the session may hold is read from the server, until the client has taken some of it', async () => {
@@ -162,7 +172,8 @@ test('a client that goes elsewhere has no more read ahead for it, until it goes 
   const answered = async (wanted: FetchRequest): Promise<void> => {
     const reading = read(reader, wanted);
     await turns();
-    server.give(server.asked.length - 1, Number(wanted.uid), 10);
+    const command = server.asked.findIndex(({ what }) => what.startsWith(`${wanted.uid} `));
+    server.give(command, Number(wanted.uid), 10);
     await reading;
   };
   await answered(request(1, 10));
