@@ -112,7 +112,7 @@ export function serviceOf(
     port: upstream.port,
     security: upstream.security,
     certificateSha256: upstream.certificateSha256,
-    secureContext: upstream.caFile === undefined ? undefined : trustingContext(readFileSync(upstream.caFile, 'utf8')),
+    secureContext: upstream.security === 'none' ? undefined : trustingContext(upstream.caFile && readFileSync(upstream.caFile, 'utf8')),
     sendsId: upstream.clientId,
     commandTimeoutMs: upstream.commandTimeoutMs,
     clientInfo: { name: 'popbridge', version: parts.version },

@@ -16,9 +16,12 @@ import { UpstreamError } from '../errors.ts';
 import { GatedSocket, type GateKeeper } from './gated-socket.ts';
 import type { LoginShortcuts } from './imapflow-shortcuts.ts';
 
-/** A TLS context that trusts an authority (PEM text) besides the well-known ones. Made once for an upstream: it costs milliseconds. */
-export function trustingContext(ca: string): SecureContext {
-  return createSecureContext({ ca: [...getCACertificates('default'), ca], minVersion: 'TLSv1.2' });
+/**
+ * A TLS context for all connections to an upstream: it costs milliseconds, and memory for each that has one of its own. Trusts an authority
+ * (PEM text) besides the well-known ones where one is given.
+ */
+export function trustingContext(ca?: string): SecureContext {
+  return createSecureContext({ ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }), minVersion: 'TLSv1.2' });
 }
 
 /** Says that the pinned certificate was not the one shown. */

@@ -40,7 +40,7 @@ export class Holding implements Flow {
     if (this.#holders.size === 0) this.#heldSince = this.#clock.monotonic();
     this.#holders.add(holder);
     this.#flow.hold(holder);
-    if (this.#isAwaitedBesides(holder)) holder.giveWay();
+    if (this.isAwaitedBesides(holder)) holder.giveWay();
     this.#watch();
   }
 
@@ -58,7 +58,8 @@ export class Holding implements Flow {
     };
   }
 
-  #isAwaitedBesides(holder: Holder): boolean {
+  /** Somebody waits for the server who is not that one. */
+  isAwaitedBesides(holder: Holder): boolean {
     for (const { behalf } of this.#waiters) if (behalf !== holder) return true;
     return false;
   }
@@ -70,7 +71,7 @@ export class Holding implements Flow {
       this.#isWatching = false;
       if (this.#holders.size === 0) return;
       const left = this.#heldSince + STALLED_MS - this.#clock.monotonic();
-      if (left <= 0) for (const holder of this.#holders) if (this.#isAwaitedBesides(holder)) holder.giveUp();
+      if (left <= 0) for (const holder of this.#holders) if (this.isAwaitedBesides(holder)) holder.giveUp();
       this.#watch(left > 0 ? left : STALLED_MS);
     });
   }

@@ -115,6 +115,9 @@ function commandsOf(runner: MailboxRunner, mailbox: SelectedMailbox): BodyComman
     hold: (holder) => holding.hold(holder),
     letGo: (holder) => holding.letGo(holder),
     destroy: () => connection.destroy(),
+    abandon: (holder) => {
+      if (!holding.isAwaitedBesides(holder)) connection.destroy();
+    },
     get isWanted() {
       return connection.isWanted;
     },

@@ -21,8 +21,10 @@ export interface BodyCommands {
   /** Reads no more from the server until it is let go. */
   hold(holder: Holder): void;
   letGo(holder: Holder): void;
-  /** Ends the connection: more is under way than is worth waiting for. */
+  /** Ends the connection. */
   destroy(): void;
+  /** The same, unless others wait for what comes over it: more is under way than is worth waiting for. */
+  abandon(holder: Holder): void;
   /** Others wait for the connection. */
   readonly isWanted: boolean;
 }
@@ -109,7 +111,7 @@ export class ReadAhead implements SlotWatcher, Holder {
       this.#reading = undefined;
       this.#slots.delete(request.uid);
       slot.discard();
-      if (slot.due > DRAIN_OCTETS) this.#commands.destroy();
+      if (slot.due > DRAIN_OCTETS) this.#commands.abandon(this);
     }
   }
 
@@ -306,7 +308,7 @@ export class ReadAhead implements SlotWatcher, Holder {
       slot.discard();
       due += slot.due;
     }
-    if (due > DRAIN_OCTETS) this.#commands.destroy();
+    if (due > DRAIN_OCTETS) this.#commands.abandon(this);
   }
 }
 

@@ -88,3 +88,26 @@ test('where there is no room for the rest of its message it is cut off, never gi
   })();
   await expect(rest).rejects.toMatchObject({ kind: 'unreachable' });
 });
+
+test('who leaves in the middle of a long message does not cut off others who wait for the connection', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { imap, slow, other } = await shared(64 * MIB, stack);
+  const reading = slow.fetch({ uid: asUid(1), octets: BIG.length, part: 'whole' }, never);
+  await reading.next();
+  const small = whole(other, 2, 30);
+  await turns(50);
+  await reading.return();
+  slow.close();
+  expect((await small).toString()).toContain('small');
+  expect(imap.connections).toBe(1);
+});
+
+test('alone, it is not waited for: the connection ends', async () => {
+  await using stack = new AsyncDisposableStack();
+  const { imap, slow } = await shared(64 * MIB, stack);
+  const reading = slow.fetch({ uid: asUid(1), octets: BIG.length, part: 'whole' }, never);
+  await reading.next();
+  await reading.return();
+  await turns(300);
+  expect(imap.openConnections).toBe(0);
+});

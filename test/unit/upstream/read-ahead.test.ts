@@ -40,6 +40,10 @@ class FakeServer implements BodyCommands {
     this.isDestroyed = true;
   }
 
+  abandon(): void {
+    this.destroy();
+  }
+
   /** Gives the body of a message in answer to the command of that number. */
   give(command: number, uid: number, octets: number): void {
     const row: FetchRow = { uid, octets: undefined, arrival: undefined, emailId: undefined, gmailId: undefined };
