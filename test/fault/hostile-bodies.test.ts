@@ -11,6 +11,7 @@ import { ImapflowUpstream } from '../../src/upstream/imapflow-upstream.ts';
 import { NOTHING_KNOWN, type UpcomingMessage, type UpstreamMailbox, type UpstreamSession } from '../../src/upstream/upstream.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import type { Fault } from '../support/imap-server/script.ts';
+import { plainEndpoint } from '../support/plain-endpoint.ts';
 
 const MESSAGES = 12;
 const TIMEOUT_MS = 400;
@@ -167,16 +168,7 @@ async function reader(): Promise<Reader> {
     return nextAnswer()({ section, rows });
   });
   const budget = { sessionOctets: 64 * 1024, totalOctets: 1024 * 1024, used: 0 };
-  const endpoint = {
-    host: imap.host,
-    port: imap.port,
-    security: 'none' as const,
-    certificateSha256: undefined,
-    secureContext: undefined,
-    sendsId: true,
-    commandTimeoutMs: TIMEOUT_MS,
-    clientInfo: { name: 'test', version: '1' },
-  };
+  const endpoint = plainEndpoint(imap.port, TIMEOUT_MS);
   const upstream = new ImapflowUpstream(endpoint, systemClock, { budget, bodies: new BodyCache(0) });
   let session: UpstreamSession | undefined;
   let mailbox: UpstreamMailbox | undefined;

@@ -6,6 +6,7 @@ import { NOTHING_KNOWN, type UpstreamMailbox } from '../../src/upstream/upstream
 import { FakeClock } from '../support/fake-clock.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { asUid } from '../../src/maildrop/numbers.ts';
+import { plainEndpoint } from '../support/plain-endpoint.ts';
 
 const MIB = 1024 * 1024;
 const never = new AbortController().signal;
@@ -24,16 +25,7 @@ async function shared(totalOctets: number, stack: AsyncDisposableStack): Promise
   imap.mailbox('INBOX').append(BIG.toString());
   imap.mailbox('INBOX').append('Subject: small\r\n\r\nsmall\r\n');
   const clock = new FakeClock();
-  const endpoint = {
-    host: imap.host,
-    port: imap.port,
-    security: 'none' as const,
-    certificateSha256: undefined,
-    secureContext: undefined,
-    sendsId: true,
-    commandTimeoutMs: 600_000,
-    clientInfo: { name: 'test', version: '1' },
-  };
+  const endpoint = plainEndpoint(imap.port, 600_000);
   const budget = { sessionOctets: MIB, totalOctets, used: 0 };
   const upstream = new ImapflowUpstream(endpoint, clock, { budget, bodies: new BodyCache(0), lingerMs: 60_000 });
   const login = { user: 'alice', password: 'secret' };

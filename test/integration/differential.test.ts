@@ -14,6 +14,7 @@ import { Cyrus } from '../support/peers/cyrus.ts';
 import { Dovecot } from '../support/peers/dovecot.ts';
 import { describeWithPeers } from '../support/peers/peers.ts';
 import { sha256 } from '../support/sha256.ts';
+import { plainEndpoint } from '../support/plain-endpoint.ts';
 
 const PASSWORD = 'secret';
 const USER = 'alice';
@@ -44,16 +45,7 @@ async function readAll(
   part: MessagePart,
   arrange: (uids: readonly Uid[]) => readonly Uid[],
 ): Promise<Map<Uid, string>> {
-  const endpoint = {
-    host: '127.0.0.1',
-    port,
-    security: 'none' as const,
-    certificateSha256: undefined,
-    secureContext: undefined,
-    sendsId: true,
-    commandTimeoutMs: 20_000,
-    clientInfo: { name: 'test', version: '1' },
-  };
+  const endpoint = plainEndpoint(port, 20_000);
   const budget = { sessionOctets: 256 * 1024, totalOctets: 64 * 1024 * 1024, used: 0 };
   const upstream = new ImapflowUpstream(endpoint, systemClock, { budget, bodies: new BodyCache(0), isPlain });
   const session = await upstream.login({ user: USER, password: PASSWORD }, never);
