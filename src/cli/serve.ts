@@ -1,4 +1,5 @@
 /** `popbridge serve`: the daemon, until a signal ends it. */
+import { setFlagsFromString } from 'node:v8';
 import type { Argv, CommandModule } from 'yargs';
 import { pause, systemClock } from '../clock.ts';
 import { configFromUpstreamUrl, defaultConfigPath, defaultStateDirectory, loadConfig } from '../config/load.ts';
@@ -36,6 +37,8 @@ export function serveCommand(environment: CliEnvironment): CommandModule<GlobalO
 }
 
 async function serve(environment: CliEnvironment, options: ServeOptions): Promise<void> {
+  // Between polls nothing runs, and V8 throws away the code of what did not run lately: every session would begin cold.
+  setFlagsFromString('--no-flush-bytecode');
   if (options.upstream !== undefined && options.config.length > 0) throw new UsageError('give --upstream or --config, not both');
   const load = configLoader(environment, options);
   const config = load();
