@@ -69,6 +69,7 @@ function environment(): CliEnvironment & { readonly isDaemon: () => boolean } {
   return {
     isDaemon: () => isDaemon,
     version: version(),
+    nodeVersion: process.versions.node,
     pid: process.pid,
     uid: process.getuid?.() ?? -1,
     variables: process.env,

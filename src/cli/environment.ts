@@ -11,6 +11,7 @@ export interface ProcessHandlers {
 /** What a command gets from the process: streams, environment, signals. Passed in, so that commands never touch `process`. */
 export interface CliEnvironment {
   readonly version: string;
+  readonly nodeVersion: string;
   readonly pid: number;
   readonly uid: number;
   readonly variables: Readonly<Record<string, string | undefined>>;

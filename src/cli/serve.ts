@@ -1,5 +1,4 @@
 /** `popbridge serve`: the daemon, until a signal ends it. */
-import { setFlagsFromString } from 'node:v8';
 import type { Argv, CommandModule } from 'yargs';
 import { pause, systemClock } from '../clock.ts';
 import { configFromUpstreamUrl, defaultConfigPath, defaultStateDirectory, loadConfig } from '../config/load.ts';
@@ -10,6 +9,7 @@ import { notifyService, type ServiceState } from '../daemon/notify.ts';
 import type { CliEnvironment, GlobalOptions } from './environment.ts';
 import { UsageError } from './exit-code.ts';
 import { prepareStateDirectory } from './state-directory.ts';
+import { tuneV8 } from './tune-v8.ts';
 
 /** A service manager that does not answer holds up the end no longer than this. */
 const NOTIFY_GRACE_MS = 1_000;
@@ -37,8 +37,7 @@ export function serveCommand(environment: CliEnvironment): CommandModule<GlobalO
 }
 
 async function serve(environment: CliEnvironment, options: ServeOptions): Promise<void> {
-  // Between polls nothing runs, and V8 throws away the code of what did not run lately: every session would begin cold.
-  setFlagsFromString('--no-flush-bytecode');
+  tuneV8(environment.nodeVersion);
   if (options.upstream !== undefined && options.config.length > 0) throw new UsageError('give --upstream or --config, not both');
   const load = configLoader(environment, options);
   const config = load();
