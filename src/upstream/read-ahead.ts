@@ -49,7 +49,7 @@ const WIDER = 16;
 /** A message so short is not held up by guesses that are asked for right behind it. */
 const SHORT_OCTETS = 64 * KIB;
 /** Most that is asked for ahead and has not come. */
-const LARGEST_WINDOW = 64 * MIB;
+const LARGEST_WINDOW = 128 * MIB;
 /** Most characters that two UIDs take, and a set that always fits into one command. */
 const UIDS_CHARACTERS = 22;
 const SET_CHARACTERS = MAX_SET_CHARACTERS - UIDS_CHARACTERS;
