@@ -31,6 +31,9 @@ export interface Gate extends Flow {
 /** All of it: a path that is sent as a literal waits for the server's word. */
 const SELECT = /^\S+ (?:SELECT|EXAMINE) [^\r\n{]+\r\n$/;
 
+/** As much as one read from the network gives. */
+const GATHER_OCTETS = 64 * 1024;
+
 export class GatedSocket extends Duplex implements Gate {
   readonly #raw: Socket;
   readonly #shortcuts: LoginShortcuts;
@@ -39,6 +42,9 @@ export class GatedSocket extends Duplex implements Gate {
   readonly #holders = new Set<object>();
   #isDetached = false;
   #behindSelect: (() => void) | undefined;
+  /** Came and was not handed on yet. */
+  #gathered: Buffer[] = [];
+  #gatheredOctets = 0;
 
   constructor(raw: Socket, shortcuts: LoginShortcuts) {
     super({ allowHalfOpen: false });
@@ -143,14 +149,31 @@ export class GatedSocket extends Duplex implements Gate {
   }
 
   #lose(error: Error | undefined): void {
+    this.#handOnGathered();
     const keeper = this.#keeper;
     this.#keeper = undefined;
     keeper?.lost(error);
   }
 
+  /** TLS gives a chunk for every record, and some servers make records of 4 KiB: what comes at once is handed on at once. */
   readonly #onData = (chunk: Buffer): void => {
-    if (this.#keeper !== undefined) this.#keeper.receive(chunk);
-    else this.handOn(chunk);
+    if (this.#keeper === undefined) this.handOn(chunk);
+    else if (!(this.#raw instanceof TLSSocket)) this.#keeper.receive(chunk);
+    else {
+      if (this.#gathered.length === 0) setImmediate(this.#handOnGathered);
+      this.#gathered.push(chunk);
+      this.#gatheredOctets += chunk.length;
+      if (this.#gatheredOctets >= GATHER_OCTETS) this.#handOnGathered();
+    }
+  };
+
+  readonly #handOnGathered = (): void => {
+    const [first, ...others] = this.#gathered;
+    if (first === undefined) return;
+    const octets = others.length === 0 ? first : Buffer.concat(this.#gathered, this.#gatheredOctets);
+    this.#gathered = [];
+    this.#gatheredOctets = 0;
+    this.#keeper?.receive(octets);
   };
 
   readonly #onEnd = (): void => {
