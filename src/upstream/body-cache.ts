@@ -18,6 +18,8 @@ export interface MailboxBodies {
 export const MAX_BODY_OCTETS = 256 * 1024;
 const KEPT_MS = 10 * 60_000;
 const MAX_MAILBOXES = 10_000;
+/** What an entry takes besides the body. */
+const ENTRY_OCTETS = 512;
 
 export class BodyCache {
   readonly #bodies: LRUCache<string, Buffer> | undefined;
@@ -27,7 +29,7 @@ export class BodyCache {
 
   /** `octets`: how much there is room for; 0 keeps nothing. */
   constructor(octets: number) {
-    const sizeCalculation = (body: Buffer): number => body.length + 1;
+    const sizeCalculation = (body: Buffer): number => body.length + ENTRY_OCTETS;
     this.#bodies = octets > 0 ? new LRUCache({ maxSize: octets, sizeCalculation, ttl: KEPT_MS }) : undefined;
   }
 
@@ -39,8 +41,7 @@ export class BodyCache {
       get: (uid, octets) => this.#bodies?.get(keyOf(uid, octets)),
       add: (uid, octets, pieces) => {
         const total = pieces.reduce((sum, { length }) => sum + length, 0);
-        // A copy: a piece is a view of all that came with it.
-        if (total > 0 && total <= MAX_BODY_OCTETS) this.#bodies?.set(keyOf(uid, octets), Buffer.concat(pieces, total));
+        if (total > 0 && total <= MAX_BODY_OCTETS) this.#bodies?.set(keyOf(uid, octets), copyOf(pieces, total));
       },
       forget: () => this.#epochs.delete(name),
     };
@@ -51,4 +52,15 @@ export class BodyCache {
     this.#epochs.set(name, epoch);
     return epoch;
   }
+}
+
+/** In memory of its own: a piece is a view of all that came with it, and so is a small Buffer of what others were made at the same time. */
+function copyOf(pieces: readonly Uint8Array[], total: number): Buffer {
+  const copy = Buffer.allocUnsafeSlow(total);
+  let at = 0;
+  for (const piece of pieces) {
+    copy.set(piece, at);
+    at += piece.length;
+  }
+  return copy;
 }
