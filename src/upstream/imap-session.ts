@@ -7,7 +7,7 @@ import type { ImapflowClient } from './imapflow-client.ts';
 import { listFolders } from './imapflow-folders.ts';
 import { ImapflowMailbox } from './imapflow-mailbox.ts';
 import { ListingAheadRequest, type ListingAhead } from './listing-ahead.ts';
-import { searchDeleted } from './mailbox-listing.ts';
+import { deletedNow } from './mailbox-listing.ts';
 import type { Collector } from './pipeline.ts';
 import type { ReadAheadBudget } from './read-ahead.ts';
 import type { FolderList, Purpose, UpstreamAbilities, UpstreamMailbox, UpstreamSession } from './upstream.ts';
@@ -88,7 +88,7 @@ export class ImapSession implements UpstreamSession, OperationRunner {
       const runner = this.#runnerFor(kept);
       const giveUp = this.#connection.destroyAfter(PROBE_MS);
       try {
-        const [deleted] = await Promise.all([searchDeleted(runner, signal), runner.command('NOOP', signal)]);
+        const deleted = await deletedNow(runner, signal);
         if (this.#connection.kept(path) === kept)
           return this.#mailbox(kept, Promise.resolve({ news: kept.news, deleted, rows: undefined }));
       } finally {

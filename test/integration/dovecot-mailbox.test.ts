@@ -49,6 +49,23 @@ describeWithPeers(['dovecot', 'openssl'], 'a mailbox on Dovecot', () => {
     expect(await subjects('Trash')).toEqual(['two']);
   });
 
+  test('a kept connection notices at once what another client flagged as deleted, and unflagged', async () => {
+    await using keeping = await BridgeProcess.start({ config: bridgeConfig({ imapPort: dovecot.ports.imap }) });
+    await dovecot.deliver(user, [message('one'), message('two')]);
+    const seen = async (): Promise<string> => {
+      const client = await PopDialogue.connect(keeping.port());
+      await client.login(user, PASSWORD);
+      const status = await client.command('STAT');
+      await client.command('QUIT');
+      return status.split(' ')[1] ?? '';
+    };
+    expect(await seen()).toBe('2');
+    await flag(user, 1, '\\Deleted');
+    expect(await seen()).toBe('1');
+    await unflag(user, 1, '\\Deleted');
+    expect(await seen()).toBe('2');
+  });
+
   test('a session that ends without QUIT deletes nothing', async () => {
     await dovecot.deliver(user, [message('one'), message('two')]);
     const lost = await session();
@@ -313,10 +330,18 @@ async function flags(mailbox: string): Promise<string[][]> {
   return await flagsIn(dialogue, mailbox);
 }
 
-async function flag(owner: string, uid: number, name: string): Promise<void> {
+function flag(owner: string, uid: number, name: string): Promise<void> {
+  return storeFlag(owner, uid, `+FLAGS (${name})`);
+}
+
+function unflag(owner: string, uid: number, name: string): Promise<void> {
+  return storeFlag(owner, uid, `-FLAGS (${name})`);
+}
+
+async function storeFlag(owner: string, uid: number, change: string): Promise<void> {
   await using dialogue = await dovecot.imap(owner);
   await dialogue.command('SELECT INBOX');
-  await dialogue.command(`UID STORE ${uid} +FLAGS (${name})`);
+  await dialogue.command(`UID STORE ${uid} ${change}`);
 }
 
 async function expunge(owner: string): Promise<void> {
