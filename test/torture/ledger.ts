@@ -10,9 +10,9 @@ export class Violation extends Error {
 
 /**
  * `here`: nobody asked for its removal. `asked`: somebody did, and nobody knows whether it was done. `deleted`: QUIT said that it was. `removed`: by
- * another client of the server.
+ * another client of the server, which only flagged as deleted what is `flagged`.
  */
-type State = 'here' | 'asked' | 'deleted' | 'removed';
+type State = 'here' | 'asked' | 'deleted' | 'removed' | 'flagged';
 
 interface Mail {
   readonly octets: Buffer;
@@ -49,9 +49,19 @@ export class Ledger {
     this.#mail(name).state = 'removed';
   }
 
+  /** Another client flagged it as deleted, or took the flag off again. */
+  flagged(name: string, isFlagged: boolean): void {
+    this.#mail(name).state = isFlagged ? 'flagged' : 'here';
+  }
+
+  /** Names of mail that another client has flagged as deleted. */
+  get flaggedOnes(): readonly string[] {
+    return this.#inState('flagged');
+  }
+
   /** Names of mail that must be in every maildrop. */
   get here(): readonly string[] {
-    return [...this.#mails].filter(([, { state }]) => state === 'here').map(([name]) => name);
+    return this.#inState('here');
   }
 
   get size(): number {
@@ -133,6 +143,8 @@ export class Ledger {
     for (const [name, { state }] of this.#mails) {
       const { count = 0, isFlaggedDeleted = false } = inbox.get(name) ?? {};
       const inTrash = trash?.get(name) ?? 0;
+      if (state === 'flagged' && count !== 1)
+        throw new Violation(`${name} is ${count} times in the mailbox, and another client's to expunge`);
       if (state === 'here' && count !== 1)
         throw new Violation(`${name} is ${count} times in the mailbox, and nobody asked for its removal`);
       if (state === 'here' && isFlaggedDeleted) throw new Violation(`${name} is flagged as deleted, and nobody asked for it`);
@@ -147,7 +159,12 @@ export class Ledger {
   #mustBeListable(name: string): void {
     const { state } = this.#mail(name);
     if (state === 'deleted') throw new Violation(`${name} is shown again, though QUIT said that it was deleted`);
+    if (state === 'flagged') throw new Violation(`${name} is shown, though another client has flagged it as deleted`);
     if (state === 'removed') throw new Violation(`${name} is shown, though another client had removed it`);
+  }
+
+  #inState(wanted: State): string[] {
+    return [...this.#mails].filter(([, { state }]) => state === wanted).map(([name]) => name);
   }
 
   #mail(name: string): Mail {

@@ -42,6 +42,7 @@ interface Trouble extends Pick<SessionPlan, 'hangUpBefore' | 'killBefore'> {
 
 const NO_TROUBLE: Trouble = { kind: 'none', fault: undefined, pieces: 0, hangUpBefore: undefined, killBefore: undefined };
 const MOST_MAILS = 25;
+const DIARY_LINES = 25;
 /** Of trouble. */
 export type Kind = 'none' | 'cut' | 'command-cut' | 'command-kill' | 'kill' | 'step-kill' | 'stall' | 'hang-up' | 'pieces';
 const KINDS: readonly Kind[] = [
@@ -69,7 +70,8 @@ export async function torture({ seed, sessions, onSession = () => {} }: TortureO
     try {
       await run.session();
     } catch (error) {
-      throw new Violation(`seed ${seed}, session ${session}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      const what = error instanceof Error ? error.message : String(error);
+      throw new Violation(`seed ${seed}, session ${session}: ${what}\nbefore it:\n  ${run.diary.join('\n  ')}`, { cause: error });
     }
   }
   await run.finish();
@@ -94,6 +96,7 @@ export class TortureRun {
   };
   readonly #cutsByPhase: Record<string, number> = {};
   readonly #strikes: Record<string, number> = {};
+  readonly #diary: string[] = [];
   #mails = 0;
 
   /** `kinds` of trouble: each as likely as it stands there often. */
@@ -102,6 +105,11 @@ export class TortureRun {
     this.#site = site;
     this.#random = random;
     this.#ledgers = new Map(site.users.map((user) => [user, new Ledger()]));
+  }
+
+  /** What happened lately. */
+  get diary(): readonly string[] {
+    return this.#diary.slice(-DIARY_LINES);
   }
 
   async session(): Promise<void> {
@@ -144,15 +152,26 @@ export class TortureRun {
       mails.map(({ raw }) => raw),
     );
     for (const { name, octets } of mails) ledger.delivered(name, octets);
+    this.#diary.push(`${user} gets ${mails.map(({ name }) => name).join(' ')}`);
     if (this.#random() < 0.1 && ledger.here.length > 0) {
       const name = this.#pick(ledger.here);
-      await this.#site.removeAsAnother(user, name);
+      await this.#site.actAsAnother(user, name, 'remove');
       ledger.removed(name);
+      this.#diary.push(`${user}: another client removes ${name}`);
       this.#counts.removedByOthers += 1;
+    }
+    const isFlagged = ledger.flaggedOnes.length < 2;
+    const choices = isFlagged ? ledger.here : ledger.flaggedOnes;
+    if (this.#random() < 0.1 && choices.length > 0) {
+      const name = this.#pick(choices);
+      await this.#site.actAsAnother(user, name, isFlagged ? 'flag' : 'unflag');
+      ledger.flagged(name, isFlagged);
+      this.#diary.push(`${user}: another client ${isFlagged ? 'flags' : 'unflags'} ${name}`);
     }
     if (this.#random() < 0.03) {
       await this.#site.dovecot.uidValidityReset(user);
       this.#renumbered.add(user);
+      this.#diary.push(`${user}: UIDVALIDITY changes`);
       this.#counts.renumberings += 1;
     }
   }
@@ -166,6 +185,7 @@ export class TortureRun {
     const isTroubled = trouble.fault !== undefined;
     const plan = { user, ending, hangUpBefore, killBefore, isTroubled, isRenumbered: this.#renumbered.has(user) };
     const outcome = await playSession(this.#site, this.#ledger(user), this.#random, plan);
+    this.#diary.push(`${user}: trouble ${trouble.kind}, to end by ${ending}: ${JSON.stringify(outcome)}`);
     if (outcome.failedAt === undefined) this.#renumbered.delete(user);
     const didEnd = await this.#site.ended(before + 1);
     const hasStruck = proxy.disarm();

@@ -113,14 +113,14 @@ export class TortureSite implements AsyncDisposable {
     return { inbox, trash };
   }
 
-  /** Another client of the server removes a mail. */
-  async removeAsAnother(user: string, name: string): Promise<void> {
+  /** Another client of the server removes a mail, flags it as deleted, or takes the flag off again. */
+  async actAsAnother(user: string, name: string, what: 'remove' | 'flag' | 'unflag'): Promise<void> {
     await using imap = await this.dovecot.imap(user);
     await imap.command('SELECT INBOX');
     const uid = /^\* SEARCH (\d+)/m.exec(await imap.command(`UID SEARCH HEADER X-Torture ${name}`))?.[1];
     if (uid === undefined) throw new Error(`${name} is not in the mailbox`);
-    await imap.command(`UID STORE ${uid} +FLAGS.SILENT (\\Deleted)`);
-    await imap.command(`UID EXPUNGE ${uid}`);
+    await imap.command(`UID STORE ${uid} ${what === 'unflag' ? '-' : '+'}FLAGS.SILENT (\\Deleted)`);
+    if (what === 'remove') await imap.command(`UID EXPUNGE ${uid}`);
   }
 
   /** Files of the state directory that hold one of these texts. */

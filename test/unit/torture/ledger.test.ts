@@ -88,6 +88,22 @@ describe('a promise that is broken is told', () => {
       /flagged as deleted/,
     ],
     [
+      "another client's deleted mail expunged",
+      (it) => {
+        it.flagged('one', true);
+        has(it, 'two');
+      },
+      /another client's to expunge/,
+    ],
+    [
+      "another client's deleted mail shown",
+      (it) => {
+        it.flagged('one', true);
+        it.listed([line('a')]);
+      },
+      /has flagged it as deleted/,
+    ],
+    [
       'a copy in the trash while the mail is still there',
       (it) => {
         it.asked(['one']);

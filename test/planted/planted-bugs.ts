@@ -1,0 +1,110 @@
+/** Faults that a bridge must not have, each a change of the source. The suites have to find every one of them. */
+
+export interface PlantedBug {
+  readonly name: string;
+  /** Below src; the text must stand there exactly once. */
+  readonly changes: readonly { readonly file: string; readonly from: string; readonly to: string }[];
+  /** Vitest files or folders of which at least one has to fail. */
+  readonly tests: readonly string[];
+  /** Torture runs that have to find it too: seeds. Empty where it takes what the torture's server does not do. */
+  readonly seeds: readonly number[];
+}
+
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  {
+    name: 'early delete: a session that ends without QUIT deletes what was marked',
+    changes: [
+      {
+        file: 'daemon/connection.ts',
+        from: '  #onClose(): void {\n',
+        to: "  #onClose(): void {\n    if (this.#state.phase === 'TRANSACTION') void this.#session?.commit(this.#state.maildrop.updatePlan());\n",
+      },
+    ],
+    tests: ['test/fault', 'test/unit/daemon/connection.test.ts'],
+    seeds: [1, 2],
+  },
+  {
+    name: 'sequence numbers as unique-ids',
+    changes: [{ file: 'pop3/transaction.ts', from: '`${entry.number} ${entry.uniqueId}`', to: '`${entry.number} m${entry.number}`' }],
+    tests: ['test/fault', 'test/unit/pop3'],
+    seeds: [1, 2],
+  },
+  {
+    name: 'bare EXPUNGE',
+    changes: [
+      {
+        file: 'upstream/imapflow-mailbox.ts',
+        from: '    return this.#agreed(signal, () => this.#flow.messageDelete(set, { uid: true }));\n',
+        to: "    return this.flagDeleted(set, signal).then(async () => {\n      await this.#runner.command('EXPUNGE', signal, {});\n      return true;\n    });\n",
+      },
+    ],
+    tests: ['test/fault', 'test/integration/dovecot-mailbox.test.ts'],
+    seeds: [1, 2],
+  },
+  {
+    name: 'a final dot behind a message that was cut',
+    changes: [
+      {
+        file: 'daemon/connection.ts',
+        from: "      if (begun) this.#tally.outcome = 'cut';\n",
+        to: '      if (begun) {\n        await this.#client.write(TERMINATOR);\n        await this.#client.flush();\n      }\n',
+      },
+    ],
+    tests: ['test/fault', 'test/unit/daemon/connection.test.ts'],
+    seeds: [1, 2, 3],
+  },
+  {
+    name: 'QUIT lies: +OK whatever became of the deletions',
+    changes: [
+      {
+        file: 'daemon/connection.ts',
+        from: "      return { on: 'updated', outcome };\n",
+        to: "      return { on: 'updated', outcome: { result: 'done' } };\n",
+      },
+    ],
+    tests: ['test/fault'],
+    seeds: [1, 2],
+  },
+  {
+    name: 'one key for the cached bodies of all users',
+    changes: [
+      {
+        file: 'upstream/imap-session.ts',
+        from: 'bodies.of([this.server, user, selected.path, selected.uidValidity])',
+        to: 'bodies.of([this.server, user === "" ? user : selected.path])',
+      },
+    ],
+    tests: ['test/fault', 'test/integration'],
+    seeds: [1, 2],
+  },
+  {
+    name: 'unique-ids without UIDVALIDITY: another message gets an old one',
+    changes: [
+      {
+        file: 'maildrop/unique-id.ts',
+        from: "['popbridge', '{folder:08x}.{uidvalidity:08x}.{uid:08x}']",
+        to: "['popbridge', '{folder:08x}.00000000.{uid:08x}']",
+      },
+    ],
+    tests: ['test/unit/maildrop'],
+    seeds: [1, 2],
+  },
+  {
+    name: 'a line that begins with a dot is not stuffed where a chunk begins with it',
+    changes: [{ file: 'pop3/dot-stuffer.ts', from: 'atLineStart && input[0] === DOT ? [0] : []', to: '[]' }],
+    tests: ['test/unit/pop3'],
+    seeds: [],
+  },
+  {
+    name: 'the lock is given back before UPDATE is done',
+    changes: [
+      {
+        file: 'daemon/maildrop-session.ts',
+        from: '    this.#parts.link.endReading();\n    for (const { mailbox, seen, remove }',
+        to: '    this.#parts.link.endReading();\n    this.#parts.release();\n    for (const { mailbox, seen, remove }',
+      },
+    ],
+    tests: ['test/fault', 'test/unit/daemon', 'test/process'],
+    seeds: [],
+  },
+];
