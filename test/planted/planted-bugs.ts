@@ -16,8 +16,17 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     changes: [
       {
         file: 'daemon/connection.ts',
-        from: '  #onClose(): void {\n',
-        to: "  #onClose(): void {\n    if (this.#state.phase === 'TRANSACTION') void this.#session?.commit(this.#state.maildrop.updatePlan());\n",
+        from: '    this.#hasEnded = true;\n    this.#cancelTimer();\n',
+        to: [
+          '    this.#hasEnded = true;',
+          "    if (this.#state.phase === 'TRANSACTION') {",
+          '      const session = this.#session;',
+          '      this.#session = undefined;',
+          '      void session?.commit(this.#state.maildrop.updatePlan()).finally(() => session.close());',
+          '    }',
+          '    this.#cancelTimer();',
+          '',
+        ].join('\n'),
       },
     ],
     tests: ['test/fault', 'test/unit/daemon/connection.test.ts'],

@@ -12,6 +12,8 @@ export interface BridgeSiteSetup {
   readonly server?: ImapServerOptions;
   /** Tables of the configuration besides [upstream] and [[listen]]. */
   readonly tables?: string;
+  /** Of the daemon's environment. */
+  readonly variables?: Readonly<Record<string, string>>;
 }
 
 /** What a client saw of its maildrop. */
@@ -31,9 +33,9 @@ export class BridgeSite implements AsyncDisposable {
     this.bridge = bridge;
   }
 
-  static async start({ server = {}, tables = '' }: BridgeSiteSetup = {}): Promise<BridgeSite> {
+  static async start({ server = {}, tables = '', variables = {} }: BridgeSiteSetup = {}): Promise<BridgeSite> {
     const imap = await ImapServer.start({ users: { [USER]: PASSWORD }, ...server });
-    const bridge = await BridgeProcess.start({ config: siteConfig(imap, tables) });
+    const bridge = await BridgeProcess.start({ config: siteConfig(imap, tables), variables });
     return new BridgeSite(imap, bridge);
   }
 
