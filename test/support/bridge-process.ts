@@ -9,6 +9,11 @@ import { fileURLToPath } from 'node:url';
 
 const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const START_MS = 20_000;
+const PASSWORDS = ['secret', 'correct horse', 'sesame'];
+/** As they are, in base64, and as SASL PLAIN has them. */
+const SECRETS = PASSWORDS.flatMap((password) => [password, ...[password, `\0alice\0${password}`, `\0bob\0${password}`].map(base64)]);
+/** What the log has in their place, cut short perhaps. */
+const STRUCK_OUT = /\[secret?\]?/g;
 
 /** One line of the log. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly event: string };
@@ -123,6 +128,8 @@ export class BridgeProcess implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop();
     if (this.#ownsFolder) rmSync(this.folder, { recursive: true, force: true });
+    const faults = faultsIn(this.log, this.#stderr);
+    if (faults.length > 0) throw new Error(`the daemon's log must not hold: ${faults.join(', ')}`);
   }
 
   #read(): void {
@@ -149,6 +156,17 @@ export class BridgeProcess implements AsyncDisposable {
       });
     });
   }
+}
+
+function base64(text: string): string {
+  return Buffer.from(text).toString('base64');
+}
+
+/** Whatever a test is about: no daemon may log a password that tests log in with, nor a failure that nobody caught. */
+function faultsIn(log: readonly LogLine[], stderr: string): string[] {
+  const text = `${log.map((line) => JSON.stringify(line)).join('\n')}\n${stderr}`;
+  const leaked = SECRETS.filter((secret) => text.replaceAll(STRUCK_OUT, '').includes(secret));
+  return [...leaked, ...log.filter(({ event }) => event === 'bug').map((line) => JSON.stringify(line))];
 }
 
 function writeConfig(folder: string, config: BridgeOptions['config']): string {

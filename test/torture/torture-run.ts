@@ -209,7 +209,7 @@ export class TortureRun {
 
   #trouble(): Trouble {
     const kind = this.#pick(this.#kinds);
-    const octets = Math.floor(this.#random() ** 3 * 40_000);
+    const octets = Math.floor(this.#random() ** 3 * (this.#random() < 0.3 ? 600_000 : 40_000));
     const direction = this.#pick(['up', 'down', 'down'] as const);
     const at = direction === 'up' ? { direction, octets: octets % 600 } : { direction, octets };
     switch (kind) {
@@ -244,7 +244,9 @@ export class TortureRun {
   #mail(): { readonly name: string; readonly raw: Buffer; readonly octets: Buffer } {
     this.#mails += 1;
     const name = `m${this.#mails}`;
-    const lines = Array.from({ length: Math.floor(this.#random() ** 4 * 300) }, () =>
+    // Some are so long that they are sent before they are there.
+    const most = this.#random() < 0.1 ? 8_000 : 300;
+    const lines = Array.from({ length: Math.floor(this.#random() ** 4 * most) }, () =>
       this.#pick(['.', '..', '.x', '', 'From here', 'text '.repeat(12)]),
     );
     const text = [`X-Torture: ${name}`, `Message-ID: <${name}@example.com>`, 'Subject: torture', '', ...lines, `end of ${name}`, ''].join(
