@@ -18,14 +18,20 @@ export function noRows(): ListingRows {
   return { uids: [], octets: [], arrivals: [], identities: [], messageIds: new Map() };
 }
 
-/** Rows of every message of a mailbox that holds `count`, ascending by UID. */
+/** Rows of every message of a mailbox that is said to hold `count`, ascending by UID; fewer where they did not come. */
 export async function rowsOfAll(runner: MailboxRunner, count: number, signal: AbortSignal): Promise<ListingRows> {
-  const ranges: string[] = [];
-  for (let from = 1; from <= count; from += MESSAGES_PER_COMMAND) {
-    ranges.push(`${from}:${Math.min(count, from + MESSAGES_PER_COMMAND - 1)}`);
-  }
   const gathered = new RowGatherer(runner.connection, undefined);
-  await inOrder(ranges, (range) => runner.command(`FETCH ${range} ${gathered.items}`, signal, gathered));
+  let answered = 0;
+  function* ranges(): Generator<readonly [from: number, to: number]> {
+    // Once it has fallen short it is of no use, and a server can claim more messages than there is memory.
+    for (let from = 1; from <= count && gathered.size >= answered; from += MESSAGES_PER_COMMAND) {
+      yield [from, Math.min(count, from + MESSAGES_PER_COMMAND - 1)];
+    }
+  }
+  await inOrder(ranges(), async ([from, to]) => {
+    await runner.command(`FETCH ${from}:${to} ${gathered.items}`, signal, gathered);
+    answered += to - from + 1;
+  });
   return gathered.rows();
 }
 
@@ -101,7 +107,7 @@ export function searchFor(
 }
 
 /** Runs work for each, several at a time, begun in that order. The first failure ends it. */
-async function inOrder<T>(all: readonly T[], work: (one: T) => Promise<void>): Promise<void> {
+async function inOrder<T>(all: Iterable<T>, work: (one: T) => Promise<void>): Promise<void> {
   const running: Promise<void>[] = [];
   for (const one of all) {
     if (running.length >= COMMANDS_AT_A_TIME) await running.shift();
@@ -130,6 +136,10 @@ export class RowGatherer implements Collector {
     const identity = hasEmailId ? ' EMAILID' : abilities.has('X-GM-EXT-1') ? ' X-GM-MSGID' : '';
     this.#kind = hasEmailId ? IDENTITY_KINDS.emailId : IDENTITY_KINDS.gmailId;
     this.items = `(UID RFC822.SIZE INTERNALDATE${identity})`;
+  }
+
+  get size(): number {
+    return this.#uids.length;
   }
 
   readonly row = ({ uid, octets, arrival, emailId, gmailId }: FetchRow): boolean => {
