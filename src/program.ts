@@ -1,5 +1,5 @@
 /** The process edge: arguments, signals, exit codes. The only file that uses `process`, main.ts apart. */
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import yargs from 'yargs';
 import { checkCommand } from './cli/check.ts';
 import type { CliEnvironment } from './cli/environment.ts';
@@ -78,6 +78,7 @@ function environment(): CliEnvironment & { readonly isDaemon: () => boolean } {
     write: (text) => process.stdout.write(text),
     writeProgress: process.stderr.isTTY ? (text) => void process.stderr.write(text) : undefined,
     becomeOwnerOf,
+    leaveNoCore,
     warn,
     onSignals: ({ stop, reload, bug, outputLost }) => {
       isDaemon = true;
@@ -98,6 +99,15 @@ function becomeOwnerOf(folder: string): void {
   process.setgroups?.([gid]);
   process.setgid?.(gid);
   process.setuid?.(uid);
+}
+
+/** Linux: none of the mappings are dumped (core(5)). Elsewhere it is up to the system. */
+function leaveNoCore(): void {
+  try {
+    writeFileSync('/proc/self/coredump_filter', '0');
+  } catch {
+    // No /proc, or none that may be written to: then the unit's LimitCORE has to do.
+  }
 }
 
 function version(): string {

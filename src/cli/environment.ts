@@ -23,6 +23,8 @@ export interface CliEnvironment {
   readonly writeProgress: ((text: string) => void) | undefined;
   /** As root: becomes the user to whom that folder belongs, for good. */
   readonly becomeOwnerOf: (folder: string) => void;
+  /** Whatever ends the process: its memory, where passwords are, goes into no core file. */
+  readonly leaveNoCore: () => void;
   /** Writes one line `popbridge: …` to standard error. */
   readonly warn: (line: string) => void;
   /** Calls back on SIGTERM and SIGINT, on SIGHUP, on a failure that nobody caught, and where standard output is lost. */

@@ -38,6 +38,7 @@ export function serveCommand(environment: CliEnvironment): CommandModule<GlobalO
 
 async function serve(environment: CliEnvironment, options: ServeOptions): Promise<void> {
   tuneV8(environment.nodeVersion);
+  environment.leaveNoCore();
   if (options.upstream !== undefined && options.config.length > 0) throw new UsageError('give --upstream or --config, not both');
   const load = configLoader(environment, options);
   const config = load();

@@ -344,6 +344,11 @@ describe('serve', () => {
     await client.command('QUIT');
   });
 
+  test('a core file would hold none of its memory', async () => {
+    await using bridge = await BridgeProcess.start({ config: config() });
+    expect(readFileSync(`/proc/${bridge.pid}/coredump_filter`, 'utf8').trim()).toBe('00000000');
+  });
+
   test('the password is nowhere in the log, however the login ends', async () => {
     await using bridge = await BridgeProcess.start({ config: config('[log]\nlevel = "debug"') });
     const client = await PopDialogue.connect(bridge.port());

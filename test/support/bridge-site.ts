@@ -72,10 +72,13 @@ export class BridgeSite implements AsyncDisposable {
   /** The same without waiting for what the daemon does after a session. */
   async glance(user = USER): Promise<Shown> {
     const client = await this.open(user);
-    const shown = await this.#see(client);
-    await client.command('QUIT');
-    client.close();
-    return shown;
+    try {
+      const shown = await this.#see(client);
+      await client.command('QUIT');
+      return shown;
+    } finally {
+      client.close();
+    }
   }
 
   async #see(client: PopDialogue): Promise<Shown> {

@@ -1,0 +1,82 @@
+/** Clients in numbers, and clients with names that are none: others are served all the same, and nothing of theirs reaches a file or a server. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BridgeSite } from '../support/bridge-site.ts';
+import { PopDialogue } from '../support/pop-dialogue.ts';
+
+const CONNECTIONS = 5_000;
+const ADDRESSES = 100;
+const KIB = 1024;
+/** A connection that has sent nothing costs no more than this (SECURITY.md, fault matrix), here with all that a socket takes. */
+const LARGEST = 64 * KIB;
+
+let site: BridgeSite;
+
+beforeAll(async () => {
+  site = await BridgeSite.start({ tables: '[limits]\nlogin_failures = 1000000' });
+  site.deliver('INBOX', 'one');
+});
+
+afterAll(async () => {
+  await site[Symbol.asyncDispose]();
+});
+
+test('five thousand connections from a hundred addresses keep nobody out, and cost little', { timeout: 120_000 }, async () => {
+  const before = rss(site.bridge.pid);
+  const sockets: Socket[] = [];
+  for (let index = 0; index < CONNECTIONS; index += 1) {
+    const localAddress = `127.0.${1 + (index % ADDRESSES)}.1`;
+    const socket = connect({ port: site.bridge.port(), host: '127.0.0.1', localAddress });
+    socket.on('error', () => {});
+    sockets.push(socket);
+    // Not more at a time than the system lets wait.
+    if (index % 100 === 99) await once(socket, 'data');
+  }
+  expect((await site.glance()).subjects).toEqual(['one']);
+  expect(rss(site.bridge.pid) - before).toBeLessThan(2_000 * LARGEST);
+  for (const socket of sockets) socket.destroy();
+  expect((await site.glance()).subjects).toEqual(['one']);
+});
+
+test.for([
+  '../../etc/passwd',
+  '/etc/passwd',
+  'a\\..\\b',
+  'alice/../bob',
+  '%2e%2e%2f',
+  '.',
+  '~root',
+  'alice"\\{5}',
+  "'; DROP TABLE segment; --",
+  '-rf',
+  '*',
+  'CON',
+])('a user of the name %s is a name and nothing else', async (user) => {
+  const client = await PopDialogue.connect(site.bridge.port());
+  expect(await client.command(`USER ${user}`)).toMatch(/^\+OK/);
+  expect(await client.command('PASS wrong')).toMatch(/^-ERR \[AUTH\] /);
+  client.close();
+  const state = readdirSync(join(site.bridge.folder, 'state'));
+  expect(state.filter((name) => !/^(?:popbridge\.sqlite|daemon\.lock|control\.sock|derivations)/.test(name))).toEqual([]);
+});
+
+test.for([
+  ['another identity', '\0bob\0alice\0secret'.slice(1)],
+  ['three NULs', '\0alice\0secret\0'],
+  ['no NUL', 'alice secret'],
+  ['no password', '\0alice\0'],
+  ['a line in the name', '\0alice\r\nA1 LOGOUT\0secret'],
+])('SASL PLAIN with %s never reaches the server', async ([, text]) => {
+  const before = site.imap.connections;
+  const client = await PopDialogue.connect(site.bridge.port());
+  expect(await client.command(`AUTH PLAIN ${Buffer.from(text ?? '').toString('base64')}`)).toMatch(/^-ERR/);
+  client.close();
+  expect(site.imap.connections).toBe(before);
+});
+
+function rss(pid: number): number {
+  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * KIB;
+}
