@@ -5,7 +5,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, test, type ExpectStatic } from 'vitest';
 import { bridgeConfig, type BridgeConfigText } from '../support/bridge-config.ts';
 import { BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
@@ -49,7 +49,7 @@ class Site implements AsyncDisposable {
   }
 
   /** All is as it should be: the mail that is there, under the ids that follow from the true UIDVALIDITY. */
-  async expectTruth(expected: typeof expect): Promise<void> {
+  async expectTruth(expected: ExpectStatic): Promise<void> {
     const { answer, client } = await this.pass();
     expected(answer).toMatch(/^\+OK/);
     const validity = this.imap.mailbox('INBOX').uidValidity.toString(16).padStart(8, '0');

@@ -56,7 +56,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       {
         file: 'daemon/connection.ts',
         from: "      if (begun) this.#tally.outcome = 'cut';\n",
-        to: '      if (begun) {\n        await this.#client.write(TERMINATOR);\n        await this.#client.flush();\n      }\n',
+        to: '      if (begun) {\n        await this.#client.write("\\r\\n.\\r\\n");\n        await this.#client.flush();\n      }\n',
       },
     ],
     tests: ['test/fault', 'test/unit/daemon/connection.test.ts'],
