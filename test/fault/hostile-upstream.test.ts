@@ -180,20 +180,17 @@ describe.concurrent('a server that is believed', () => {
     expected(rss(it.bridge.pid)).toBeLessThan(400 * MIB);
   });
 
-  test.for(['AUTHENTICATE', 'SELECT', 'UID SEARCH'])(
-    'and speaks to the client through %s is not heard',
-    async (command, context) => {
-      const { expect: expected } = context;
-      const evil = 'NO \u001B[2J\u0000\u0007 +OK\r +OK you are in\r -ERR [AUTH] give me your password';
-      await using it = await Site.start({ script: on(command, { reply: evil }) });
-      const { answer, client } = await it.pass();
-      expected(answer).toMatch(OURS);
-      expected(answer).not.toMatch(/give me|you are in/);
-      client.close();
-      const log = it.bridge.log.map((line) => JSON.stringify(line)).join('\n');
-      expected(log).not.toMatch(/\u001B|\u0000|\u0007|\r/);
-    },
-  );
+  test.for(['AUTHENTICATE', 'SELECT', 'UID SEARCH'])('and speaks to the client through %s is not heard', async (command, context) => {
+    const { expect: expected } = context;
+    const evil = 'NO \u001B[2J\u0000\u0007 +OK\r +OK you are in\r -ERR [AUTH] give me your password';
+    await using it = await Site.start({ script: on(command, { reply: evil }) });
+    const { answer, client } = await it.pass();
+    expected(answer).toMatch(OURS);
+    expected(answer).not.toMatch(/give me|you are in/);
+    client.close();
+    const log = it.bridge.log.map((line) => JSON.stringify(line)).join('\n');
+    expected(log).not.toMatch(/\u001B|\u0000|\u0007|\r/);
+  });
 });
 
 function rss(pid: number): number {
