@@ -15,6 +15,7 @@ import { runBridge } from '../../support/bridge-process.ts';
 
 const ROOT = join(import.meta.dirname, '../../..');
 const PAGES = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md', 'SECURITY.md'] as const;
+const PERMISSIVE = /^(?:\(?(?:MIT|ISC|0BSD|Apache-2\.0|BSD-[23]-Clause|BlueOak-1\.0\.0)\b.*)$/;
 const MAX_RUNTIME_PACKAGES = 55;
 
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
@@ -163,7 +164,13 @@ describe('dependencies', () => {
     .looseObject({
       packages: z.record(
         z.string(),
-        z.looseObject({ version: z.string(), dev: z.boolean().optional(), hasInstallScript: z.boolean().optional() }),
+        z.looseObject({
+          version: z.string(),
+          dev: z.boolean().optional(),
+          hasInstallScript: z.boolean().optional(),
+          integrity: z.string().optional(),
+          resolved: z.string().optional(),
+        }),
       ),
     })
     .parse(JSON.parse(read('package-lock.json'))).packages;
@@ -173,6 +180,20 @@ describe('dependencies', () => {
     expect(contributing).toContain(`There are ${runtime.length} runtime packages`);
     expect(runtime.length).toBeLessThanOrEqual(MAX_RUNTIME_PACKAGES);
     expect(runtime.filter(([, entry]) => entry.hasInstallScript === true).map(([path]) => path)).toEqual([]);
+  });
+
+  test('each under a licence that CONTRIBUTING lists, and that asks for no more than to be named', () => {
+    const licences = runtime.map(
+      ([path]) => z.looseObject({ license: z.string() }).parse(JSON.parse(read(`${path}/package.json`))).license,
+    );
+    const counts = [...new Set(licences)].toSorted().map((licence) => `${licence} ${licences.filter((one) => one === licence).length}`);
+    expect(contributing.replaceAll(/\s+/g, ' ')).toContain(`Licences: ${counts.join(', ')}.`);
+    expect(licences.filter((licence) => !PERMISSIVE.test(licence))).toEqual([]);
+  });
+
+  test('each pinned by its digest, and from no address of its own', () => {
+    const loose = runtime.filter(([, { integrity, resolved }]) => integrity === undefined || resolved !== undefined);
+    expect(loose.map(([path]) => path)).toEqual([]);
   });
 
   test('there is one pino', () => {
