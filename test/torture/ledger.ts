@@ -30,6 +30,10 @@ export interface Found {
   readonly inbox: ReadonlyMap<string, { readonly count: number; readonly isFlaggedDeleted: boolean }>;
   /** Undefined where deleted mail is expunged. */
   readonly trash: ReadonlyMap<string, number> | undefined;
+  /** The server can do no more than flag as deleted. */
+  readonly onlyFlags?: boolean;
+  /** It copies and cannot move: an interrupted copy leaves one behind. */
+  readonly copies?: boolean;
 }
 
 export class Ledger {
@@ -136,23 +140,25 @@ export class Ledger {
   }
 
   /** What the server has now. */
-  found({ inbox, trash }: Found): void {
+  found({ inbox, trash, onlyFlags = false, copies = false }: Found): void {
     for (const name of [...inbox.keys(), ...(trash?.keys() ?? [])]) {
       if (!this.#mails.has(name)) throw new Violation(`the server has a mail that nobody delivered: ${name}`);
     }
     for (const [name, { state }] of this.#mails) {
-      const { count = 0, isFlaggedDeleted = false } = inbox.get(name) ?? {};
+      const { count: there = 0, isFlaggedDeleted = false } = inbox.get(name) ?? {};
+      const count = onlyFlags && isFlaggedDeleted && ['asked', 'deleted'].includes(state) ? 0 : there;
       const inTrash = trash?.get(name) ?? 0;
       if (state === 'flagged' && count !== 1)
         throw new Violation(`${name} is ${count} times in the mailbox, and another client's to expunge`);
       if (state === 'here' && count !== 1)
         throw new Violation(`${name} is ${count} times in the mailbox, and nobody asked for its removal`);
       if (state === 'here' && isFlaggedDeleted) throw new Violation(`${name} is flagged as deleted, and nobody asked for it`);
-      if (state === 'here' && inTrash > 0) throw new Violation(`${name} is in the trash too`);
+      if (state === 'here' && inTrash > 0 && !copies) throw new Violation(`${name} is in the trash too`);
       if (state === 'deleted' && count > 0) throw new Violation(`${name} is still there, though QUIT said that it was deleted`);
       if (count > 1) throw new Violation(`${name} is ${count} times in the mailbox`);
       if (trash === undefined || state === 'removed') continue;
-      if (count + inTrash !== 1) throw new Violation(`${name} is ${count} times in the mailbox and ${inTrash} times in the trash`);
+      if (copies ? count + inTrash < 1 : count + inTrash !== 1)
+        throw new Violation(`${name} is ${count} times in the mailbox and ${inTrash} times in the trash`);
     }
   }
 

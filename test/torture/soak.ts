@@ -6,8 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { seededRandom } from '../bench/seeded-random.ts';
 import { until } from '../support/until.ts';
+import { DovecotServer } from './mail-server.ts';
 import { TortureRun } from './torture-run.ts';
-import { TortureSite } from './torture-site.ts';
+import { TortureSite, USERS } from './torture-site.ts';
 
 const PROBE = fileURLToPath(new URL('resource-probe.cjs', import.meta.url));
 /** Sessions before the first look: code is compiled, caches fill. */
@@ -27,7 +28,10 @@ interface Look {
 const { values } = parseArgs({ options: { seed: { type: 'string', default: '1' }, sessions: { type: 'string', default: '5000' } } });
 const sessions = Number(values.sessions);
 const path = join(tmpdir(), `popbridge-soak-${process.pid}.json`);
-await using site = await TortureSite.start('expunge', { NODE_OPTIONS: `--require ${PROBE}`, RESOURCE_PROBE: path });
+await using site = await TortureSite.start(await DovecotServer.start(USERS), 'expunge', {
+  NODE_OPTIONS: `--require ${PROBE}`,
+  RESOURCE_PROBE: path,
+});
 const run = new TortureRun(site, seededRandom(Number(values.seed)), ['none', 'none', 'none', 'cut', 'command-cut', 'hang-up', 'pieces']);
 
 await play(WARM_UP);

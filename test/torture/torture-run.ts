@@ -3,12 +3,15 @@ import type { Random } from '../bench/seeded-random.ts';
 import { seededRandom } from '../bench/seeded-random.ts';
 import type { FaultPlan } from './fault-proxy.ts';
 import { Ledger, Violation } from './ledger.ts';
+import { DovecotServer, type Action, type MailServer } from './mail-server.ts';
 import { type Ending, playSession, type SessionOutcome, type SessionPlan } from './torture-session.ts';
-import { type Action, TortureSite } from './torture-site.ts';
+import { TortureSite, USERS } from './torture-site.ts';
 
 export interface TortureOptions {
   readonly seed: number;
   readonly sessions: number;
+  /** Starts the server; Dovecot unless given. */
+  readonly server?: (users: Readonly<Record<string, string>>) => Promise<MailServer>;
   /** Called with every session. */
   readonly onSession?: (session: number) => void;
 }
@@ -60,10 +63,15 @@ const COMMANDS = [
 ];
 
 /** Runs it; a Violation says in which session. */
-export async function torture({ seed, sessions, onSession = () => {} }: TortureOptions): Promise<TortureReport> {
+export async function torture({
+  seed,
+  sessions,
+  server = DovecotServer.start,
+  onSession = () => {},
+}: TortureOptions): Promise<TortureReport> {
   const random = seededRandom(seed);
   const action = random() < 0.5 ? 'trash' : 'expunge';
-  await using site = await TortureSite.start(action);
+  await using site = await TortureSite.start(await server(USERS), action);
   const run = new TortureRun(site, random);
   for (let session = 1; session <= sessions; session += 1) {
     onSession(session);
@@ -123,7 +131,7 @@ export class TortureRun {
   async finish(): Promise<void> {
     for (const user of this.#site.users) {
       await this.#play(user, NO_TROUBLE, 'quit');
-      this.#ledger(user).found(this.#site.found(user));
+      this.#ledger(user).found(this.#site.server.found(user, this.#site.action));
     }
     const secrets = [this.#site.password, Buffer.from(this.#site.password).toString('base64')];
     const leaks = secrets.filter((secret) => this.#site.log.includes(secret));
@@ -147,7 +155,7 @@ export class TortureRun {
     const ledger = this.#ledger(user);
     const room = MOST_MAILS - ledger.here.length;
     const mails = Array.from({ length: Math.min(room, Math.floor(this.#random() * 5)) }, () => this.#mail());
-    await this.#site.dovecot.deliver(
+    await this.#site.server.deliver(
       user,
       mails.map(({ raw }) => raw),
     );
@@ -155,7 +163,7 @@ export class TortureRun {
     this.#diary.push(`${user} gets ${mails.map(({ name }) => name).join(' ')}`);
     if (this.#random() < 0.1 && ledger.here.length > 0) {
       const name = this.#pick(ledger.here);
-      await this.#site.actAsAnother(user, name, 'remove');
+      await this.#site.server.actAsAnother(user, name, 'remove');
       ledger.removed(name);
       this.#diary.push(`${user}: another client removes ${name}`);
       this.#counts.removedByOthers += 1;
@@ -164,12 +172,12 @@ export class TortureRun {
     const choices = isFlagged ? ledger.here : ledger.flaggedOnes;
     if (this.#random() < 0.1 && choices.length > 0) {
       const name = this.#pick(choices);
-      await this.#site.actAsAnother(user, name, isFlagged ? 'flag' : 'unflag');
+      await this.#site.server.actAsAnother(user, name, isFlagged ? 'flag' : 'unflag');
       ledger.flagged(name, isFlagged);
       this.#diary.push(`${user}: another client ${isFlagged ? 'flags' : 'unflags'} ${name}`);
     }
     if (this.#random() < 0.03) {
-      await this.#site.dovecot.uidValidityReset(user);
+      await this.#site.server.renumber(user);
       this.#renumbered.add(user);
       this.#diary.push(`${user}: UIDVALIDITY changes`);
       this.#counts.renumberings += 1;
@@ -194,7 +202,7 @@ export class TortureRun {
       await this.#site.restart();
     }
     this.#note(trouble, outcome, hasStruck);
-    this.#ledger(user).found(this.#site.found(user));
+    this.#ledger(user).found(this.#site.server.found(user, this.#site.action));
   }
 
   #note(trouble: Trouble, outcome: SessionOutcome, hasStruck: boolean): void {

@@ -2,7 +2,8 @@
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import type { Random } from '../bench/seeded-random.ts';
 import { type Ledger, type Listed, Violation } from './ledger.ts';
-import { nameOf, type TortureSite } from './torture-site.ts';
+import { nameOf } from './mail-server.ts';
+import type { TortureSite } from './torture-site.ts';
 
 /** Whoever gets no answer for so long is left hanging. */
 const HANG_MS = 30_000;

@@ -1,22 +1,19 @@
-/** A real Dovecot, the fault proxy, and the real daemon, which is killed and started again; and what the driver does behind their backs. */
+/** A server, the fault proxy, and the real daemon, which is killed and started again. */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BridgeProcess } from '../support/bridge-process.ts';
 import { bridgeConfig } from '../support/bridge-config.ts';
-import { Dovecot } from '../support/peers/dovecot.ts';
 import { until } from '../support/until.ts';
 import { FaultProxy } from './fault-proxy.ts';
-import type { Found } from './ledger.ts';
+import type { Action, MailServer } from './mail-server.ts';
 
 const PASSWORD = 'correct horse';
-/** The header line that names a mail. */
-const NAME = /^X-Torture: (\S+)/m;
-
-export type Action = 'expunge' | 'trash';
+/** Names and passwords that the server has to know. */
+export const USERS: Readonly<Record<string, string>> = { alice: PASSWORD, bob: PASSWORD };
 
 interface Parts {
-  readonly dovecot: Dovecot;
+  readonly server: MailServer;
   readonly proxy: FaultProxy;
   readonly folder: string;
   readonly bridge: BridgeProcess;
@@ -26,10 +23,10 @@ interface Parts {
 }
 
 export class TortureSite implements AsyncDisposable {
-  readonly users = ['alice', 'bob'] as const;
+  readonly users = Object.keys(USERS);
   readonly password = PASSWORD;
   readonly action: Action;
-  readonly dovecot: Dovecot;
+  readonly server: MailServer;
   readonly proxy: FaultProxy;
   readonly #folder: string;
   readonly #variables: Parts['variables'];
@@ -38,19 +35,19 @@ export class TortureSite implements AsyncDisposable {
   readonly #pastLogs: string[] = [];
   #isKilled = false;
 
-  static async start(action: Action, variables: Readonly<Record<string, string>> = {}): Promise<TortureSite> {
-    const dovecot = await Dovecot.start({ users: { alice: PASSWORD, bob: PASSWORD }, pop3: false });
+  /** Takes over the server. `variables`: of the daemon's environment. */
+  static async start(server: MailServer, action: Action, variables: Readonly<Record<string, string>> = {}): Promise<TortureSite> {
     const site: { current?: TortureSite } = {};
-    const proxy = await FaultProxy.start(dovecot.ports.imap, () => site.current?.kill());
+    const proxy = await FaultProxy.start(server.imapPort, () => site.current?.kill());
     const folder = mkdtempSync(join(tmpdir(), 'popbridge-torture-'));
     const bridge = await BridgeProcess.start({ config: configOf(proxy.port, action), folder, variables });
-    site.current = new TortureSite({ dovecot, proxy, folder, bridge, action, variables });
+    site.current = new TortureSite({ server, proxy, folder, bridge, action, variables });
     return site.current;
   }
 
   private constructor(parts: Parts) {
     this.#variables = parts.variables;
-    this.dovecot = parts.dovecot;
+    this.server = parts.server;
     this.proxy = parts.proxy;
     this.action = parts.action;
     this.#folder = parts.folder;
@@ -99,30 +96,6 @@ export class TortureSite implements AsyncDisposable {
     return !this.#isKilled;
   }
 
-  /** What the server has of a user, from its files. */
-  found(user: string): Found {
-    const maildir = join(this.dovecot.folder, 'mail', user, 'Maildir');
-    const inbox = new Map<string, { count: number; isFlaggedDeleted: boolean }>();
-    for (const { name, flags } of mailsIn(maildir)) {
-      const before = inbox.get(name);
-      inbox.set(name, { count: (before?.count ?? 0) + 1, isFlaggedDeleted: before?.isFlaggedDeleted === true || flags.includes('T') });
-    }
-    if (this.action === 'expunge') return { inbox, trash: undefined };
-    const trash = new Map<string, number>();
-    for (const { name } of mailsIn(join(maildir, '.Trash'))) trash.set(name, (trash.get(name) ?? 0) + 1);
-    return { inbox, trash };
-  }
-
-  /** Another client of the server removes a mail, flags it as deleted, or takes the flag off again. */
-  async actAsAnother(user: string, name: string, what: 'remove' | 'flag' | 'unflag'): Promise<void> {
-    await using imap = await this.dovecot.imap(user);
-    await imap.command('SELECT INBOX');
-    const uid = /^\* SEARCH (\d+)/m.exec(await imap.command(`UID SEARCH HEADER X-Torture ${name}`))?.[1];
-    if (uid === undefined) throw new Error(`${name} is not in the mailbox`);
-    await imap.command(`UID STORE ${uid} ${what === 'unflag' ? '-' : '+'}FLAGS.SILENT (\\Deleted)`);
-    if (what === 'remove') await imap.command(`UID EXPUNGE ${uid}`);
-  }
-
   /** Files of the state directory that hold one of these texts. */
   filesWith(...texts: readonly string[]): string[] {
     const state = join(this.#folder, 'state');
@@ -144,14 +117,9 @@ export class TortureSite implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#bridge[Symbol.asyncDispose]();
     await this.proxy[Symbol.asyncDispose]();
-    await this.dovecot[Symbol.asyncDispose]();
+    await this.server[Symbol.asyncDispose]();
     rmSync(this.#folder, { recursive: true, force: true });
   }
-}
-
-/** The name that a mail's header gives it; undefined where there is none. */
-export function nameOf(octets: Buffer | string): string | undefined {
-  return NAME.exec(octets.toString('latin1'))?.[1];
 }
 
 function configOf(imapPort: number, action: Action): string {
@@ -167,20 +135,4 @@ function configOf(imapPort: number, action: Action): string {
     'level = "debug"',
   ];
   return bridgeConfig({ imapPort, upstream: ['command_timeout = "2s"'], tables: tables.join('\n') });
-}
-
-function mailsIn(maildir: string): { readonly name: string; readonly flags: string }[] {
-  const files = ['cur', 'new'].flatMap((part) => filesIn(join(maildir, part)));
-  return files.flatMap(({ path, flags }) => {
-    const name = nameOf(readFileSync(path));
-    return name === undefined ? [] : [{ name, flags }];
-  });
-}
-
-function filesIn(folder: string): { readonly path: string; readonly flags: string }[] {
-  try {
-    return readdirSync(folder).map((file) => ({ path: join(folder, file), flags: file.split(':2,')[1] ?? '' }));
-  } catch {
-    return [];
-  }
 }
