@@ -2,7 +2,8 @@
  * `npm run planted [-- --only TEXT]`: builds the program with each planted bug in a copy of the checkout, and tells what found it. Exits 1 where a bug
  * gets past the tests, or past a torture run that has to find it.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -17,9 +18,10 @@ const LONGEST_MS = 600_000;
 const { values } = parseArgs({ options: { only: { type: 'string', default: '' } } });
 let missed = 0;
 for (const bug of PLANTED_BUGS.filter(({ name }) => name.includes(values.only))) {
-  const copy = copyWith(bug);
+  const copy = await copyWith(bug);
   try {
-    const found = [failingTest(copy, bug.tests), ...bug.seeds.map((seed) => violation(copy, seed))];
+    const found = [await failingTest(copy, bug.tests)];
+    for (const seed of bug.seeds) found.push(await violation(copy, seed));
     missed += found.filter((one) => one === undefined).length;
     process.stdout.write(`${bug.name}\n`);
     for (const one of found) process.stdout.write(`    ${one ?? 'NOT FOUND'}\n`);
@@ -29,7 +31,7 @@ for (const bug of PLANTED_BUGS.filter(({ name }) => name.includes(values.only)))
 }
 process.exitCode = missed === 0 ? 0 : 1;
 
-function copyWith({ changes }: PlantedBug): string {
+async function copyWith({ changes }: PlantedBug): Promise<string> {
   const copy = mkdtempSync(join(tmpdir(), 'popbridge-planted-'));
   const files = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: ROOT, encoding: 'utf8' });
   for (const file of files.trim().split('\n')) {
@@ -43,25 +45,36 @@ function copyWith({ changes }: PlantedBug): string {
     if (parts.length !== 2) throw new Error(`${file} does not hold once: ${from}`);
     writeFileSync(path, parts.join(to));
   }
-  run(copy, 'npm', ['run', '-s', 'build'], true);
+  await run(copy, 'npm', ['run', '-s', 'build'], true);
   return copy;
 }
 
 /** The first test that fails. */
-function failingTest(copy: string, tests: readonly string[]): string | undefined {
-  const output = run(copy, 'npx', ['vitest', 'run', '--bail', '1', ...tests]);
-  // eslint-disable-next-line no-control-regex
+async function failingTest(copy: string, tests: readonly string[]): Promise<string | undefined> {
+  const output = await run(copy, 'npx', ['vitest', 'run', '--bail', '1', ...tests]);
   const failed = /FAIL\s+(.*)/.exec(output.replaceAll(/\x1b\[\d+m/g, ''))?.[1];
   return failed === undefined ? undefined : `tests: ${failed}`;
 }
 
-function violation(copy: string, seed: number): string | undefined {
-  const output = run(copy, process.execPath, ['test/torture/torture.ts', '--seed', String(seed), '--sessions', String(SESSIONS)]);
+async function violation(copy: string, seed: number): Promise<string | undefined> {
+  const output = await run(copy, process.execPath, ['test/torture/torture.ts', '--seed', String(seed), '--sessions', String(SESSIONS)]);
   return /VIOLATION (.*)/.exec(output)?.[1]?.replace(/^/, 'torture: ');
 }
 
-function run(cwd: string, command: string, args: readonly string[], mustSucceed = false): string {
-  const { stdout, stderr, status } = spawnSync(command, args, { cwd, encoding: 'utf8', timeout: LONGEST_MS });
-  if (mustSucceed && status !== 0) throw new Error(`${command} ${args.join(' ')}: ${stdout}${stderr}`);
-  return stdout + stderr;
+/** Daemons that a test left behind when it was broken off end with it. */
+async function run(cwd: string, command: string, args: readonly string[], mustSucceed = false): Promise<string> {
+  const child = spawn(command, args, { cwd, detached: true, stdio: ['ignore', 'pipe', 'pipe'] });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const killAll = (): boolean => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL');
+  const timer = setTimeout(killAll, LONGEST_MS);
+  const [status] = (await once(child, 'exit')) as [number | null];
+  clearTimeout(timer);
+  try {
+    killAll();
+  } catch {
+    // Nobody is left.
+  }
+  if (mustSucceed && status !== 0) throw new Error(`${command} ${args.join(' ')}: ${output}`);
+  return output;
 }

@@ -96,7 +96,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
     ],
     tests: ['test/unit/maildrop'],
-    seeds: [1, 2],
+    // What is given twice gets a longer id, and no client sees it.
+    seeds: [],
   },
   {
     name: 'a line that begins with a dot is not stuffed where a chunk begins with it',

@@ -66,7 +66,7 @@ const COMMANDS = [
 export async function torture({
   seed,
   sessions,
-  server = DovecotServer.start,
+  server = (users) => DovecotServer.start(users),
   onSession = () => {},
 }: TortureOptions): Promise<TortureReport> {
   const random = seededRandom(seed);
