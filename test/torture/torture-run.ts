@@ -70,7 +70,7 @@ export async function torture({
   onSession = () => {},
 }: TortureOptions): Promise<TortureReport> {
   const random = seededRandom(seed);
-  const action = random() < 0.5 ? 'trash' : 'expunge';
+  const action = seed % 2 === 0 ? 'trash' : 'expunge';
   await using site = await TortureSite.start(await server(USERS), action);
   const run = new TortureRun(site, random);
   for (let session = 1; session <= sessions; session += 1) {
