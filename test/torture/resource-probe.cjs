@@ -10,8 +10,8 @@ process.on('SIGUSR2', () => {
   collect();
   const counts = {};
   for (const resource of process.getActiveResourcesInfo()) counts[resource] = (counts[resource] ?? 0) + 1;
-  const { rss, heapUsed, arrayBuffers } = process.memoryUsage();
+  const { rss, heapTotal, heapUsed, arrayBuffers } = process.memoryUsage();
   const path = process.env.RESOURCE_PROBE;
-  writeFileSync(`${path}.new`, JSON.stringify({ rss, heapUsed, arrayBuffers, resources: counts }));
+  writeFileSync(`${path}.new`, JSON.stringify({ rss, heapTotal, heapUsed, arrayBuffers, resources: counts }));
   renameSync(`${path}.new`, path);
 });

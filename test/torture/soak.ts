@@ -19,6 +19,7 @@ const MIB = 1024 * 1024;
 
 interface Look {
   readonly rss: number;
+  readonly heapTotal: number;
   readonly heapUsed: number;
   readonly arrayBuffers: number;
   readonly resources: Readonly<Record<string, number>>;
@@ -64,10 +65,10 @@ async function look(): Promise<Look> {
   return { ...probed, descriptors: site.descriptors };
 }
 
-function print(when: string, { rss, heapUsed, arrayBuffers, descriptors, resources }: Look): void {
+function print(when: string, { rss, heapTotal, heapUsed, arrayBuffers, descriptors, resources }: Look): void {
   const mib = (octets: number): string => `${(octets / MIB).toFixed(1)} MiB`;
   const { Timeout: timers = 0, TCPSocketWrap: sockets = 0 } = resources;
   process.stdout.write(
-    `${when}: RSS ${mib(rss)}, live heap ${mib(heapUsed)} + ${mib(arrayBuffers)}, ${descriptors} descriptors, ${sockets} sockets, ${timers} timers\n`,
+    `${when}: RSS ${mib(rss)}, heap ${mib(heapTotal)}, of it live ${mib(heapUsed)}, buffers ${mib(arrayBuffers)}, ${descriptors} descriptors, ${sockets} sockets, ${timers} timers\n`,
   );
 }
