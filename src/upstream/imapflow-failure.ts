@@ -26,7 +26,8 @@ const MAX_TEXT = 300;
 export function loginFailure(error: unknown, login: UpstreamLogin): BridgeError {
   const fields = fieldsOf(error);
   const refusal = refusalOf(fields);
-  if (fields.tlsFailed === true) return tlsFailure(error, fields);
+  // Node puts a `reason` on the error of a wrong name, where imapflow puts what a server said.
+  if (fields.tlsFailed === true || isTlsFailure(fields)) return tlsFailure(error, fields);
   if (refusal === undefined) {
     // imapflow found no way to log in at all: LOGINDISABLED, or no mechanism in common.
     if (fields.authenticationFailed === true) return new UpstreamError('forbidden', describe(error, refusal), { cause: error });
@@ -49,8 +50,11 @@ function withoutSecrets(text: string, { user, password }: UpstreamLogin): string
 /** STARTTLS was not to be had, or the handshake failed: only a bad certificate is something an administrator must mend. */
 function tlsFailure(error: unknown, fields: ImapflowErrorFields): UpstreamError {
   if (error instanceof UpstreamError) return error;
-  const kind = classifyConnectionFailure(asText(fields.code) || undefined);
-  return new UpstreamError(kind === 'tls' ? 'tls' : 'refused', describe(error, undefined), { cause: error });
+  return new UpstreamError(isTlsFailure(fields) ? 'tls' : 'refused', describe(error, undefined), { cause: error });
+}
+
+function isTlsFailure({ code }: ImapflowErrorFields): boolean {
+  return classifyConnectionFailure(asText(code) || undefined) === 'tls';
 }
 
 /** A failure of a command after login. */

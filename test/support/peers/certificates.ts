@@ -7,7 +7,8 @@ import { peerPath } from './peer.ts';
 
 const OPENSSL_MS = 20_000;
 const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-const EXTENSIONS = 'basicConstraints=critical,CA:FALSE\nsubjectAltName=DNS:localhost,IP:127.0.0.1\nextendedKeyUsage=serverAuth\n';
+const THIS_MACHINE = 'DNS:localhost,IP:127.0.0.1';
+const EXTENSIONS = 'basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName=';
 
 /** Paths of PEM files. */
 export interface Certificates {
@@ -16,17 +17,25 @@ export interface Certificates {
   readonly key: string;
 }
 
+/** What is wrong with a certificate, if anything. */
+export interface CertificateFaults {
+  /** Instead of this machine. */
+  readonly names?: string;
+  /** Negative: it has expired. */
+  readonly days?: number;
+}
+
 /** Makes `ca.pem`, and `cert.pem` with `key.pem` (0600) for localhost and 127.0.0.1 signed by it, in an existing folder. */
-export async function makeCertificates(folder: string): Promise<Certificates> {
+export async function makeCertificates(folder: string, { names = THIS_MACHINE, days = 30 }: CertificateFaults = {}): Promise<Certificates> {
   const at = (name: string): string => join(folder, name);
   const subject = `/CN=popbridge test CA ${process.pid} ${Date.now()}`;
   const authority = ['-addext', 'keyUsage=critical,keyCertSign,cRLSign', '-keyout', at('ca-key.pem'), '-out', at('ca.pem')];
-  await writeFile(at('extensions'), EXTENSIONS);
+  await writeFile(at('extensions'), `${EXTENSIONS}${names}\n`);
   await Promise.all([
     openssl(['req', '-x509', ...NEW_KEY, '-days', '30', '-subj', subject, ...authority]),
     openssl(['req', ...NEW_KEY, '-subj', '/CN=localhost', '-keyout', at('key.pem'), '-out', at('request.pem')]),
   ]);
-  const signer = ['-CA', at('ca.pem'), '-CAkey', at('ca-key.pem'), '-set_serial', String(Date.now()), '-days', '30'];
+  const signer = ['-CA', at('ca.pem'), '-CAkey', at('ca-key.pem'), '-set_serial', String(Date.now()), '-days', String(days)];
   await openssl(['x509', '-req', '-in', at('request.pem'), ...signer, '-extfile', at('extensions'), '-out', at('cert.pem')]);
   await Promise.all([chmod(at('key.pem'), 0o600), chmod(at('cert.pem'), 0o644), chmod(at('ca.pem'), 0o644)]);
   return { ca: at('ca.pem'), certificate: at('cert.pem'), key: at('key.pem') };

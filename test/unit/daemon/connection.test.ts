@@ -197,4 +197,13 @@ describe('a connection', () => {
     client.end();
     expect(await ended).toMatchObject({ outcome: 'QUIT', retrieved: { count: 1, octets: 80 }, tops: { count: 1, octets: 8 } });
   });
+
+  test('whose client never begins TLS is cut off after 15 seconds', async () => {
+    const { client, ended, received } = await open(() => {}, true);
+    await clock.advance(14_999);
+    expect(client.destroyed).toBe(false);
+    await clock.advance(1);
+    expect((await ended).outcome).not.toBe('QUIT');
+    expect(received()).toBe('');
+  });
 });
