@@ -44,6 +44,12 @@ interface Trouble extends Pick<SessionPlan, 'hangUpBefore' | 'killBefore'> {
 }
 
 const NO_TROUBLE: Trouble = { kind: 'none', fault: undefined, pieces: 0, hangUpBefore: undefined, killBefore: undefined };
+/** What the faults bring about. Anything else in the log is a fault of ours. */
+const EXPECTED: ReadonlySet<string> = new Set(
+  ['delete-failed', 'login-failed', 'map-rematched', 'only-flagged', 'seen-failed', 'session-error', 'upstream-failed'].map(
+    (event) => `warn ${event}`,
+  ),
+);
 const MOST_MAILS = 25;
 const DIARY_LINES = 25;
 /** Of trouble. */
@@ -133,6 +139,8 @@ export class TortureRun {
       await this.#play(user, NO_TROUBLE, 'quit');
       this.#ledger(user).found(this.#site.server.found(user, this.#site.action));
     }
+    const unexpected = Object.keys(this.#complaints()).filter((complaint) => !EXPECTED.has(complaint));
+    if (unexpected.length > 0) throw new Violation(`the log must not hold: ${unexpected.join(', ')}`);
     const secrets = [this.#site.password, Buffer.from(this.#site.password).toString('base64')];
     const leaks = secrets.filter((secret) => this.#site.log.includes(secret));
     if (leaks.length > 0) throw new Violation('the password is in the log');
@@ -141,13 +149,26 @@ export class TortureRun {
   }
 
   report(sessions: number): TortureReport {
+    const { action } = this.#site;
+    return {
+      action,
+      sessions,
+      ...this.#counts,
+      cutsByPhase: this.#cutsByPhase,
+      strikes: this.#strikes,
+      messages: this.#mails,
+      complaints: this.#complaints(),
+    };
+  }
+
+  /** Warnings and errors in the log, by event. */
+  #complaints(): Record<string, number> {
     const complaints: Record<string, number> = {};
     for (const line of this.#site.log.split('\n')) {
       const { level, event } = JSON.parse(line) as { readonly level: string; readonly event: string };
       if (level === 'warn' || level === 'error') count(complaints, `${level} ${event}`);
     }
-    const { action } = this.#site;
-    return { action, sessions, ...this.#counts, cutsByPhase: this.#cutsByPhase, strikes: this.#strikes, messages: this.#mails, complaints };
+    return complaints;
   }
 
   /** What goes on at the server between two sessions. */
