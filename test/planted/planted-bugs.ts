@@ -103,7 +103,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: 'a line that begins with a dot is not stuffed where a chunk begins with it',
-    changes: [{ file: 'pop3/dot-stuffer.ts', from: 'atLineStart && input[0] === DOT ? [0] : []', to: '[]' }],
+    changes: [
+      { file: 'pop3/dot-stuffer.ts', from: 'atLineStart && input[0] === DOT ? [0] : []', to: 'atLineStart && input[0] === LF ? [0] : []' },
+    ],
     tests: ['test/unit/pop3'],
     seeds: [],
   },
