@@ -31,36 +31,84 @@ export interface LogTarget extends LogStyle {
   readonly write: (line: string) => void;
 }
 
-/** Shorter ones would strike out half of every line. */
+/** Shorter ones would strike out half of every line; secrets are looked for by this much of their beginning. */
 const MIN_SECRET_CHARACTERS = 4;
 const STRUCK_OUT = '[secret]';
 
 /** Secrets in use. The same one may be added more than once; each must be removed. */
 export class LiveSecrets {
   readonly #uses = new Map<string, number>();
+  /** The forms in use by their first characters, so that scrubbing takes the same time however many there are. */
+  readonly #byBeginning = new Map<string, Set<string>>();
 
   /** Adds a secret and gives what removes it. */
   add(secret: string): () => void {
     if (secret.length < MIN_SECRET_CHARACTERS) return () => {};
-    const forms = [...new Set([secret, Buffer.from(secret).toString('base64')])];
-    for (const form of forms) this.#uses.set(form, (this.#uses.get(form) ?? 0) + 1);
+    const forms = formsOf(secret);
+    for (const form of forms) this.#use(form);
     return () => {
       for (const form of forms.splice(0)) this.#release(form);
     };
   }
 
-  /** The text without any live secret. */
+  /** The text without any live secret, as it is, quoted, in base64 (also within something longer) or percent-encoded. */
   scrub(text: string): string {
-    let scrubbed = text;
-    for (const secret of this.#uses.keys()) scrubbed = scrubbed.replaceAll(secret, STRUCK_OUT);
-    return scrubbed;
+    let scrubbed = '';
+    let taken = 0;
+    for (let at = 0; at + MIN_SECRET_CHARACTERS <= text.length; at += 1) {
+      const form = this.#longestAt(text, at);
+      if (form === undefined) continue;
+      scrubbed += text.slice(taken, at) + STRUCK_OUT;
+      taken = at + form.length;
+      at = taken - 1;
+    }
+    return scrubbed + text.slice(taken);
+  }
+
+  #longestAt(text: string, at: number): string | undefined {
+    const candidates = this.#byBeginning.get(text.slice(at, at + MIN_SECRET_CHARACTERS));
+    if (candidates === undefined) return undefined;
+    let longest: string | undefined;
+    for (const form of candidates) {
+      if (form.length > (longest?.length ?? 0) && text.startsWith(form, at)) longest = form;
+    }
+    return longest;
+  }
+
+  #use(form: string): void {
+    this.#uses.set(form, (this.#uses.get(form) ?? 0) + 1);
+    const beginning = form.slice(0, MIN_SECRET_CHARACTERS);
+    const forms = this.#byBeginning.get(beginning) ?? new Set();
+    this.#byBeginning.set(beginning, forms.add(form));
   }
 
   #release(form: string): void {
     const left = (this.#uses.get(form) ?? 1) - 1;
-    if (left > 0) this.#uses.set(form, left);
-    else this.#uses.delete(form);
+    if (left > 0) {
+      this.#uses.set(form, left);
+      return;
+    }
+    this.#uses.delete(form);
+    const beginning = form.slice(0, MIN_SECRET_CHARACTERS);
+    const forms = this.#byBeginning.get(beginning);
+    forms?.delete(form);
+    if (forms?.size === 0) this.#byBeginning.delete(beginning);
   }
+}
+
+/** What a secret looks like in what servers and libraries write: IMAP and JSON quote it, SASL has it in base64 behind other octets. */
+function formsOf(secret: string): string[] {
+  const octets = Buffer.from(secret);
+  // Where other octets stand before or behind, the characters that hold bits of both are left out.
+  const within = [0, 1, 2].map((shift) => {
+    const text = Buffer.concat([Buffer.alloc(shift), octets]).toString('base64');
+    return text.slice(Math.ceil((shift * 8) / 6), Math.floor(((shift + octets.length) * 8) / 6));
+  });
+  const encoded = [octets.toString('base64'), ...within];
+  const urlSafe = encoded.map((text) => text.replaceAll('+', '-').replaceAll('/', '_'));
+  const quoted = secret.replaceAll(/["\\]/g, '\\$&');
+  const forms = [secret, quoted, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret.toWellFormed()), ...encoded, ...urlSafe];
+  return [...new Set(forms)].filter((form) => form.length >= MIN_SECRET_CHARACTERS);
 }
 
 export function createLog(target: LogTarget, secrets: LiveSecrets): AdjustableLog {

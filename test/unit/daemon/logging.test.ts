@@ -63,6 +63,37 @@ describe('the log', () => {
     );
   });
 
+  test('never holds a live secret as SASL, IMAP, JSON or a form has it', () => {
+    const secretText = fc.string({ unit: fc.constantFrom(...Array.from('ab"\\ .*+?^$|()[]{}/=%&äß€😀')), minLength: 4, maxLength: 30 });
+    fc.assert(
+      fc.property(secretText, fc.string({ maxLength: 4 }), (secret, user) => {
+        const { log, lines, secrets } = setup();
+        secrets.add(secret);
+        const sasl = Buffer.from(`\0${user}\0${secret}`).toString('base64');
+        const forms = [sasl, secret.replaceAll(/["\\]/g, '\\$&'), JSON.stringify(secret), encodeURIComponent(secret)];
+        log.info('event', { texts: forms.map((form) => `<${form}>`) });
+        const texts: string[] = JSON.parse(lines[0] ?? '')['texts'];
+        expect(texts.map((text) => text.includes('[secret]'))).toEqual(forms.map(() => true));
+        // What is left of the base64 is the name and parts of two characters at most.
+        expect((texts[0] ?? '').length).toBeLessThanOrEqual('<[secret]>'.length + Math.ceil((Buffer.byteLength(user) + 2) / 3) * 4 + 4);
+      }),
+    );
+  });
+
+  test('strikes out the longer of two secrets that begin alike, and one as long as it is used', () => {
+    const { log, lines, secrets } = setup();
+    const shorter = secrets.add('sesame');
+    const longer = secrets.add('sesame-open');
+    log.info('event', { text: 'sesame-open sesame' });
+    expect(JSON.parse(lines[0] ?? '')['text']).toBe('[secret] [secret]');
+    longer();
+    log.info('event', { text: 'sesame-open sesame' });
+    expect(JSON.parse(lines[1] ?? '')['text']).toBe('[secret]-open [secret]');
+    shorter();
+    log.info('event', { text: 'sesame' });
+    expect(JSON.parse(lines[2] ?? '')['text']).toBe('sesame');
+  });
+
   test('on a terminal is plainer, and control characters can not act there', () => {
     const { log, lines } = setup({ pretty: true });
     log.info('login-failed', { user: 'al\u001b[2Jice\nfake line\u009b2J\u202e', count: 2 });
