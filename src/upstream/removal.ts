@@ -38,9 +38,16 @@ export function removalMethod(
 
 export async function removeMessages(commands: RemovalCommands, removal: Removal, signal: AbortSignal): Promise<RemovalResult> {
   const method = removal.stage === 'copied' ? methodAfterCopy(commands) : removalMethod(removal.policy, commands);
-  const problem = await carryOut(commands, removal, method, signal);
-  const remaining = await commands.existing(removal.uids, method === 'flag', signal);
-  return { remaining, problem, onlyFlagged: method === 'flag' && removal.policy.action !== 'flag' };
+  const onlyFlagged = method === 'flag' && removal.policy.action !== 'flag';
+  for (let { uids } = removal; ;) {
+    const problem = await carryOut(commands, { ...removal, uids }, method, signal);
+    const remaining = await commands.existing(uids, method === 'flag', signal);
+    if (method !== 'move' || remaining.length === 0 || remaining.length === uids.length) {
+      return { remaining, problem, onlyFlagged };
+    }
+    // Dovecot moves none of them, and may call that OK, where another client has just removed one.
+    uids = remaining;
+  }
 }
 
 /** Messages that lie in the target already must not come there again, whatever the server has learned meanwhile. */

@@ -10,6 +10,8 @@ const PASSWORD = 'secret';
 
 export interface BridgeSiteSetup {
   readonly server?: ImapServerOptions;
+  /** A server that runs, instead of one that is started; it ends with the site. */
+  readonly imap?: ImapServer;
   /** Tables of the configuration besides [upstream] and [[listen]]. */
   readonly tables?: string;
   /** Of the daemon's environment. */
@@ -33,8 +35,8 @@ export class BridgeSite implements AsyncDisposable {
     this.bridge = bridge;
   }
 
-  static async start({ server = {}, tables = '', variables = {} }: BridgeSiteSetup = {}): Promise<BridgeSite> {
-    const imap = await ImapServer.start({ users: { [USER]: PASSWORD }, ...server });
+  static async start({ server = {}, tables = '', variables = {}, ...given }: BridgeSiteSetup = {}): Promise<BridgeSite> {
+    const imap = given.imap ?? (await ImapServer.start({ users: { [USER]: PASSWORD }, ...server }));
     const bridge = await BridgeProcess.start({ config: siteConfig(imap, tables), variables });
     return new BridgeSite(imap, bridge);
   }

@@ -115,6 +115,18 @@ describe('a removal by COPY and UID EXPUNGE', () => {
     expect(server.stages).toEqual(['copying']);
   });
 
+  test('is tried again for the rest where another client removed some and the server then moved none', async () => {
+    const server = new FakeServer(6);
+    server.canMove = true;
+    server.refuses = (command, count) => {
+      if (count === 1) server.inbox = server.inbox.filter((uid) => uid > 2);
+      return command === 'MOVE' && count === 1;
+    };
+    expect(await server.remove(uids(1, 2, 3, 4))).toEqual({ remaining: [], problem: undefined, onlyFlagged: false });
+    expect(server.trash).toEqual([3, 4]);
+    expect(server.inbox).toEqual([5, 6]);
+  });
+
   test('taken up again after all was copied never copies or moves again, whatever the server has learned meanwhile', async () => {
     for (const abilities of [{ canMove: true }, { canMove: true, canExpungeByUid: false }, {}]) {
       const server = Object.assign(new FakeServer(2), abilities);
