@@ -4,11 +4,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
-import { BridgeProcess } from '../support/bridge-process.ts';
+import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { makeCertificates, type Certificates } from '../support/peers/certificates.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { until } from '../support/until.ts';
+
+allowInLog('connection-refused', 'login-failed', 'tls-failed');
 
 const MIB = 1024 * 1024;
 const USERS = Object.fromEntries(['alice', 'bob', 'carol', 'dave', 'erin'].map((user) => [user, 'secret']));

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
 import type { Fault } from '../support/imap-server/script.ts';
 import type { PopDialogue } from '../support/pop-dialogue.ts';
@@ -118,6 +119,8 @@ const EXPECTED: ReadonlySet<string> = new Set(
   ['delete-failed', 'login-failed', 'only-flagged', 'seen-failed', 'session-error', 'upstream-failed'].map((event) => `warn ${event}`),
 );
 const EXPECTED_OF_STORE: ReadonlySet<string> = new Set(['warn login-failed', 'warn delete-failed', 'error save-failed']);
+
+allowInLog('delete-failed', 'login-failed', 'only-flagged', 'save-failed', 'seen-failed', 'session-error', 'upstream-failed');
 
 function complaints(it: BridgeSite): string[] {
   const lines = it.bridge.log.filter(({ level }) => level === 'warn' || level === 'error');

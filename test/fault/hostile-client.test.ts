@@ -4,8 +4,11 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
+
+allowInLog('login-failed');
 
 const CONNECTIONS = 5_000;
 const ADDRESSES = 100;

@@ -1,10 +1,12 @@
 /** Connections that stay after a session (CONTRACT section 5.7): quick, and never at the price of a stale listing or an unproven password. */
 import { afterEach, describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
-import { BridgeProcess } from '../support/bridge-process.ts';
+import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { until } from '../support/until.ts';
+
+allowInLog('login-failed', 'map-rematched');
 
 const open: AsyncDisposable[] = [];
 

@@ -1,6 +1,9 @@
 /** `lock = "shared"`: several sessions on one maildrop at a time, none of which loses what another one did. */
 import { afterEach, expect, test } from 'vitest';
+import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
+
+allowInLog('map-rematched');
 
 const open: AsyncDisposable[] = [];
 

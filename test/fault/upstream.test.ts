@@ -6,12 +6,14 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { bridgeConfig, type BridgeConfigText } from '../support/bridge-config.ts';
-import { BridgeProcess } from '../support/bridge-process.ts';
+import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
 import type { Fault, ImapRule, ImapScript } from '../support/imap-server/script.ts';
 import { makeCertificates, type Certificates } from '../support/peers/certificates.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { until } from '../support/until.ts';
+
+allowInLog('delete-failed', 'login-failed', 'map-rebuilt', 'map-rematched', 'only-flagged', 'session-error', 'upstream-failed');
 
 const USER = 'alice';
 const PASSWORD = 'secret';

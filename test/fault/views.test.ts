@@ -1,7 +1,10 @@
 /** Folders, views, and every way to delete (CONTRACT sections 4 and 5), before the scripted server. */
 import { afterEach, describe, expect, test } from 'vitest';
+import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite, type BridgeSiteSetup } from '../support/bridge-site.ts';
 import { until } from '../support/until.ts';
+
+allowInLog('delete-failed', 'login-failed', 'map-rematched');
 
 const open: AsyncDisposable[] = [];
 

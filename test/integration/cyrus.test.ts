@@ -4,13 +4,15 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
-import { BridgeProcess } from '../support/bridge-process.ts';
+import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { flagsIn, subjectsIn } from '../support/imap-look.ts';
 import { Cyrus } from '../support/peers/cyrus.ts';
 import { Dovecot, type Delivery } from '../support/peers/dovecot.ts';
 import { describeWithPeers } from '../support/peers/peers.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { until } from '../support/until.ts';
+
+allowInLog('map-rematched');
 
 const PASSWORD = 'secret';
 const MOVER = 'carol';

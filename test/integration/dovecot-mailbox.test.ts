@@ -1,12 +1,14 @@
 /** What POP3 sessions do to a real Dovecot mailbox, and what changes there do to them. */
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { bridgeConfig, type BridgeConfigText } from '../support/bridge-config.ts';
-import { BridgeProcess } from '../support/bridge-process.ts';
+import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { flagsIn, subjectsIn } from '../support/imap-look.ts';
 import { Dovecot } from '../support/peers/dovecot.ts';
 import { describeWithPeers } from '../support/peers/peers.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { until } from '../support/until.ts';
+
+allowInLog('delete-failed', 'map-rematched');
 
 const USERS = 60;
 const PASSWORD = 'secret';

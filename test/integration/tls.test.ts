@@ -6,12 +6,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
-import { BridgeProcess } from '../support/bridge-process.ts';
+import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { makeCertificates } from '../support/peers/certificates.ts';
 import { opensslDialogue } from '../support/peers/openssl-dialogue.ts';
 import { describeWithPeers } from '../support/peers/peers.ts';
 import { until } from '../support/until.ts';
+
+allowInLog('legacy-tls', 'reload-failed', 'tls-failed');
 
 const TLS = 2;
 const OLD = ['-tls1', '-cipher', 'DEFAULT@SECLEVEL=0'];

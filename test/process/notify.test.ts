@@ -2,11 +2,13 @@
 import { dirname } from 'node:path';
 import { expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
-import { BridgeProcess } from '../support/bridge-process.ts';
+import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { peerPath } from '../support/peers/peer.ts';
 import { describeWithPeers } from '../support/peers/peers.ts';
 import { NotifyReceiver } from './notify-receiver.ts';
+
+allowInLog('notify-failed');
 
 describeWithPeers(['python3', 'systemd-notify'], 'sd_notify', () => {
   test('READY comes when all listeners are up, STOPPING at SIGTERM', async () => {

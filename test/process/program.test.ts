@@ -6,10 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
-import { BridgeProcess, runBridge } from '../support/bridge-process.ts';
+import { allowInLog, BridgeProcess, runBridge } from '../support/bridge-process.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { until } from '../support/until.ts';
+
+allowInLog('login-failed', 'reload-failed');
 
 let imap: ImapServer;
 let folder: string;

@@ -6,11 +6,13 @@ import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
 import { afterEach, describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
-import { BridgeProcess, runBridge } from '../support/bridge-process.ts';
+import { allowInLog, BridgeProcess, runBridge } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { until } from '../support/until.ts';
+
+allowInLog('delete-failed', 'login-failed', 'map-rematched', 'save-failed', 'store-rebuilt');
 
 const open: AsyncDisposable[] = [];
 

@@ -13,6 +13,7 @@ export const peerNames = [
   'getmail',
   'python3',
   'openssl',
+  'testssl',
   'systemd-analyze',
   'systemd-notify',
 ] as const;
@@ -32,9 +33,10 @@ export interface PeerEntry {
   /**
    * How a copy that was extracted, not installed, is run: `library-path` finds its shared libraries beside it; `python` also its modules;
    * `overlay` needs to see its files under /usr (compiled-in paths), so it gets a private mount namespace, which takes root; `toolbox` is
-   * several programs, and its launcher runs the one that is named first among its arguments.
+   * several programs, and its launcher runs the one that is named first among its arguments; `testssl` is a script that calls other programs
+   * and has to be told where its tables are.
    */
-  readonly extractedAs: 'library-path' | 'python' | 'overlay' | 'toolbox';
+  readonly extractedAs: 'library-path' | 'python' | 'overlay' | 'toolbox' | 'testssl';
   /** Conflicts with another peer, so it is extracted on its own and neither looked for in the system nor installed into it. */
   readonly staysApart?: true;
 }
@@ -63,6 +65,13 @@ export const catalogue: Readonly<Record<PeerName, PeerEntry>> = {
   getmail: { packages: ['getmail6'], files: [], services: [], versionArguments: ['--version'], extractedAs: 'python' },
   python3: { packages: ['python3'], files: [], services: [], versionArguments: ['--version'], extractedAs: 'library-path' },
   openssl: { packages: ['openssl'], files: [], services: [], versionArguments: ['version'], extractedAs: 'library-path' },
+  testssl: {
+    packages: ['testssl.sh', 'openssl', 'bsdextrautils', 'procps'],
+    files: ['etc/testssl/tls_data.txt', 'usr/bin/hexdump'],
+    services: [],
+    versionArguments: ['--version'],
+    extractedAs: 'testssl',
+  },
   'systemd-analyze': { packages: ['systemd'], files: [], services: [], versionArguments: ['--version'], extractedAs: 'overlay' },
   'systemd-notify': { packages: ['systemd'], files: [], services: [], versionArguments: ['--version'], extractedAs: 'library-path' },
 };

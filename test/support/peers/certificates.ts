@@ -26,13 +26,13 @@ export interface CertificateFaults {
 }
 
 /** Makes `ca.pem`, and `cert.pem` with `key.pem` (0600) for localhost and 127.0.0.1 signed by it, in an existing folder. */
-export async function makeCertificates(folder: string, { names = THIS_MACHINE, days = 30 }: CertificateFaults = {}): Promise<Certificates> {
+export async function makeCertificates(folder: string, { names = THIS_MACHINE, days = 90 }: CertificateFaults = {}): Promise<Certificates> {
   const at = (name: string): string => join(folder, name);
   const subject = `/CN=popbridge test CA ${process.pid} ${Date.now()}`;
   const authority = ['-addext', 'keyUsage=critical,keyCertSign,cRLSign', '-keyout', at('ca-key.pem'), '-out', at('ca.pem')];
   await writeFile(at('extensions'), `${EXTENSIONS}${names}\n`);
   await Promise.all([
-    openssl(['req', '-x509', ...NEW_KEY, '-days', '30', '-subj', subject, ...authority]),
+    openssl(['req', '-x509', ...NEW_KEY, '-days', '90', '-subj', subject, ...authority]),
     openssl(['req', ...NEW_KEY, '-subj', '/CN=localhost', '-keyout', at('key.pem'), '-out', at('request.pem')]),
   ]);
   const signer = ['-CA', at('ca.pem'), '-CAkey', at('ca-key.pem'), '-set_serial', String(Date.now()), '-days', String(days)];

@@ -38,6 +38,12 @@ function script(name: PeerName, program: string, root: string, cache: string): s
       );
     case 'toolbox':
       return toolboxScript(root);
+    case 'testssl':
+      return lines(
+        ...libraryPath(root),
+        `export PATH="$PATH":${quote(join(root, 'usr/bin'))} TESTSSL_INSTALL_DIR=${quote(join(root, 'etc/testssl'))}`,
+        `exec bash ${quote(program)} "$@"`,
+      );
     case 'library-path':
       return lines(...libraryPath(root), ...opensslSettings(root), `exec ${quote(program)} "$@"`);
   }
