@@ -34,7 +34,14 @@ export function describeFault(fault: ConfigFault): string {
   return [fault.file, fault.key, fault.problem].filter((part) => part !== '').join(': ');
 }
 
-export type CredentialsCode = 'AUTH_REFUSED' | 'AUTH_REFUSED_BEFORE' | 'AUTH_UNKNOWN_USER' | 'AUTH_UNKNOWN_VIEW';
+export type CredentialsCode =
+  | 'AUTH_REFUSED'
+  | 'AUTH_REFUSED_BEFORE'
+  | 'AUTH_UNKNOWN_USER'
+  | 'AUTH_UNKNOWN_VIEW'
+  /** The client's password was right; what is stored for the upstream is not. */
+  | 'AUTH_STORED_REFUSED'
+  | 'AUTH_SIGN_IN_NEEDED';
 
 /** The user name or the password is wrong. A client may ask its user for a new one. */
 export class CredentialsError extends BridgeError {
@@ -99,7 +106,7 @@ export class UpstreamError extends BridgeError {
   }
 }
 
-export type StoreCode = 'STORE_FAILED' | 'STORE_LOCKED' | 'STORE_TOO_NEW' | 'STORE_CORRUPT';
+export type StoreCode = 'STORE_FAILED' | 'STORE_LOCKED' | 'STORE_TOO_NEW' | 'STORE_CORRUPT' | 'SECRETS_UNREADABLE';
 
 /** The state on disk can't be read or written. */
 export class StoreError extends BridgeError {

@@ -1,6 +1,7 @@
 /** The process edge: arguments, signals, exit codes. The only file that uses `process`, main.ts apart. */
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import yargs from 'yargs';
+import { accountCommand } from './cli/account.ts';
 import { checkCommand } from './cli/check.ts';
 import type { CliEnvironment } from './cli/environment.ts';
 import { EXIT_USAGE, exitCodeFor, linesFor, UsageError } from './cli/exit-code.ts';
@@ -52,8 +53,9 @@ function parser(args: readonly string[], cli: CliEnvironment): ReturnType<typeof
     .command(serveCommand(cli))
     .command(checkCommand(cli))
     .command(maildropCommand(cli))
+    .command(accountCommand(cli))
     .command(laterCommand)
-    .demandCommand(1, 'give a command: serve, check or maildrop')
+    .demandCommand(1, 'give a command: serve, check, maildrop or account')
     .strict()
     .recommendCommands()
     .fail((message: string | null, error: Error | undefined) => {

@@ -37,6 +37,7 @@ const PURE = new Set(['errors', 'clock', 'maildrop', 'pop3', 'imap', 'config', '
 const PORTS = new Set([
   'upstream/upstream.ts',
   'store/store.ts',
+  'store/account-store.ts',
   'store/segment.ts',
   'store/identity-segment.ts',
   'store/variable-length.ts',

@@ -2,7 +2,7 @@
 import type { Argv, CommandModule } from 'yargs';
 import { z } from 'zod';
 import { systemClock } from '../clock.ts';
-import { defaultConfigPath, defaultStateDirectory, loadConfig } from '../config/load.ts';
+import { defaultConfigPath, loadConfig } from '../config/load.ts';
 import type { BridgeConfig, FileConfig } from '../config/schema.ts';
 import { chooseUpstream, imapUser, maildropName, viewNamed } from '../daemon/account.ts';
 import { bindingsOf, messageMemory, serviceOf } from '../daemon/bindings.ts';
@@ -12,8 +12,9 @@ import { inspectUpstream, sizesLine, type UpstreamReport } from '../daemon/inspe
 import type { SizeVerdict } from '../store/store.ts';
 import type { CliEnvironment, GlobalOptions } from './environment.ts';
 import { UsageError } from './exit-code.ts';
-import { askMaildrops } from './maildrop-access.ts';
+import { askState } from './state-access.ts';
 import { ask, askHidden, readAll } from './prompt.ts';
+import { stateDirectory } from './state-request.ts';
 
 interface CheckOptions extends GlobalOptions {
   readonly online: boolean;
@@ -51,12 +52,35 @@ async function online(environment: CliEnvironment, config: BridgeConfig, options
   const user = options.user ?? (environment.isTerminal ? await ask(environment.stdin, 'user name: ', environment.write) : undefined);
   if (user === undefined) throw new UsageError('--online needs --user where there is no terminal to ask on');
   const service = serviceFor(config, user, environment.version);
+  const report =
+    service.mode === 'accounts'
+      ? await inspectAccount(environment, config, options, user)
+      : await inspectAsUser(environment, options, service, user);
+  const known = await sizesKnown(environment, config, options, service.id);
+  return known === undefined ? report : { ...report, sizesBefore: known, lines: [...report.lines, sizesLine(known, 'read before')] };
+}
+
+async function inspectAsUser(
+  environment: CliEnvironment,
+  options: CheckOptions,
+  service: UpstreamService,
+  user: string,
+): Promise<UpstreamReport> {
   const password = await passwordFor(environment, options);
   const name = maildropName(service, user);
   const login = { user: imapUser(service, name.user), password };
-  const report = await inspectUpstream(service, viewNamed(service.views, name), login, systemClock);
-  const known = await sizesKnown(environment, config, options, service.id);
-  return known === undefined ? report : { ...report, sizesBefore: known, lines: [...report.lines, sizesLine(known, 'read before')] };
+  return inspectUpstream(service, viewNamed(service.views, name), (signal) => service.upstream.login(login, signal), systemClock);
+}
+
+/** With what the account has; its credentials are with the daemon. */
+async function inspectAccount(
+  environment: CliEnvironment,
+  config: BridgeConfig,
+  options: CheckOptions,
+  user: string,
+): Promise<UpstreamReport> {
+  const access = { environment, stateDirectory: stateDirectory(environment, options), loadConfig: () => config, progress: () => {} };
+  return z.custom<UpstreamReport>().parse(await askState(access, 'account-inspect', { user }));
 }
 
 const verdict = z.object({ measured: z.number(), differing: z.number(), largest: z.number() });
@@ -68,10 +92,9 @@ async function sizesKnown(
   options: CheckOptions,
   upstream: string,
 ): Promise<SizeVerdict | undefined> {
-  const stateDirectory = options.state ?? defaultStateDirectory({ uid: environment.uid, env: environment.variables });
-  const access = { environment, stateDirectory, loadConfig: () => config, progress: () => {} };
+  const access = { environment, stateDirectory: stateDirectory(environment, options), loadConfig: () => config, progress: () => {} };
   try {
-    return verdict.parse(await askMaildrops(access, 'size-verdict', { upstream }));
+    return verdict.parse(await askState(access, 'size-verdict', { upstream }));
   } catch {
     return undefined;
   }

@@ -77,7 +77,7 @@ export function harmless(text: string): string {
 }
 
 /** Columns as wide as their longest cell. */
-function table(rows: readonly (readonly string[])[]): string[] {
+export function table(rows: readonly (readonly string[])[]): string[] {
   const cells = rows.map((row) => row.map(harmless));
   const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
   return cells.map((row) =>

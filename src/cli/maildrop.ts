@@ -1,23 +1,17 @@
 /** `popbridge maildrop`: looks into a user's UID map and repairs it (CONTRACT section 3). */
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
-import { z } from 'zod';
-import { configFromUpstreamUrl, defaultConfigPath, defaultStateDirectory, loadConfig } from '../config/load.ts';
 import type { Explanation } from '../daemon/maildrop-explanation.ts';
 import type { MailboxRow, MaildropContents } from '../daemon/maildrop-admin.ts';
 import type { ImportReport } from '../daemon/maildrop-import.ts';
 import type { CliEnvironment, GlobalOptions } from './environment.ts';
 import { UsageError } from './exit-code.ts';
 import { importSource, readKnownIds } from './known-ids.ts';
-import { askMaildrops } from './maildrop-access.ts';
 import { exportLines, harmless, importLines, listLines, showLines } from './maildrop-text.ts';
 import { progressBar } from './progress-bar.ts';
 import { passwordLines } from './prompt.ts';
+import { asked, print, type StateOptions } from './state-request.ts';
 
-interface MaildropOptions extends GlobalOptions {
-  readonly state: string | undefined;
-  readonly upstream: string | undefined;
-  readonly json: boolean;
-}
+type MaildropOptions = StateOptions;
 
 interface UserOptions extends MaildropOptions {
   readonly user: string;
@@ -179,26 +173,4 @@ async function importMap(environment: CliEnvironment, options: ImportOptions): P
 
 function target({ user, upstream }: UserOptions): { readonly user: string; readonly upstream?: string } {
   return upstream === undefined || upstream.includes('://') ? { user } : { user, upstream };
-}
-
-async function asked<Answer>(environment: CliEnvironment, options: MaildropOptions, request: string, params: unknown): Promise<Answer> {
-  const owner = { uid: environment.uid, env: environment.variables };
-  const { upstream } = options;
-  const paths = options.config.length > 0 ? options.config : [defaultConfigPath(owner)];
-  const answer = await askMaildrops(
-    {
-      environment,
-      stateDirectory: options.state ?? defaultStateDirectory(owner),
-      loadConfig: () => (upstream?.includes('://') === true ? configFromUpstreamUrl(upstream) : loadConfig({ paths })),
-      progress: progressBar(environment.writeProgress).progress,
-    },
-    request,
-    params,
-  );
-  // Each request has its one kind of answer.
-  return z.custom<Answer>().parse(answer);
-}
-
-function print(environment: CliEnvironment, { json }: MaildropOptions, value: unknown, lines: readonly string[]): void {
-  environment.write(json ? `${JSON.stringify(value)}\n` : lines.map((line) => `${line}\n`).join(''));
 }

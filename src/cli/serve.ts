@@ -52,6 +52,7 @@ async function serve(environment: CliEnvironment, options: ServeOptions): Promis
     stateDirectory,
     version: environment.version,
     pid: environment.pid,
+    variables: environment.variables,
     clock: systemClock,
     log,
     secrets,

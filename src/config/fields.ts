@@ -4,6 +4,7 @@ import { parseTemplate } from '../maildrop/unique-id.ts';
 import { DURATION_PATTERN, parseDuration } from './duration.ts';
 import { shown } from './fault-text.ts';
 import { ADDRESS_PATTERN, isNetwork, parseAddress, parseHost } from './network-address.ts';
+import { parseScryptHash } from './scrypt-hash.ts';
 import { parseSize, SIZE_PATTERN } from './size.ts';
 
 const PLAIN_TEXT = /^[^\u0000-\u001f\u007f]*$/;
@@ -118,6 +119,18 @@ export function network() {
 /** A mail domain, in lower case. */
 export function domain() {
   return matching(DOMAIN, 'is no domain; write the part after the @, such as "example.com"').transform((text) => text.toLowerCase());
+}
+
+/** A program and its arguments; empty where none is wanted. */
+export function commandLine() {
+  const command = z.array(optionalText());
+  return command.refine((parts) => parts.length === 0 || parts[0] !== '', { error: 'names no program; write ["PROGRAM", "ARGUMENT", …]' });
+}
+
+/** An app password as scrypt has it. The text is never shown back: it may be the password itself. */
+export function passwordHash() {
+  const problem = 'is no password hash; write what "popbridge account hash" prints, such as "$scrypt$ln=14,r=8,p=5$…$…"';
+  return z.string().refine((text) => parseScryptHash(text) !== undefined, { error: problem });
 }
 
 /** Where the UID maps are kept. */

@@ -1,5 +1,6 @@
 /** From the tables of one file, free of faults or with defaults in their place, to what the program uses. Pure. */
 import { isAbsolute, join } from 'node:path';
+import { declaredAccount } from './account-config.ts';
 import { certificatePair, securityOf } from './certificate-pair.ts';
 import { formatAddress } from './network-address.ts';
 import type { FileConfig, FileTables, ListenConfig, ProcessConfig, UpstreamConfig, ViewConfig } from './schema.ts';
@@ -26,11 +27,12 @@ export interface ReferencedFile {
 
 /** What one file says about its upstream. */
 export function fileConfig(origin: FileOrigin, tables: FileTables, upstream: NonNullable<FileTables['upstream']>): FileConfig {
-  const { login } = tables;
+  const { login, account } = tables;
   return {
     upstream: upstreamConfig(origin, upstream),
     listen: listenConfigs(origin, tables),
-    login: { domains: login.domains, default: login.default, delayMs: login.delay },
+    login: { mode: login.mode, domains: login.domains, default: login.default, delayMs: login.delay },
+    accounts: account.map((one) => declaredAccount(one, upstream.username, (path) => resolveFile(origin, path))),
     views: new Map(viewsOf(tables).map(({ name, table }) => [name, viewConfig(table)])),
   };
 }
@@ -102,9 +104,10 @@ function listenConfigs(origin: FileOrigin, { listen, tls }: FileTables): ListenC
 }
 
 /** What one file says about the process. */
-export function processConfig(origin: FileOrigin, { store, limits, log }: FileTables): ProcessConfig {
+export function processConfig(origin: FileOrigin, { store, secrets, limits, log }: FileTables): ProcessConfig {
   return {
     store: { url: storeUrl(origin, store.url) },
+    secrets: { keyFile: resolveFile(origin, secrets.key_file) },
     limits: {
       sessions: limits.sessions,
       sessionsPerAddress: limits.sessions_per_address,
@@ -129,7 +132,7 @@ function storeUrl(origin: FileOrigin, url: string): string {
 }
 
 /** Every file that the tables name. */
-export function references(origin: FileOrigin, { upstream, tls, listen }: FileTables): ReferencedFile[] {
+export function references(origin: FileOrigin, { upstream, tls, listen, account }: FileTables): ReferencedFile[] {
   const reference = (key: string, text: string, isSecret: boolean): ReferencedFile[] => {
     const path = resolveFile(origin, text);
     return path === undefined ? [] : [{ file: origin.file, key, path, isSecret }];
@@ -142,6 +145,7 @@ export function references(origin: FileOrigin, { upstream, tls, listen }: FileTa
     ...reference('upstream.ca_file', upstream?.ca_file ?? '', false),
     ...pair('tls', tls),
     ...listen.flatMap((one, index) => pair(`listen[${index}]`, one)),
+    ...account.flatMap((one, index) => reference(`account[${index}].upstream_password_file`, one.upstream_password_file, true)),
   ];
 }
 

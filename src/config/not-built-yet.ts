@@ -18,11 +18,9 @@ export const LATER_KEYS: readonly LaterKey[] = [
   { key: 'listen[].address', when: startsWith('socket:'), problem: 'sockets from systemd are not built yet; give host:port' },
   { key: 'listen[].proxy_protocol', problem: 'the PROXY protocol is not built yet; leave it out' },
   { key: 'listen[].trusted_proxies', problem: 'the PROXY protocol is not built yet; leave it out' },
-  { key: 'login.mode', when: is('accounts'), problem: 'local accounts are not built yet; must be "upstream"' },
-  { key: 'account', problem: 'local accounts are not built yet; leave the table out' },
+  { key: 'account[].oauth', problem: 'OAuth 2.0 is not built yet; give upstream_password_file, _command, or upstream_credential' },
   { key: 'oauth', problem: 'OAuth 2.0 is not built yet; leave the table out' },
   { key: 'store.url', when: startsWith('postgres'), problem: 'PostgreSQL is not built yet; must be "sqlite:", "sqlite:PATH" or "memory:"' },
-  { key: 'secrets', problem: 'secrets at rest are not built yet; leave the table out' },
   { key: 'admin', problem: 'metrics and health are not built yet; leave the table out' },
 ];
 
@@ -48,10 +46,6 @@ function pathsOf(document: unknown, key: string): KeyPath[] {
 function has(document: unknown, path: KeyPath): boolean {
   const parent = valueAt(document, path.slice(0, -1));
   return isTable(parent) && Object.hasOwn(parent, path.at(-1) ?? '');
-}
-
-function is(expected: string): (value: unknown) => boolean {
-  return (value) => value === expected;
 }
 
 function startsWith(prefix: string): (value: unknown) => boolean {

@@ -3,6 +3,8 @@
  * the README's test are made from it. What several keys mean together is in cross-checks.ts; keys that are not built yet in not-built-yet.ts.
  */
 import { z } from 'zod';
+import { account, secrets } from './account-tables.ts';
+import type { DeclaredAccount } from './account-config.ts';
 import { age, count, domain, duration, folderPattern, listenAddress, network, optionalText } from './fields.ts';
 import { serverHost, serverPort, sha256, size, storeUrl, uniqueIdTemplate, usernameTemplate, viewName } from './fields.ts';
 import type { UniqueIdTemplate } from '../maildrop/unique-id.ts';
@@ -45,12 +47,22 @@ export interface ListenConfig {
   readonly allow: readonly string[];
 }
 
+/** Who may log in. */
+export interface LoginConfig {
+  readonly mode: 'upstream' | 'accounts';
+  readonly domains: readonly string[];
+  readonly default: boolean;
+  readonly delayMs: number;
+}
+
 /** Everything about one upstream. */
 export interface FileConfig {
   readonly upstream: UpstreamConfig;
   readonly listen: readonly ListenConfig[];
   /** Domains in lower case. */
-  readonly login: { readonly domains: readonly string[]; readonly default: boolean; readonly delayMs: number };
+  readonly login: LoginConfig;
+  /** With login.mode "accounts", those that the file declares. */
+  readonly accounts: readonly DeclaredAccount[];
   /** By name; '' is what clients see that name none, and comes first. */
   readonly views: ReadonlyMap<string, ViewConfig>;
 }
@@ -106,6 +118,8 @@ export interface LimitsConfig {
 export interface ProcessConfig {
   /** `sqlite:` (in the state directory), `sqlite:` and an absolute path, or `memory:`. */
   readonly store: { readonly url: string };
+  /** The file of the key for secrets at rest; undefined for the default place. */
+  readonly secrets: { readonly keyFile: string | undefined };
   readonly limits: LimitsConfig;
   readonly log: { readonly level: 'debug' | 'info' | 'warn' | 'error'; readonly format: 'auto' | 'json' | 'pretty' };
 }
@@ -120,7 +134,7 @@ export interface BridgeConfig {
 const LONGEST_DELAY = '3650d';
 
 /** Tables of the process as a whole: in popbridge.toml, or in the only file. */
-export const PROCESS_TABLES: readonly string[] = ['store', 'limits', 'log'];
+export const PROCESS_TABLES: readonly string[] = ['store', 'secrets', 'limits', 'log'];
 
 const upstream = z
   .strictObject({
@@ -180,7 +194,10 @@ const tls = z
 
 const login = z
   .strictObject({
-    mode: z.enum(['upstream']).default('upstream').describe("The POP password is the upstream's"),
+    mode: z
+      .enum(['upstream', 'accounts'])
+      .default('upstream')
+      .describe("upstream: the POP password is the upstream's; accounts: app passwords of local accounts, which have their own upstream"),
     domains: z
       .array(domain())
       .prefault([])
@@ -304,11 +321,13 @@ export const fileSchema = z.strictObject({
   listen: z.array(listen).prefault([{}]),
   tls,
   login,
+  account: z.array(account).default([]),
   maildrop,
   retrieve,
   delete: deletion,
   views,
   store,
+  secrets,
   limits,
   log,
 });

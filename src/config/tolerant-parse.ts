@@ -23,7 +23,10 @@ export interface TolerantResult {
 /** Each pass removes every key that the one before refused; two or three do. */
 const MOST_PASSES = 20;
 
-/** The only key that has no default; in place of a faulty one no check may look at it. */
+/** A key without a default, in an array of tables: where it is faulty, no check may look at any of them. */
+const REQUIRED_IN_ARRAY = { table: 'account', key: 'user' };
+
+/** The only other key that has no default; in place of a faulty one no check may look at it. */
 const REQUIRED: KeyPath = ['upstream', 'host'];
 const STAND_IN_HOST = 'localhost';
 
@@ -57,6 +60,7 @@ function faultsOf(issue: z.core.$ZodIssue): KeyFault[] {
 function leaveOut(document: unknown, path: KeyPath): unknown {
   const key = withoutTrailingIndexes(path);
   if (key.length === 0) return {};
+  if (key[0] === REQUIRED_IN_ARRAY.table && key.at(-1) === REQUIRED_IN_ARRAY.key) return without(document, [REQUIRED_IN_ARRAY.table]);
   const rest = without(document, key);
   if (key.length !== REQUIRED.length || !key.every((part, index) => part === REQUIRED[index]) || !isTable(rest)) return rest;
   const { upstream } = rest;

@@ -1,4 +1,5 @@
 /** From what a client types as user name to the account upstream (CONTRACT sections 4 and 5.9). Pure. */
+import { imapUserName, splitUser } from '../config/user-name.ts';
 import { CredentialsError } from '../errors.ts';
 
 /** How one upstream takes users. */
@@ -11,18 +12,9 @@ export interface UserRule {
   readonly views: ReadonlyMap<string, unknown>;
 }
 
-/** Domain lower-cased, local part as typed. */
-export function splitUser(user: string): { readonly local: string; readonly domain: string } {
-  const at = user.lastIndexOf('@');
-  return at < 0 ? { local: user, domain: '' } : { local: user.slice(0, at), domain: user.slice(at + 1).toLowerCase() };
-}
-
 /** The IMAP user name for a POP user name. */
 export function imapUser(rule: UserRule, user: string): string {
-  const { local, domain } = splitUser(user);
-  const whole = domain === '' ? local : `${local}@${domain}`;
-  const parts: Readonly<Record<string, string>> = { '{user}': whole, '{local}': local, '{domain}': domain };
-  return rule.username.replace(/\{(?:user|local|domain)\}/g, (name) => parts[name] ?? name);
+  return imapUserName(rule.username, user);
 }
 
 /** Which maildrop of which account a user name means. */

@@ -129,5 +129,6 @@ export function serviceOf(
     takesTheRest: file.login.default,
     views: file.views,
     loginDelayMs: file.login.delayMs,
+    mode: file.login.mode,
   };
 }

@@ -76,7 +76,8 @@ async function answer(line: string, requests: ControlRequests, progress: Progres
   const run = Object.hasOwn(requests, name) ? requests[name] : undefined;
   if (run === undefined) return { error: { code: 'UNKNOWN_REQUEST', message: 'unknown request' } };
   try {
-    return { result: await run(request?.params, progress) };
+    // JSON leaves out what is undefined.
+    return { result: (await run(request?.params, progress)) ?? null };
   } catch (error) {
     const { name: kind, code, message } = toBridgeError(error);
     return { error: { kind, code, message: error instanceof Error ? error.message : message } };

@@ -5,6 +5,10 @@ import type { Clock } from '../clock.ts';
 import { pause } from '../clock.ts';
 import type { BridgeConfig } from '../config/schema.ts';
 import type { Store } from '../store/store.ts';
+import type { UpstreamSession } from '../upstream/upstream.ts';
+import type { UpstreamCredentials } from '../accounts/accounts.ts';
+import { AccountAdmin } from './account-admin.ts';
+import { accountRequests } from './account-requests.ts';
 import { BackgroundWork } from './background-work.ts';
 import { bindingsOf, type Binding } from './bindings.ts';
 import { Connection } from './connection.ts';
@@ -12,16 +16,18 @@ import { openControlSocket, type ControlRequests } from './control-socket.ts';
 import { lockStateDirectory } from './daemon-lock.ts';
 import { isLoopback, Listener } from './listener.ts';
 import type { LiveSecrets, Log } from './logging.ts';
-import { logIn, proveUpstream, sessionEvents, type LoginParts, type UpstreamService } from './login.ts';
+import { logIn, sessionEvents, type LoginParts, type UpstreamService } from './login.ts';
 import { MaildropAdmin } from './maildrop-admin.ts';
 import type { ImportParts } from './maildrop-import.ts';
 import { maildropRequests } from './maildrop-requests.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import { MaildropLocks } from './maildrop-lock.ts';
+import { openAccounts, type OpenAccounts } from './open-accounts.ts';
 import { openStore } from './open-store.ts';
 import { SessionCounter, type GiveBack } from './session-limits.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
 import { Turns } from './turns.ts';
+import { provenCredentials, proveUpstream, upstreamUserOf } from './upstream-proof.ts';
 
 export interface DaemonParts {
   /** Reads the configuration afresh; throws ConfigError with every fault. */
@@ -30,11 +36,20 @@ export interface DaemonParts {
   readonly stateDirectory: string;
   readonly version: string;
   readonly pid: number;
+  /** Of the environment. */
+  readonly variables: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly log: Log;
   readonly secrets: LiveSecrets;
   /** A reload took this configuration: what lies outside the daemon follows it. */
   readonly onReload: (config: BridgeConfig) => void;
+}
+
+/** What was opened for it. */
+interface DaemonState {
+  readonly config: BridgeConfig;
+  readonly store: Store;
+  readonly accounts: OpenAccounts;
 }
 
 /** Remembered at a time, of all accounts. */
@@ -50,6 +65,7 @@ export class Daemon {
   readonly #parts: DaemonParts;
   readonly #resources: AsyncDisposableStack;
   readonly #store: Store;
+  readonly #accounts: OpenAccounts;
   readonly #loginParts: Omit<LoginParts, 'maxMessageOctets'>;
   readonly #counter: SessionCounter;
   readonly #connections = new Set<Connection>();
@@ -61,10 +77,12 @@ export class Daemon {
   #config: BridgeConfig;
   #onIdle: () => void = () => {};
 
-  private constructor(parts: DaemonParts, config: BridgeConfig, store: Store, resources: AsyncDisposableStack) {
+  private constructor(parts: DaemonParts, state: DaemonState, resources: AsyncDisposableStack) {
+    const { config, store } = state;
     this.#parts = parts;
     this.#config = config;
     this.#store = store;
+    this.#accounts = state.accounts;
     this.#resources = resources;
     const { clock, log, secrets } = parts;
     this.#background = new BackgroundWork(clock);
@@ -75,6 +93,7 @@ export class Daemon {
     const throttle = new LoginThrottle(clock, () => this.#config.process.limits.loginFailures);
     this.#loginParts = {
       store,
+      accounts: state.accounts.accounts,
       clock,
       log,
       secrets,
@@ -95,8 +114,11 @@ export class Daemon {
     const config = parts.loadConfig();
     resources.use(lockStateDirectory(parts.stateDirectory));
     const { store } = resources.use(openStore(config, parts));
+    const latest = { config: () => config };
+    const accounts = resources.use(await openAccounts(() => latest.config(), parts));
     const bindings = bindingsOf(config, parts);
-    const daemon = new Daemon(parts, config, store, resources.move());
+    const daemon = new Daemon(parts, { config, store, accounts }, resources.move());
+    latest.config = () => daemon.#config;
     try {
       await daemon.#bind(bindings);
       daemon.#resources.use(await openControlSocket(parts.stateDirectory, daemon.#controlRequests()));
@@ -124,19 +146,30 @@ export class Daemon {
   }
 
   #controlRequests(): ControlRequests {
-    const { store, locks, log, secrets } = this.#loginParts;
+    const { store, locks, log } = this.#loginParts;
     const { clock } = this.#parts;
     const services = (): UpstreamService[] => [...servicesOf(this.#bindings)];
-    const admin = new MaildropAdmin({ store, clock, locks, services });
-    const logIn: ImportParts['logIn'] = async (service, user, password) => {
-      using _secret = disposing(secrets.add(password));
-      const account = JSON.stringify([service.id, user]);
-      const until = { client: this.#stopping.signal, attempt: this.#stopping.signal };
-      return proveUpstream(this.#loginParts, service, account, { user, password }, until);
-    };
+    const { accounts: local } = this.#accounts;
+    const upstreamUser = (service: UpstreamService, user: string): Promise<string> => upstreamUserOf(local, service, user);
+    const admin = new MaildropAdmin({ store, clock, locks, services, upstreamUser });
+    const logIn: ImportParts['logIn'] = async (service, user, password) =>
+      this.#logInUpstream(service, await provenCredentials(local, service, user, password));
     const events: ImportParts['events'] = (service, user) => sessionEvents(log, service, user);
     const parts = { admin, store, events, logIn, clock };
-    return { ...maildropRequests(admin, parts), status: () => this.status() };
+    const accounts = new AccountAdmin({
+      ...this.#accounts,
+      clock,
+      services,
+      logIn: (service, credentials) => this.#logInUpstream(service, credentials),
+    });
+    return { ...maildropRequests(admin, parts), ...accountRequests(accounts), status: () => this.status() };
+  }
+
+  /** For a command, not for a POP3 client. */
+  #logInUpstream(service: UpstreamService, credentials: UpstreamCredentials): Promise<UpstreamSession> {
+    const account = JSON.stringify([service.id, credentials.user]);
+    const until = { client: this.#stopping.signal, attempt: this.#stopping.signal };
+    return proveUpstream(this.#loginParts, service, account, credentials, until);
   }
 
   /** SIGHUP: takes the new configuration whole, or keeps the old one and says why. Sessions go on with what they have. */
@@ -278,8 +311,4 @@ export class Daemon {
 
 function servicesOf(bindings: ReadonlyMap<string, Binding>): Set<UpstreamService> {
   return new Set([...bindings.values()].flatMap((binding) => binding.services));
-}
-
-function disposing(dispose: () => void): Disposable {
-  return { [Symbol.dispose]: dispose };
 }

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts';
 import type { ViewConfig } from '../config/schema.ts';
 import type { SizeVerdict } from '../store/store.ts';
 import { removalMethod } from '../upstream/removal.ts';
-import { NOTHING_KNOWN, type Listing, type UpstreamLogin, type UpstreamMailbox, type UpstreamSession } from '../upstream/upstream.ts';
+import { NOTHING_KNOWN, type Listing, type UpstreamMailbox, type UpstreamSession } from '../upstream/upstream.ts';
 import { upstreamPolicy } from './deletion.ts';
 import type { UpstreamService } from './login.ts';
 import { countOctets, judged, NOTHING_MEASURED } from './measure-sizes.ts';
@@ -36,12 +36,12 @@ export interface UpstreamReport {
 export async function inspectUpstream(
   service: UpstreamService,
   view: ViewConfig,
-  login: UpstreamLogin,
+  logIn: (signal: AbortSignal) => Promise<UpstreamSession>,
   clock: Clock,
 ): Promise<UpstreamReport> {
   const signal = new AbortController().signal;
   const startedAt = clock.monotonic();
-  const session = await service.upstream.login(login, signal);
+  const session = await logIn(signal);
   const loginMs = Math.round(clock.monotonic() - startedAt);
   try {
     const folders: FolderReport[] = [];

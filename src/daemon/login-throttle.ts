@@ -108,17 +108,21 @@ export class LoginThrottle {
     if (left > 0) throw new UpstreamError('throttled', 'the upstream asked for a pause', { retryAfterMs: left });
   }
 
-  /** LOGIN-DELAY (RFC 2449 section 6.5): rejects with BusyError where the same user logged in less than `delayMs` ago. */
-  checkDelay(account: string, password: string, delayMs: number): void {
-    const record = this.#record(account);
-    const { lastLoginAt } = record;
-    const tooEarly = delayMs > 0 && lastLoginAt !== undefined && this.#clock.monotonic() - lastLoginAt < delayMs;
-    // Told only to who has the password: to others it would tell that somebody else has just logged in.
-    if (tooEarly && record.proven === this.#hash(account, password)) throw new BusyError('LOGIN_DELAY', 'the last login was too recent');
+  /** Whether that password was the last that worked. */
+  isProven(account: string, password: string): boolean {
+    return this.#record(account).proven === this.#hash(account, password);
   }
 
-  noteLogin(account: string): void {
-    this.#record(account).lastLoginAt = this.#clock.monotonic();
+  /** LOGIN-DELAY (RFC 2449 section 6.5): throws BusyError where the maildrop was logged in to less than `delayMs` ago. */
+  checkDelay(maildrop: string, delayMs: number): void {
+    const { lastLoginAt } = this.#record(maildrop);
+    if (delayMs > 0 && lastLoginAt !== undefined && this.#clock.monotonic() - lastLoginAt < delayMs) {
+      throw new BusyError('LOGIN_DELAY', 'the last login was too recent');
+    }
+  }
+
+  noteLogin(maildrop: string): void {
+    this.#record(maildrop).lastLoginAt = this.#clock.monotonic();
   }
 
   /** Notes a refused login from an address and gives how long its answer must wait, in milliseconds. */

@@ -3,15 +3,17 @@
  * proven upstream, then the lock (never before: RFC 2449 section 8.1.2), then the listing.
  */
 import type { LRUCache } from 'lru-cache';
+import type { Accounts, UpstreamCredentials } from '../accounts/accounts.ts';
 import type { Clock } from '../clock.ts';
 import { pause } from '../clock.ts';
-import { BusyError, CredentialsError, toBridgeError, UpstreamError } from '../errors.ts';
+import { canonicalUser } from '../config/user-name.ts';
+import { BusyError, CredentialsError, toBridgeError, UpstreamError, type BridgeError } from '../errors.ts';
 import type { ViewConfig } from '../config/schema.ts';
 import type { Credentials } from '../pop3/sasl.ts';
 import type { MaildropKey, Store } from '../store/store.ts';
-import type { Upstream, UpstreamLogin, UpstreamSession } from '../upstream/upstream.ts';
+import type { Upstream, UpstreamSession } from '../upstream/upstream.ts';
 import { removalMethod } from '../upstream/removal.ts';
-import { chooseUpstream, imapUser, maildropName, viewNamed, type MaildropName, type UserRule } from './account.ts';
+import { chooseUpstream, maildropName, viewNamed, type MaildropName, type UserRule } from './account.ts';
 import type { BackgroundWork } from './background-work.ts';
 import type { LoggedIn } from './connection.ts';
 import { lookBack } from './look-back.ts';
@@ -26,6 +28,7 @@ import type { SessionCounter } from './session-limits.ts';
 import type { SnapshotCache } from './snapshot-cache.ts';
 import type { Turns } from './turns.ts';
 import { UpstreamLink } from './upstream-link.ts';
+import { provenCredentials, proveUpstream } from './upstream-proof.ts';
 
 /** One configured upstream, ready to be logged in to. */
 export interface UpstreamService extends UserRule {
@@ -33,6 +36,8 @@ export interface UpstreamService extends UserRule {
   readonly upstream: Upstream;
   readonly views: ReadonlyMap<string, ViewConfig>;
   readonly loginDelayMs: number;
+  /** Whose password the POP3 client gives: the upstream's, or a local account's. */
+  readonly mode: 'upstream' | 'accounts';
 }
 
 /** What all logins share. */
@@ -52,6 +57,7 @@ export interface LoginParts {
   /** Aborts when the daemon stops. */
   readonly stopping: AbortSignal;
   readonly background: BackgroundWork;
+  readonly accounts: Accounts;
 }
 
 /** The client that logs in. `onAccount` learns whose session it is, for the log. */
@@ -73,17 +79,30 @@ export async function logIn(
   try {
     const service = chooseUpstream(services, credentials.user);
     const name = maildropName(service, credentials.user);
-    const wanted = { service, name, view: viewNamed(service.views, name) };
-    const login: UpstreamLogin = { user: imapUser(service, name.user), password: credentials.password };
-    return await openFor(parts, wanted, login, client, signal, undo);
+    // Before the view: which views there are is told to nobody who gave no password.
+    const upstream = await provenCredentials(parts.accounts, service, name.user, credentials.password);
+    const wanted = { service, name, view: viewNamed(service.views, name), password: credentials.password };
+    return await openFor(parts, wanted, upstream, client, signal, undo);
   } catch (error) {
     const failure = toBridgeError(error);
     // Before the password is forgotten: a server may have echoed it, and only what is known can be struck out.
     parts.log.warn('login-failed', { user: credentials.user, client: client.address, error: failure });
     for (const give of undo.reverse()) give();
-    if (failure instanceof CredentialsError) await pause(parts.clock, parts.throttle.noteFailure(client.address), signal);
+    if (isGuess(failure)) await pause(parts.clock, delayFor(parts, services, credentials.user, client.address), signal);
     throw failure;
   }
+}
+
+/** The client's own password was wrong, not one that is stored here. */
+function isGuess(error: BridgeError): boolean {
+  return error instanceof CredentialsError && error.code !== 'AUTH_STORED_REFUSED' && error.code !== 'AUTH_SIGN_IN_NEEDED';
+}
+
+/** Local accounts have no server behind them that would count: whoever guesses from many addresses waits too. */
+function delayFor({ throttle }: LoginParts, services: readonly UpstreamService[], user: string, address: string): number {
+  const byAddress = throttle.noteFailure(address);
+  if (services.every(({ mode }) => mode === 'upstream')) return byAddress;
+  return Math.max(byAddress, throttle.noteFailure(JSON.stringify(['account', canonicalUser(user)])));
 }
 
 /** What a client wants to open. */
@@ -91,21 +110,26 @@ interface Wanted {
   readonly service: UpstreamService;
   readonly name: MaildropName;
   readonly view: ViewConfig;
+  /** As the client gave it. */
+  readonly password: string;
 }
 
 async function openFor(
   parts: LoginParts,
-  { service, name, view }: Wanted,
-  login: UpstreamLogin,
+  wanted: Wanted,
+  login: UpstreamCredentials,
   client: LoginClient,
   signal: AbortSignal,
   undo: (() => void)[],
 ): Promise<LoggedIn> {
+  const { service, name, view } = wanted;
   const { store, clock, locks, throttle, turns } = parts;
   // The prefix recent: is another look at the same maildrop: same unique-ids, same lock.
   const key: MaildropKey = { upstream: service.id, user: login.user, view: name.view ?? '' };
   const account = JSON.stringify([key.upstream, key.user]);
-  throttle.checkDelay(JSON.stringify([account, key.view]), login.password, service.loginDelayMs);
+  const delayName = JSON.stringify([account, key.view]);
+  // Told only to who has the password: to others it would tell that somebody else has just logged in.
+  if (service.mode === 'accounts' || throttle.isProven(account, wanted.password)) throttle.checkDelay(delayName, service.loginDelayMs);
   const prove = (): Promise<UpstreamSession> => proveUpstream(parts, service, account, login, { client: signal, attempt: parts.stopping });
   let session = await prove();
   const leave = (): void => void session.logout();
@@ -157,9 +181,9 @@ async function openFor(
   if (signal.aborted) throw new UpstreamError('unreachable', 'the client left during its login');
   const isShared = view.maildrop.lock === 'shared';
   if (isShared) undo.splice(undo.indexOf(unlock), 1).forEach((give) => give());
-  throttle.noteLogin(JSON.stringify([account, key.view]));
+  throttle.noteLogin(delayName);
   client.onAccount({ user: login.user, upstream: service.id, digest: opened.digest, ...(key.view === '' ? {} : { view: key.view }) });
-  logLogin(parts.log, { service, name, view }, login.user, client, session, opened);
+  logLogin(parts.log, wanted, login.user, client, session, opened);
   const link = new UpstreamLink({
     session,
     mailboxes: opened.mailboxes.map(({ mailbox }) => mailbox),
@@ -207,35 +231,6 @@ async function leaseOf(store: Store, key: MaildropKey, holder: LockHolder): Prom
 
 function lockName(account: string, view: string): string {
   return JSON.stringify([account, view]);
-}
-
-/**
- * The password is proven by logging in with it; nothing is served before. A client that leaves does not end the try: it would
- * have guessed without being counted.
- */
-export async function proveUpstream(
-  parts: Pick<LoginParts, 'background' | 'throttle' | 'log'>,
-  service: UpstreamService,
-  account: string,
-  login: UpstreamLogin,
-  until: { readonly client: AbortSignal; readonly attempt: AbortSignal },
-): Promise<UpstreamSession> {
-  await parts.background.end(account);
-  const attempt = await parts.throttle.admit(account, login.password, until.client);
-  const session = await service.upstream.login(login, until.attempt).catch((error: unknown) => {
-    const failure = toBridgeError(error);
-    if (failure instanceof CredentialsError) attempt.refused();
-    else attempt.undecided(failure);
-    if (!(failure instanceof CredentialsError)) parts.log.warn('upstream-failed', { upstream: service.id, error: failure });
-    throw failure;
-  });
-  attempt.succeeded();
-  if (until.client.aborted) {
-    void session.logout();
-    throw new UpstreamError('unreachable', 'the client left during its login');
-  }
-  if (!session.isKept) parts.log.info('upstream-connected', { upstream: service.id, user: login.user });
-  return session;
 }
 
 /** Within a session a refused password is no answer to the client's login: [AUTH] would make it ask its user for another. */

@@ -5,7 +5,7 @@ import { BusyError } from '../errors.ts';
 import { withoutDeletion } from '../maildrop/map-changes.ts';
 import { uniqueIdsIn, deletedIn, type UidMap } from '../maildrop/uid-map.ts';
 import type { MailboxKey, MaildropKey, MapChange, Store } from '../store/store.ts';
-import { chooseUpstream, imapUser, maildropName, viewNamed } from './account.ts';
+import { chooseUpstream, maildropName, viewNamed } from './account.ts';
 import { templateFor } from './derivation.ts';
 import type { UpstreamService } from './login.ts';
 import type { MaildropLocks } from './maildrop-lock.ts';
@@ -18,6 +18,8 @@ export interface MaildropAdminParts {
   readonly locks: MaildropLocks;
   /** Every configured upstream. */
   readonly services: () => readonly UpstreamService[];
+  /** Whose mail on the server a user of POP3 means. */
+  readonly upstreamUser: (service: UpstreamService, user: string) => Promise<string>;
 }
 
 /** Whose maildrop: the user name as a client types it; `upstream` where the domain does not tell, or the file is gone. */
@@ -47,6 +49,8 @@ export interface ResolvedMaildrop {
   readonly key: MaildropKey;
   readonly service: UpstreamService | undefined;
   readonly view: ViewConfig | undefined;
+  /** As POP3 clients type it, without view and prefix. */
+  readonly user: string;
 }
 
 export class MaildropAdmin {
@@ -71,7 +75,7 @@ export class MaildropAdmin {
 
   async contents(target: MaildropTarget): Promise<MaildropContents> {
     const { store } = this.#parts;
-    const { key } = this.resolve(target);
+    const { key } = await this.resolve(target);
     const promised = (await store.openEntries(key)).map(({ path, action, uids }) => ({ folder: path, action, uids }));
     return { messages: await messageRows(store, key), gone: await goneRows(store, key), promised };
   }
@@ -86,7 +90,7 @@ export class MaildropAdmin {
     uniqueIds: readonly string[],
   ): Promise<{ readonly restored: string[]; readonly unknown: string[] }> {
     const { store } = this.#parts;
-    const { key, view } = this.resolve(target);
+    const { key, view } = await this.resolve(target);
     using _lock = this.lock(key);
     const wanted = new Set(uniqueIds);
     const restored: string[] = [];
@@ -104,16 +108,18 @@ export class MaildropAdmin {
     return { restored, unknown: uniqueIds.filter((id) => !done.has(id)) };
   }
 
-  /** Throws CredentialsError where no upstream takes the user, or there is no such view. */
-  resolve({ user, upstream }: MaildropTarget): ResolvedMaildrop {
+  /** Rejects with CredentialsError where no upstream takes the user, or there is no such view. */
+  async resolve({ user, upstream }: MaildropTarget): Promise<ResolvedMaildrop> {
     const services = this.#parts.services();
     const named = services.find(({ id }) => id === upstream);
     // A map whose file is gone can still be looked at, under the names that stand in it.
-    if (upstream !== undefined && named === undefined) return { key: { upstream, user, view: '' }, service: undefined, view: undefined };
+    if (upstream !== undefined && named === undefined)
+      return { key: { upstream, user, view: '' }, service: undefined, view: undefined, user };
     const service = named ?? chooseUpstream(services, user);
     const name = maildropName(service, user);
     const view = viewNamed(service.views, name);
-    return { key: { upstream: service.id, user: imapUser(service, name.user), view: name.view ?? '' }, service, view };
+    const upstreamUser = await this.#parts.upstreamUser(service, name.user);
+    return { key: { upstream: service.id, user: upstreamUser, view: name.view ?? '' }, service, view, user: name.user };
   }
 
   /** Locks a maildrop that no session has. Throws BusyError MAILDROP_IN_USE. */

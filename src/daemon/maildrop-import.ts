@@ -22,6 +22,7 @@ export interface ImportParts {
   readonly admin: MaildropAdmin;
   readonly store: Store;
   readonly events: (service: UpstreamService, user: string) => SessionEvents;
+  /** Logs in upstream for a user of POP3. */
   readonly logIn: (service: UpstreamService, user: string, password: string) => Promise<UpstreamSession>;
   readonly clock: Clock;
 }
@@ -53,12 +54,12 @@ const BATCH = 1_000;
 
 /** Rejects with BusyError while a session has the maildrop, and as a login does. */
 export async function importIds(parts: ImportParts, request: ImportRequest, progress: Progress): Promise<ImportReport> {
-  const { key, service, view } = parts.admin.resolve(request);
+  const { key, service, view, user } = await parts.admin.resolve(request);
   if (service === undefined || view === undefined) throw new UpstreamError('missing', `no upstream ${key.upstream} is configured`);
   using _lock = parts.admin.lock(key);
   const now = Math.floor(parts.clock.now() / 1000);
   const store = request.dryRun ? withoutWrites(parts.store) : parts.store;
-  const session = await parts.logIn(service, key.user, request.password);
+  const session = await parts.logIn(service, user, request.password);
   try {
     const opened = await openMaildrop(
       {

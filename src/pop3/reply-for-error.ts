@@ -2,8 +2,19 @@
  * The only place that words a failure for a client. Fixed texts: nothing an upstream said ever reaches a client
  * (CONTRACT section 5.8, RFC 3206, RFC 2449 section 8.1).
  */
-import { BusyError, CredentialsError, UpstreamError, type BridgeError, type BusyCode, type UpstreamFailureKind } from '../errors.ts';
+import { BusyError, CredentialsError, UpstreamError } from '../errors.ts';
+import type { BridgeError, BusyCode, CredentialsCode, UpstreamFailureKind } from '../errors.ts';
 import { err, type Reply, type ResponseCode } from './reply.ts';
+
+const REFUSED = ['AUTH', 'user name or password refused'] as const;
+const CREDENTIALS: { readonly [Code in CredentialsCode]: readonly [ResponseCode, string] } = {
+  AUTH_REFUSED: REFUSED,
+  AUTH_REFUSED_BEFORE: REFUSED,
+  AUTH_UNKNOWN_USER: REFUSED,
+  AUTH_UNKNOWN_VIEW: REFUSED,
+  AUTH_STORED_REFUSED: ['AUTH', 'mail server refuses the stored password, run: popbridge account passwd USER --upstream-password'],
+  AUTH_SIGN_IN_NEEDED: ['AUTH', 'sign-in to the mail server has expired, run: popbridge account signin USER'],
+};
 
 const BUSY: { readonly [Code in BusyCode]: readonly [ResponseCode, string] } = {
   MAILDROP_IN_USE: ['IN-USE', 'maildrop is in use by another session'],
@@ -30,7 +41,7 @@ const UPSTREAM: { readonly [Kind in UpstreamFailureKind]: readonly [ResponseCode
 
 /** The reply for a failure that came before any octet of a positive reply. */
 export function replyForError(error: BridgeError): Reply {
-  if (error instanceof CredentialsError) return err('user name or password refused', 'AUTH');
+  if (error instanceof CredentialsError) return coded(CREDENTIALS[error.code]);
   if (error instanceof BusyError) return coded(BUSY[error.code]);
   if (error instanceof UpstreamError) {
     const [code, text] = UPSTREAM[error.kind];

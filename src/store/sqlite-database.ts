@@ -5,13 +5,19 @@
 import { chmodSync, existsSync, renameSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { StoreError } from '../errors.ts';
-import { MIGRATIONS } from './migrations/migrations.ts';
 
 const BUSY_TIMEOUT_MS = 2_000;
 /** SQLITE_CORRUPT and SQLITE_NOTADB. */
 const DAMAGED: ReadonlySet<number> = new Set([11, 26]);
 /** Extended codes hold the primary one in their lowest octet. */
 const PRIMARY_CODE = 0xff;
+
+/** What a file holds. */
+export interface DatabaseKind {
+  /** Its schema, step by step. */
+  readonly migrations: readonly string[];
+  readonly pragmas?: string;
+}
 
 export class SqliteDatabase implements Disposable {
   readonly #database: DatabaseSync;
@@ -22,14 +28,14 @@ export class SqliteDatabase implements Disposable {
   }
 
   /** Opens or creates the file, readable by its owner alone. Throws STORE_CORRUPT where it is damaged. ":memory:" keeps nothing. */
-  static open(path: string): SqliteDatabase {
-    return guarded('the UID map cannot be opened', () => {
+  static open(path: string, { migrations, pragmas = '' }: DatabaseKind): SqliteDatabase {
+    return guarded('the store cannot be opened', () => {
       const database = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS });
       try {
         if (path !== ':memory:') chmodSync(path, 0o600);
-        database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;');
+        database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;' + pragmas);
         check(database);
-        migrate(database);
+        migrate(database, migrations);
       } catch (error) {
         database.close();
         throw error;
@@ -89,13 +95,13 @@ function codeOf(error: unknown, reason: string): StoreError['code'] {
 
 function check(database: DatabaseSync): void {
   const found = database.prepare('PRAGMA quick_check(1)').get()?.['quick_check'];
-  if (found !== 'ok') throw new StoreError('STORE_CORRUPT', `the UID map is damaged: ${String(found)}`);
+  if (found !== 'ok') throw new StoreError('STORE_CORRUPT', `the store is damaged: ${String(found)}`);
 }
 
-function migrate(database: DatabaseSync): void {
+function migrate(database: DatabaseSync, migrations: readonly string[]): void {
   const version = Number(database.prepare('PRAGMA user_version').get()?.['user_version']);
-  if (version > MIGRATIONS.length) throw new StoreError('STORE_TOO_NEW', 'the state was written by a newer popbridge');
-  MIGRATIONS.slice(version).forEach((sql, index) => {
+  if (version > migrations.length) throw new StoreError('STORE_TOO_NEW', 'the state was written by a newer popbridge');
+  migrations.slice(version).forEach((sql, index) => {
     database.exec(`BEGIN IMMEDIATE; ${sql} PRAGMA user_version = ${version + index + 1}; COMMIT;`);
   });
 }

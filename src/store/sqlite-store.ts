@@ -12,6 +12,7 @@ import { Derivations } from './derivations.ts';
 import { MapCache } from './map-cache.ts';
 import { decodeGone, encodeGone } from './gone-messages.ts';
 import { decodeSegment, encodeSegment } from './segment.ts';
+import { MIGRATIONS } from './migrations/migrations.ts';
 import { guarded, moveAside, SqliteDatabase } from './sqlite-database.ts';
 import { SqliteIdentities } from './sqlite-identities.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
@@ -53,12 +54,12 @@ export class SqliteStore implements Store {
     const derivations = guarded('the UID map cannot be opened', () => Derivations.of(file));
     try {
       if (file !== undefined) refuseEmptied(file, derivations);
-      return new SqliteStore(SqliteDatabase.open(path), derivations);
+      return new SqliteStore(SqliteDatabase.open(path, { migrations: MIGRATIONS }), derivations);
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'STORE_CORRUPT' || file === undefined || !existsSync(file)) throw error;
       if (!derivations.areAll(settings.templates)) throw notDerivable(file, error);
       settings.onRebuilt(moveAside(file, settings.now.toISOString().replaceAll(/[:.]/g, '-')), error);
-      return new SqliteStore(SqliteDatabase.open(file), Derivations.of(file));
+      return new SqliteStore(SqliteDatabase.open(file, { migrations: MIGRATIONS }), Derivations.of(file));
     }
   }
 

@@ -154,9 +154,9 @@ export class ConnectionPool {
   }
 
   /** Passwords are kept as keyed hashes only, under a key that lives as long as the process. */
-  #proof({ user, password }: UpstreamLogin): Buffer {
+  #proof({ user, password, provenAs }: UpstreamLogin): Buffer {
     return createHmac('sha256', this.#key)
-      .update(JSON.stringify([user, password]))
+      .update(JSON.stringify(provenAs === undefined ? [user, password] : [user, 'proven as', provenAs]))
       .digest();
   }
 }

@@ -38,14 +38,14 @@ export class ImapflowClient {
   readonly flow: ImapFlow;
   readonly transport: GatedTransport;
   /** imapflow keeps the very object. */
-  readonly #auth: { readonly user: string; pass: string };
+  readonly #auth: { readonly user: string; pass?: string; accessToken?: string };
   #lastRefusal: unknown;
   #throttledForMs: number | undefined;
 
   constructor(endpoint: UpstreamEndpoint, login: UpstreamLogin) {
     const shortcuts = new LoginShortcuts(() => this.flow.capabilities.has('SASL-IR'));
     this.transport = new GatedTransport(endpoint.certificateSha256, endpoint.secureContext, shortcuts);
-    this.#auth = { user: login.user, pass: login.password };
+    this.#auth = { user: login.user, [login.isToken === true ? 'accessToken' : 'pass']: login.password };
     this.flow = new ImapFlow({
       host: endpoint.host,
       port: endpoint.port,
@@ -111,7 +111,8 @@ export class ImapflowClient {
 
   /** Logged in, nobody needs it any more: a connection may outlive its session. */
   forgetPassword(): void {
-    this.#auth.pass = '';
+    delete this.#auth.pass;
+    delete this.#auth.accessToken;
   }
 
   destroy(): void {

@@ -9,7 +9,14 @@ import type { Uid, UidValidity } from '../maildrop/numbers.ts';
 /** Name and password as the IMAP server knows them. */
 export interface UpstreamLogin {
   readonly user: string;
+  /** With `isToken` an access token of OAuth 2.0. */
   readonly password: string;
+  readonly isToken?: boolean;
+  /**
+   * What has to be the same for a connection that was kept to serve this login too; by default the password. Who gives it has proven in
+   * another way for whom the connection is.
+   */
+  readonly provenAs?: string;
 }
 
 export interface Upstream {

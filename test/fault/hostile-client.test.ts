@@ -63,7 +63,7 @@ test.for([
   expect(await client.command('PASS wrong')).toMatch(/^-ERR \[AUTH\] /);
   client.close();
   const state = readdirSync(join(site.bridge.folder, 'state'));
-  expect(state.filter((name) => !/^(?:popbridge\.sqlite|daemon\.lock|control\.sock|derivations)/.test(name))).toEqual([]);
+  expect(state.filter((name) => !/^(?:popbridge\.sqlite|accounts\.sqlite|daemon\.lock|control\.sock|derivations)/.test(name))).toEqual([]);
 });
 
 test.for([

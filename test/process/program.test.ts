@@ -54,7 +54,6 @@ describe('the command line', () => {
     [['maildrop', 'show'], 'user'],
     [['maildrop', 'undelete', '--user', 'alice', '--config', 'x.toml'], 'give unique-ids, or --all'],
     [['maildrop', 'import', '--user', 'alice', '--from', 'pop3+insecure://mail.example.com'], 'in clear'],
-    [['account', 'add', '--user', 'alice'], 'the command "account" is not built yet'],
     [['presets'], 'not built yet'],
     [['status', '--json'], 'not built yet'],
     [['trace', 'alice', 'on'], 'not built yet'],
@@ -344,6 +343,21 @@ describe('serve', () => {
     await until(async () => !(await (await PopDialogue.connect(bridge.port())).multi('CAPA')).includes('LOGIN-DELAY 90 USER'));
     expect(bridge.events('reloaded')).toHaveLength(1);
     await client.command('QUIT');
+  });
+
+  test('LOGIN-DELAY is enforced for who has the password, and tells nobody else that its owner was there', async () => {
+    await using bridge = await BridgeProcess.start({ config: config('[login]\ndelay = "90s"\n[views.pc]\n[views.laptop]') });
+    const logIn = async (user: string, password: string): Promise<string> => {
+      const client = await PopDialogue.connect(bridge.port());
+      await client.command(`USER ${user}`);
+      const answer = await client.command(`PASS ${password}`);
+      await client.command('QUIT');
+      return answer;
+    };
+    expect(await logIn('alice/pc', 'open sesame')).toMatch(/^\+OK/);
+    expect(await logIn('alice/pc', 'open sesame')).toBe('-ERR [LOGIN-DELAY] last login was too recent, try later');
+    expect(await logIn('alice/laptop', 'open sesame')).toMatch(/^\+OK/);
+    expect(await logIn('alice/pc', 'a guess')).toMatch(/^-ERR \[AUTH\]/);
   });
 
   test('a core file would hold none of its memory', async () => {

@@ -32,14 +32,13 @@ test('every key is described, and is there once', () => {
 
 test('every default is TOML, or is explained', () => {
   const without = keys.filter((key) => key.default === undefined);
-  expect(without.map(({ path }) => path)).toEqual(['upstream.host', 'upstream.port', 'listen.security', 'views']);
+  expect(without.map(({ path }) => path)).toEqual(['upstream.host', 'upstream.port', 'listen.security', 'account.user', 'views']);
   for (const key of keys) if (key.default !== undefined) expect(parse(`x = ${key.default}`)).toHaveProperty('x');
 });
 
 test('keys that are not built yet are not in it', () => {
   const whole = LATER_KEYS.filter(({ when }) => when === undefined).map(({ key }) => key.replace('[]', ''));
   expect(whole.filter((key) => paths.some((path) => path === key || path.startsWith(`${key}.`)))).toEqual([]);
-  expect(JSON.stringify(configJsonSchema())).not.toMatch(/"accounts"/);
 });
 
 describe('it accepts the example', () => {

@@ -5,6 +5,7 @@ import { faultsOf, parseText, upstreamOf } from './parse.ts';
 
 const POPBRIDGE_IDS = parseTemplate('popbridge');
 const MINIMAL = '[upstream]\nhost = "imap.example.com"\n';
+const HASH = '$scrypt$ln=14,r=8,p=5$yrHVz3TBcA9vYHk2Wn1oXQ$Hb1vDUkAUdTzW3rJYbqQ0cV4o8q6hJ1wW0m6n2rJm3E';
 const PIN = 'AB:'.repeat(31) + 'CD';
 
 test('host alone is a configuration; everything else has its default', () => {
@@ -40,7 +41,8 @@ test('host alone is a configuration; everything else has its default', () => {
           allow: [],
         },
       ],
-      login: { domains: [], default: false, delayMs: 0 },
+      login: { mode: 'upstream', domains: [], default: false, delayMs: 0 },
+      accounts: [],
       views: new Map([
         [
           '',
@@ -62,6 +64,7 @@ test('host alone is a configuration; everything else has its default', () => {
     },
     process: {
       store: { url: 'sqlite:' },
+      secrets: { keyFile: undefined },
       limits: {
         sessions: 2000,
         sessionsPerAddress: 100,
@@ -128,7 +131,7 @@ test('values are taken over in the form that the program uses', () => {
     },
     { name: '[::1]:0#2', host: '::1', security: 'tls', certificateFile: '/own/cert.pem', keyFile: '/etc/popbridge/own.key' },
   ]);
-  expect(config.login).toEqual({ domains: ['example.com'], default: false, delayMs: 60_000 });
+  expect(config.login).toEqual({ mode: 'upstream', domains: ['example.com'], default: false, delayMs: 60_000 });
   const view = config.views.get('');
   expect(view?.maildrop).toEqual({
     folders: ['INBOX'],
@@ -323,11 +326,12 @@ describe('what is not built yet is refused by name', () => {
     [`${MINIMAL}[[listen]]\naddress = "socket:pop3"`, 'listen[0].address'],
     [`${MINIMAL}[[listen]]\n[[listen]]\naddress = "[::1]:1"\nproxy_protocol = false`, 'listen[1].proxy_protocol'],
     [`${MINIMAL}[[listen]]\ntrusted_proxies = []`, 'listen[0].trusted_proxies'],
-    [`${MINIMAL}[login]\nmode = "accounts"`, 'login.mode'],
-    [`${MINIMAL}[[account]]\nuser = "alice"`, 'account'],
+    [
+      `${MINIMAL}[login]\nmode = "accounts"\n[[account]]\nuser = "alice"\npassword_hashes = ["${HASH}"]\nupstream_credential = "a"\noauth = true`,
+      'account[0].oauth',
+    ],
     [`${MINIMAL}[oauth]\nflow = "code"`, 'oauth'],
     [`${MINIMAL}[store]\nurl = "postgres://db/mail"`, 'store.url'],
-    [`${MINIMAL}[secrets]\nkey_file = "k"`, 'secrets'],
     [`${MINIMAL}[admin]\naddress = ""`, 'admin'],
   ];
 
@@ -358,7 +362,71 @@ describe('tables in the wrong file', () => {
     expect(faultsOf('[log]\nlevel = "debug"', 'process')).toEqual([]);
     const [fault, ...others] = faultsOf(MINIMAL, 'process');
     expect(others).toEqual([]);
-    expect(fault).toBe('upstream: is about one upstream; popbridge.toml holds only store, limits, log, put it into a file of its own');
+    expect(fault).toBe(
+      'upstream: is about one upstream; popbridge.toml holds only store, secrets, limits, log, put it into a file of its own',
+    );
+  });
+});
+
+describe('accounts', () => {
+  const ACCOUNTS = `${MINIMAL}[login]\nmode = "accounts"\n`;
+  const ONE = `[[account]]\nuser = "Alice@EXAMPLE.com"\npassword_hashes = ["${HASH}"]\n`;
+
+  test('are taken over with what they log in upstream with', () => {
+    const { accounts, login } = upstreamOf(
+      `[upstream]\nhost = "a"\nusername = "{local}"\n[login]\nmode = "accounts"
+      ${ONE}upstream_password_file = "pw"
+      [[account]]\nuser = "bob"\npassword_hashes = ["${HASH}"]\nupstream_user = "robert"\nupstream_password_command = ["pass", "bob"]`,
+    );
+    expect(login.mode).toBe('accounts');
+    expect(accounts).toEqual([
+      { user: 'Alice@example.com', hashes: [HASH], upstreamUser: 'Alice', source: { kind: 'file', path: '/etc/popbridge/pw' } },
+      { user: 'bob', hashes: [HASH], upstreamUser: 'robert', source: { kind: 'command', command: ['pass', 'bob'] } },
+    ]);
+  });
+
+  const SOURCES = 'upstream_password_command, upstream_credential';
+  const cases: [string, string[]][] = [
+    [
+      `${MINIMAL}${ONE}upstream_credential = "a"`,
+      ['account: has no use with login.mode = "upstream"; set mode = "accounts" in [login], or leave the accounts out'],
+    ],
+    [`${ACCOUNTS}${ONE}`, [`account[0].upstream_password_file: is missing; give it, or one of ${SOURCES}`]],
+    [
+      `${ACCOUNTS}${ONE}upstream_password_file = "a"\nupstream_credential = "b"`,
+      ['account[0].upstream_credential: is set beside upstream_password_file; give one source of upstream credentials'],
+    ],
+    [
+      `${ACCOUNTS}[[account]]\nuser = "a"\nupstream_credential = "b"`,
+      ['account[0].password_hashes: is empty; give one per device, as "popbridge account hash" prints it'],
+    ],
+    [
+      `${ACCOUNTS}${ONE}upstream_credential = "a"\n${ONE.replace('EXAMPLE', 'example')}upstream_credential = "a"`,
+      ['account[1].user: "Alice@example.com" is declared twice; leave one out'],
+    ],
+    [
+      `${ACCOUNTS}[[account]]\nuser = "a"\npassword_hashes = ["correct horse"]\nupstream_credential = "b"`,
+      [
+        'account[0].password_hashes[0]: is no password hash; write what "popbridge account hash" prints, such as "$scrypt$ln=14,r=8,p=5$…$…"',
+      ],
+    ],
+    [
+      `${ACCOUNTS}${ONE}upstream_password_command = ["", "x"]`,
+      ['account[0].upstream_password_command: names no program; write ["PROGRAM", "ARGUMENT", …]'],
+    ],
+    [`${ACCOUNTS}[[account]]\nuser = ""`, ['account[0].user: is empty; give the user name that POP3 clients type']],
+    [
+      `${ACCOUNTS}${ONE}upstream_passwrd_file = "a"`,
+      ['account[0].upstream_passwrd_file: unknown key; did you mean "upstream_password_file"?'],
+    ],
+  ];
+
+  test.each(cases)('%s', (toml, expected) => {
+    expect(faultsOf(toml).slice(0, expected.length)).toEqual(expected);
+  });
+
+  test.each([`${ACCOUNTS}[[account]]`, `${ACCOUNTS}[[account]]\nuser = 7`])('a fault is reported, and nothing breaks: %s', (toml) => {
+    expect(faultsOf(toml)).toEqual([expect.stringMatching(/^account\[0\]\.user: /)]);
   });
 });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { chooseUpstream, imapUser, maildropName, splitUser, viewNamed, type UserRule } from '../../../src/daemon/account.ts';
+import { splitUser } from '../../../src/config/user-name.ts';
+import { chooseUpstream, imapUser, maildropName, viewNamed, type UserRule } from '../../../src/daemon/account.ts';
 
 function rule(fields: Partial<UserRule> = {}): UserRule {
   return { username: '{user}', domains: [], takesTheRest: false, views: new Map([['', {}]]), ...fields };

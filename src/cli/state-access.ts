@@ -1,21 +1,27 @@
-/** How `popbridge maildrop` reaches UID maps: through the daemon that runs on the state directory, else directly under its lock. */
+/** How commands reach UID maps and accounts: through the daemon that runs on the state directory, else directly under its lock. */
 import { statSync } from 'node:fs';
 import { systemClock } from '../clock.ts';
 import type { BridgeConfig } from '../config/schema.ts';
+import { AccountAdmin } from '../daemon/account-admin.ts';
+import { accountRequests } from '../daemon/account-requests.ts';
 import { messageMemory, serviceOf } from '../daemon/bindings.ts';
 import { askDaemon } from '../daemon/control-client.ts';
-import type { Progress } from '../daemon/control-socket.ts';
+import type { ControlRequests, Progress } from '../daemon/control-socket.ts';
 import { lockStateDirectory } from '../daemon/daemon-lock.ts';
 import { createLog, LiveSecrets } from '../daemon/logging.ts';
 import { sessionEvents, type UpstreamService } from '../daemon/login.ts';
 import { MaildropAdmin } from '../daemon/maildrop-admin.ts';
 import { maildropRequests } from '../daemon/maildrop-requests.ts';
 import { MaildropLocks } from '../daemon/maildrop-lock.ts';
+import { openAccounts } from '../daemon/open-accounts.ts';
+import { provenCredentials, upstreamUserOf } from '../daemon/upstream-proof.ts';
+import type { UpstreamSession } from '../upstream/upstream.ts';
+import type { UpstreamCredentials } from '../accounts/accounts.ts';
 import { openStore } from '../daemon/open-store.ts';
 import { BusyError, CredentialsError, InvariantError, StoreError, UpstreamError, type UpstreamFailureKind } from '../errors.ts';
 import type { CliEnvironment } from './environment.ts';
 
-export interface MaildropAccess {
+export interface StateAccess {
   readonly environment: CliEnvironment;
   readonly stateDirectory: string;
   /** Only read where no daemon runs. */
@@ -24,7 +30,7 @@ export interface MaildropAccess {
 }
 
 /** Asks, and gives what is answered; failures are thrown as they were there. */
-export async function askMaildrops(access: MaildropAccess, request: string, params: unknown): Promise<unknown> {
+export async function askState(access: StateAccess, request: string, params: unknown): Promise<unknown> {
   const { stateDirectory, progress } = access;
   if (statSync(stateDirectory, { throwIfNoEntry: false }) === undefined) {
     throw new StoreError('STORE_FAILED', `there is no state directory ${stateDirectory}; name the one of the daemon with --state`);
@@ -37,7 +43,7 @@ export async function askMaildrops(access: MaildropAccess, request: string, para
 }
 
 async function askDirectly(
-  { environment, stateDirectory, loadConfig, progress }: MaildropAccess,
+  { environment, stateDirectory, loadConfig, progress }: StateAccess,
   request: string,
   params: unknown,
 ): Promise<unknown> {
@@ -47,17 +53,36 @@ async function askDirectly(
   using _lock = lockStateDirectory(stateDirectory);
   await using opened = openStore(config, { stateDirectory, clock: systemClock, log });
   const { store } = opened;
+  await using local = await openAccounts(() => config, { stateDirectory, variables: environment.variables, clock: systemClock });
   const services: UpstreamService[] = config.upstreams.map((file) =>
     serviceOf(file, messageMemory(config), { clock: systemClock, version: environment.version, keepsConnections: false }),
   );
-  const admin = new MaildropAdmin({ store, clock: systemClock, locks: new MaildropLocks(systemClock), services: () => services });
-  const requests = maildropRequests(admin, {
-    admin,
+  const admin = new MaildropAdmin({
     store,
-    events: (service, user) => sessionEvents(log, service, user),
-    logIn: (service, user, password) => service.upstream.login({ user, password }, new AbortController().signal),
     clock: systemClock,
+    locks: new MaildropLocks(systemClock),
+    services: () => services,
+    upstreamUser: (service, user) => upstreamUserOf(local.accounts, service, user),
   });
+  const { signal } = new AbortController();
+  const logIn = async (service: UpstreamService, credentials: UpstreamCredentials): Promise<UpstreamSession> =>
+    service.upstream.login(await credentials.current(signal), signal);
+  const accounts = new AccountAdmin({
+    ...local,
+    clock: systemClock,
+    services: () => services,
+    logIn,
+  });
+  const requests: ControlRequests = {
+    ...maildropRequests(admin, {
+      admin,
+      store,
+      events: (service, user) => sessionEvents(log, service, user),
+      logIn: async (service, user, password) => logIn(service, await provenCredentials(local.accounts, service, user, password)),
+      clock: systemClock,
+    }),
+    ...accountRequests(accounts),
+  };
   // Awaited here: the store must outlive it.
   return await requests[request]?.(params, progress);
 }

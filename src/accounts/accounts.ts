@@ -1,0 +1,145 @@
+/**
+ * Local accounts: who may log in here, and with what upstream. Declared in the configuration or added by `popbridge account`; a declared one
+ * stands before a stored one of the same name.
+ */
+import type { Clock } from '../clock.ts';
+import type { DeclaredAccount, PasswordSource } from '../config/account-config.ts';
+import { CredentialsError, StoreError } from '../errors.ts';
+import type { AccountKey, AccountStore, SignIn } from '../store/account-store.ts';
+import type { UpstreamLogin } from '../upstream/upstream.ts';
+import { PasswordChecker } from './password-checker.ts';
+import type { SecretBox } from './secret-box.ts';
+import { readPassword } from './upstream-password.ts';
+
+/** Where an account's upstream credentials are. */
+export type CredentialSource = PasswordSource | { readonly kind: 'stored' } | { readonly kind: 'oauth' };
+
+/** An account, wherever it comes from. */
+export interface Account extends AccountKey {
+  readonly upstreamUser: string;
+  readonly source: CredentialSource;
+  readonly isDeclared: boolean;
+}
+
+/** Gives access tokens; see oauth/token-keeper.ts. */
+export interface Tokens {
+  /** Rejects with AUTH_SIGN_IN_NEEDED, or UpstreamError. */
+  current(account: Account, signal: AbortSignal): Promise<string>;
+  /** Another one than that, which the server refused; undefined where there is none. */
+  after(account: Account, refused: string, signal: AbortSignal): Promise<string | undefined>;
+}
+
+/** How a session comes by what it logs in upstream with. */
+export interface UpstreamCredentials {
+  /** The name upstream. */
+  readonly user: string;
+  current(signal: AbortSignal): Promise<UpstreamLogin>;
+  /** The server refused that one: another to try at once, or undefined. */
+  after(refused: UpstreamLogin, signal: AbortSignal): Promise<UpstreamLogin | undefined>;
+  /** What the client is told where the server refuses them for good. */
+  readonly refusal: (error: CredentialsError) => CredentialsError;
+}
+
+export interface AccountsParts {
+  readonly store: AccountStore;
+  readonly clock: Clock;
+  /** Undefined where no key is there; then nothing was ever sealed. */
+  readonly box: () => SecretBox | undefined;
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  /** Of one upstream. */
+  readonly declared: (upstream: string) => readonly DeclaredAccount[];
+  readonly tokens: Tokens;
+}
+
+/** When a device was last used is told to the hour: no login waits for a disk because of it. */
+const USE_NOTED_SECONDS = 60 * 60;
+
+export class Accounts {
+  readonly #parts: AccountsParts;
+  readonly #checker = new PasswordChecker();
+
+  constructor(parts: AccountsParts) {
+    this.#parts = parts;
+  }
+
+  /** The account, if that is one of its app passwords. Rejects with AUTH_REFUSED, after the same work whether there is such a user or not. */
+  async prove(key: AccountKey, password: string): Promise<Account> {
+    const declared = this.#declared(key);
+    const devices = declared === undefined ? await this.#parts.store.devices(key) : [];
+    const hashes = declared?.hashes ?? devices.map(({ hash }) => hash);
+    const matched = await this.#checker.matching(password, hashes);
+    const account = matched < 0 ? undefined : await this.find(key);
+    if (account === undefined) throw new CredentialsError('AUTH_REFUSED', 'no such account, or none of its app passwords');
+    const device = devices[matched];
+    const now = Math.floor(this.#parts.clock.now() / 1000);
+    if (device !== undefined && device.usedAt < now - USE_NOTED_SECONDS) await this.#parts.store.noteUse(key, device.name, now);
+    return account;
+  }
+
+  async find(key: AccountKey): Promise<Account | undefined> {
+    const declared = this.#declared(key);
+    if (declared !== undefined) {
+      const { upstreamUser, source } = declared;
+      return { ...key, upstreamUser, source, isDeclared: true };
+    }
+    const stored = await this.#parts.store.account(key);
+    if (stored === undefined) return undefined;
+    return { ...key, upstreamUser: stored.upstreamUser, source: { kind: stored.kind === 'oauth' ? 'oauth' : 'stored' }, isDeclared: false };
+  }
+
+  /** Every account of an upstream. */
+  async of(upstream: string): Promise<Account[]> {
+    const declared = this.#parts.declared(upstream).map(({ user }) => user);
+    const stored = (await this.#parts.store.accounts()).filter((one) => one.upstream === upstream).map(({ user }) => user);
+    const found = await Promise.all([...new Set([...declared, ...stored])].map((user) => this.find({ upstream, user })));
+    return found.flatMap((account) => account ?? []);
+  }
+
+  signIn(key: AccountKey): Promise<SignIn | undefined> {
+    return this.#parts.store.signIn(key);
+  }
+
+  /** What the account logs in upstream with, each time afresh. */
+  credentials(account: Account): UpstreamCredentials {
+    const { upstreamUser: user, source } = account;
+    // Whoever has proven to be the account may be served by its connection, whichever device or token opened it.
+    const provenAs = JSON.stringify([account.upstream, account.user]);
+    if (source.kind !== 'oauth') {
+      return {
+        user,
+        current: async (signal) => ({ user, provenAs, password: await this.#password(account, source, signal) }),
+        after: async () => undefined,
+        refusal: (error) =>
+          new CredentialsError('AUTH_STORED_REFUSED', `the stored password was refused: ${error.message}`, { cause: error }),
+      };
+    }
+    const login = (token: string): UpstreamLogin => ({ user, provenAs, password: token, isToken: true });
+    const { tokens } = this.#parts;
+    return {
+      user,
+      current: async (signal) => login(await tokens.current(account, signal)),
+      after: async (refused, signal) => {
+        const token = await tokens.after(account, refused.password, signal);
+        return token === undefined ? undefined : login(token);
+      },
+      refusal: (error) => new CredentialsError('AUTH_SIGN_IN_NEEDED', `the access token was refused: ${error.message}`, { cause: error }),
+    };
+  }
+
+  #declared({ upstream, user }: AccountKey): DeclaredAccount | undefined {
+    return this.#parts.declared(upstream).find((one) => one.user === user);
+  }
+
+  async #password(key: AccountKey, source: PasswordSource | { readonly kind: 'stored' }, signal: AbortSignal): Promise<string> {
+    if (source.kind !== 'stored') return readPassword(source, this.#parts.variables, signal);
+    const sealed = await this.#parts.store.secret(key, 'password');
+    const box = this.#parts.box();
+    if (sealed === undefined || box === undefined) throw new StoreError('SECRETS_UNREADABLE', 'no upstream password is stored');
+    return box.open(sealed, secretContext(key, 'password'));
+  }
+}
+
+/** What a sealed secret is bound to. */
+export function secretContext({ upstream, user }: AccountKey, purpose: string): readonly string[] {
+  return ['popbridge', upstream, user, purpose];
+}

@@ -1,0 +1,36 @@
+/** What `popbridge account` prints. Pure. */
+import type { AccountRow, Issued } from '../daemon/account-admin.ts';
+import { harmless, table } from './maildrop-text.ts';
+
+export function accountLines(rows: readonly AccountRow[]): string[] {
+  if (rows.length === 0) return ['there are no local accounts'];
+  const head = ['UPSTREAM', 'USER', 'UPSTREAM USER', 'CREDENTIALS', 'SIGN-IN', 'DEVICES'];
+  return table([head, ...rows.map((row) => [row.upstream, row.user, row.upstreamUser, credentialsOf(row), signInOf(row), devicesOf(row)])]);
+}
+
+/** An app password that was made is shown this once. */
+export function issuedLines({ user, device, password }: Issued): string[] {
+  if (password === undefined) return [harmless(`${user} may log in with that app password (${device})`)];
+  return [harmless(`app password of ${user} (${device}), shown once:`), '', `    ${password}`, ''];
+}
+
+function credentialsOf({ source, isDeclared }: AccountRow): string {
+  const named = source === 'stored' ? 'password' : source;
+  return isDeclared ? `${named}, in the file` : named;
+}
+
+function signInOf({ signIn, source }: AccountRow): string {
+  if (source !== 'oauth') return '-';
+  if (signIn === undefined) return 'needed: nobody has signed in';
+  if (signIn.state === 'needed') return `needed: ${signIn.reason}`;
+  return signIn.expiresAt === 0 ? 'ok' : `ok, token until ${timeOf(signIn.expiresAt)}`;
+}
+
+function devicesOf({ devices, isDeclared }: AccountRow): string {
+  if (isDeclared) return 'in the file';
+  return devices.map(({ name, usedAt }) => (usedAt === 0 ? `${name} (never used)` : `${name} (used ${timeOf(usedAt)})`)).join(', ') || '-';
+}
+
+function timeOf(seconds: number): string {
+  return new Date(seconds * 1000).toISOString().replace(/:\d\d\.\d+Z$/, 'Z');
+}

@@ -1,0 +1,186 @@
+/** `popbridge account`: local accounts and their app passwords (CONTRACT section 3). */
+import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
+import { appPasswordProblem } from '../accounts/app-password.ts';
+import { hashPassword } from '../accounts/password-hash.ts';
+import type { AccountRow, Issued } from '../daemon/account-admin.ts';
+import type { AccountKey } from '../store/account-store.ts';
+import { accountLines, issuedLines } from './account-text.ts';
+import type { CliEnvironment, GlobalOptions } from './environment.ts';
+import { UsageError } from './exit-code.ts';
+import { passwordLines } from './prompt.ts';
+import { prepareStateDirectory } from './state-directory.ts';
+import { asked, print, stateDirectory, type StateOptions } from './state-request.ts';
+
+interface UserOptions extends StateOptions {
+  readonly user: string;
+}
+
+interface PasswordOptions extends UserOptions {
+  readonly 'password-stdin': boolean;
+  readonly check: boolean;
+}
+
+interface AddOptions extends PasswordOptions {
+  readonly 'upstream-user': string | undefined;
+  readonly device: string;
+}
+
+interface PasswdOptions extends PasswordOptions {
+  readonly device: string;
+  readonly remove: boolean;
+  readonly 'upstream-password': boolean;
+}
+
+interface Target extends AccountKey {
+  readonly upstreamUser: string;
+  readonly exists: boolean;
+}
+
+const FIRST_DEVICE = 'default';
+
+export function accountCommand(environment: CliEnvironment): CommandModule<GlobalOptions, StateOptions> {
+  return {
+    command: 'account',
+    describe: 'Local accounts with app passwords: add, list, passwd, remove, hash, rotate-key',
+    builder: (yargs: Argv<GlobalOptions>) =>
+      yargs
+        .option('state', { type: 'string', describe: 'State directory' })
+        .option('upstream', { type: 'string', describe: 'Id of the upstream, where the domain of the user does not tell' })
+        .option('json', { type: 'boolean', default: false, describe: 'Print JSON' })
+        .command(part('add <user>', 'A new account: asks for its password upstream, gives it an app password', addOptions, add))
+        .command(part('list', 'Every account, its devices and its sign-in', (one) => one, list))
+        .command(part('passwd <user>', 'Give a device an app password, or take it away', passwdOptions, passwd))
+        .command(part('remove <user>', 'Remove an account with its app passwords and all that is stored of it', userOption, remove))
+        .command(part('hash', 'Print the hash of an app password, for [[account]] in a configuration file', hashOptions, hash))
+        .command(part('rotate-key', 'Seal all stored secrets with a new key', (one) => one, rotateKey))
+        .demandCommand(1, 'give one of add, list, passwd, remove, hash, rotate-key'),
+    handler: () => {},
+  };
+
+  function part<Options extends StateOptions>(
+    command: string,
+    describe: string,
+    builder: (yargs: Argv<StateOptions>) => Argv<Options>,
+    run: (environment: CliEnvironment, options: ArgumentsCamelCase<Options>) => Promise<void>,
+  ): CommandModule<StateOptions, Options> {
+    return { command, describe, builder, handler: (options) => run(environment, options) };
+  }
+}
+
+function userOption(yargs: Argv<StateOptions>): Argv<UserOptions> {
+  return yargs.positional('user', { type: 'string', demandOption: true, describe: 'User name as POP3 clients type it' });
+}
+
+function passwordOptions(yargs: Argv<StateOptions>, lines: string): Argv<PasswordOptions> {
+  return userOption(yargs)
+    .option('password-stdin', { type: 'boolean', default: false, describe: `Read from standard input, a line each: ${lines}` })
+    .option('check', { type: 'boolean', default: true, describe: 'Log in upstream first; --no-check stores what is given' });
+}
+
+function addOptions(yargs: Argv<StateOptions>): Argv<AddOptions> {
+  return passwordOptions(yargs, 'the upstream password, and the app password unless one is to be made')
+    .option('upstream-user', { type: 'string', describe: 'User name upstream; default: as upstream.username makes it' })
+    .option('device', { type: 'string', default: FIRST_DEVICE, describe: 'Name of the mail program that gets the app password' });
+}
+
+function passwdOptions(yargs: Argv<StateOptions>): Argv<PasswdOptions> {
+  return passwordOptions(yargs, 'the password, instead of one that is made')
+    .option('device', { type: 'string', default: FIRST_DEVICE, describe: 'Name of the mail program' })
+    .option('remove', { type: 'boolean', default: false, describe: 'Take the app password of that device away' })
+    .option('upstream-password', { type: 'boolean', default: false, describe: 'Change the stored password of the upstream instead' });
+}
+
+function hashOptions(yargs: Argv<StateOptions>): Argv<StateOptions & { readonly 'password-stdin': boolean }> {
+  return yargs.option('password-stdin', { type: 'boolean', default: false, describe: 'Read the app password from standard input' });
+}
+
+async function add(environment: CliEnvironment, options: AddOptions): Promise<void> {
+  prepare(environment, options);
+  const target = await asked<Target>(environment, options, 'account-target', whose(options));
+  if (target.exists) throw new Error(`the account ${target.user} exists already; "popbridge account passwd" changes it`);
+  const upstreamUser = options['upstream-user'] ?? target.upstreamUser;
+  const [upstreamPassword = '', password] = await passwordsFrom(
+    environment,
+    options,
+    `password of ${upstreamUser} on the upstream ${target.upstream}: `,
+  );
+  if (upstreamPassword === '') throw new UsageError('the upstream password is empty');
+  const issued = await asked<Issued>(environment, options, 'account-add', {
+    ...whose(options),
+    upstreamUser,
+    upstreamPassword,
+    device: options.device,
+    password,
+    isUntried: !options.check,
+  });
+  print(environment, options, issued, issuedLines(issued));
+}
+
+async function list(environment: CliEnvironment, options: StateOptions): Promise<void> {
+  prepare(environment, options);
+  const rows = await asked<readonly AccountRow[]>(environment, options, 'account-list', {});
+  print(environment, options, rows, accountLines(rows));
+}
+
+async function passwd(environment: CliEnvironment, options: PasswdOptions): Promise<void> {
+  const { device, remove: isRemoval, 'upstream-password': isUpstream, 'password-stdin': isGiven } = options;
+  if (isRemoval && (isUpstream || isGiven)) throw new UsageError('--remove takes no password');
+  prepare(environment, options);
+  if (isRemoval) {
+    await asked(environment, options, 'account-remove-device', { ...whose(options), device });
+    print(environment, options, { user: options.user, device, removed: true }, [`${device} of ${options.user} can no longer log in`]);
+    return;
+  }
+  if (isUpstream) {
+    const [password = ''] = await passwordsFrom(environment, options, `password of ${options.user} upstream: `);
+    if (password === '') throw new UsageError('the password is empty');
+    await asked(environment, options, 'account-set-upstream-password', { ...whose(options), password, isUntried: !options.check });
+    print(environment, options, { user: options.user, changed: true }, [`the upstream password of ${options.user} is stored`]);
+    return;
+  }
+  const [password] = isGiven ? await passwordsFrom(environment, options, '') : [];
+  const issued = await asked<Issued>(environment, options, 'account-set-password', { ...whose(options), device, password });
+  print(environment, options, issued, issuedLines(issued));
+}
+
+async function remove(environment: CliEnvironment, options: UserOptions): Promise<void> {
+  prepare(environment, options);
+  await asked(environment, options, 'account-remove', whose(options));
+  print(environment, options, { user: options.user, removed: true }, [
+    `the account ${options.user} is removed; its mail and its UID map stay`,
+  ]);
+}
+
+async function hash(environment: CliEnvironment, options: { readonly 'password-stdin': boolean }): Promise<void> {
+  const [password = ''] = await passwordLines(environment, ['app password: '], options['password-stdin']);
+  const problem = appPasswordProblem(password);
+  if (problem !== undefined) throw new UsageError(`the app password ${problem}`);
+  environment.write(`${await hashPassword(password)}\n`);
+}
+
+async function rotateKey(environment: CliEnvironment, options: StateOptions): Promise<void> {
+  prepare(environment, options);
+  const done = await asked<{ readonly renewed: number }>(environment, options, 'account-rotate-key', {});
+  print(environment, options, done, [`${done.renewed} secrets are sealed with the new key`]);
+}
+
+/** Accounts may be added before the daemon ran for the first time. */
+function prepare(environment: CliEnvironment, options: StateOptions): void {
+  const directory = stateDirectory(environment, options);
+  prepareStateDirectory(directory, options.state === undefined ? directory : '--state');
+}
+
+function whose({ user, upstream }: UserOptions): { readonly user: string; readonly upstream?: string } {
+  return upstream === undefined ? { user } : { user, upstream };
+}
+
+/** One is asked for on a terminal; standard input may have another. Empty lines are none. */
+async function passwordsFrom(
+  environment: CliEnvironment,
+  options: PasswordOptions,
+  question: string,
+): Promise<readonly (string | undefined)[]> {
+  const isFromStdin = options['password-stdin'];
+  const lines = await passwordLines(environment, isFromStdin ? [question, ''] : [question], isFromStdin);
+  return lines.map((line) => (line === '' ? undefined : line));
+}

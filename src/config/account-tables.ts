@@ -1,0 +1,32 @@
+/** Tables of local accounts: [[account]], [oauth] and [secrets] (CONTRACT section 4). */
+import { z } from 'zod';
+import { commandLine, optionalText, passwordHash } from './fields.ts';
+
+export const account = z
+  .strictObject({
+    user: optionalText().min(1, 'is empty; give the user name that POP3 clients type').describe('The user name that POP3 clients type'),
+    password_hashes: z
+      .array(passwordHash())
+      .default([])
+      .describe('App passwords, one per device, as "popbridge account hash" prints them; never the passwords themselves'),
+    upstream_user: optionalText().default('').describe('The user name upstream; default: as upstream.username makes it'),
+    upstream_password_file: optionalText().default('').describe('A file whose first line is the upstream password, not readable by others'),
+    upstream_password_command: commandLine()
+      .default([])
+      .describe('A program and its arguments, run without a shell; the first line it prints is the upstream password'),
+    upstream_credential: optionalText().default('').describe('The name of a systemd credential that is the upstream password'),
+  })
+  .describe('A local account, besides those of "popbridge account add"; exactly one source of upstream credentials');
+
+export const secrets = z
+  .strictObject({
+    key_file: optionalText()
+      .default('')
+      .describe(
+        'The key for tokens and passwords at rest; default: the systemd credential popbridge.key, else secrets.key in the state directory',
+      ),
+  })
+  .prefault({})
+  .describe('Secrets at rest');
+
+export type AccountTable = z.output<typeof account>;

@@ -1,0 +1,111 @@
+/** Opens the local accounts beside the UID maps, with the key for what is sealed in them. */
+import { Accounts, secretContext, type Tokens } from '../accounts/accounts.ts';
+import { SecretBox } from '../accounts/secret-box.ts';
+import { addKey, dropOldKeys, readKeys, type SecretKeys } from '../accounts/secret-key.ts';
+import type { Clock } from '../clock.ts';
+import type { BridgeConfig } from '../config/schema.ts';
+import { ConfigError, CredentialsError } from '../errors.ts';
+import type { AccountStore } from '../store/account-store.ts';
+import { SqliteAccountStore } from '../store/sqlite-account-store.ts';
+
+export interface AccountPlaces {
+  readonly stateDirectory: string;
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly clock: Clock;
+}
+
+/** What opens and seals secrets. A key is only made when something is sealed for the first time. */
+export class Vault {
+  #keys: SecretKeys;
+  #box: SecretBox;
+
+  constructor(keys: SecretKeys) {
+    this.#keys = keys;
+    this.#box = new SecretBox(keys.keys);
+  }
+
+  get box(): SecretBox {
+    return this.#box;
+  }
+
+  /** Seals with a key that is on disk. */
+  seal(secret: string, context: readonly string[]): Uint8Array {
+    if (this.#keys.keys.length === 0) this.#take(addKey(this.#keys));
+    return this.#box.seal(secret, context);
+  }
+
+  /**
+   * A new key for everything: it is on disk before anything is sealed with it, and the old one stays until nothing needs it. Where the key
+   * is not ours to write, only what older keys of it sealed is sealed anew. Gives how many secrets that were.
+   */
+  async rotate(store: AccountStore): Promise<number> {
+    if (this.#keys.file !== undefined) this.#take(addKey(this.#keys));
+    const old = (await store.secrets()).filter(({ sealed }) => !this.#box.isCurrent(sealed));
+    const renewed = old.map(({ upstream, user, purpose, sealed }) => {
+      const context = secretContext({ upstream, user }, purpose);
+      return { upstream, user, purpose, sealed: this.#box.seal(this.#box.open(sealed, context), context) };
+    });
+    await store.putSecrets(renewed);
+    this.#take(dropOldKeys(this.#keys));
+    return renewed.length;
+  }
+
+  #take(keys: SecretKeys): void {
+    this.#keys = keys;
+    this.#box = new SecretBox(keys.keys);
+  }
+}
+
+export interface OpenAccounts extends AsyncDisposable {
+  readonly accounts: Accounts;
+  readonly store: AccountStore;
+  readonly vault: Vault;
+}
+
+/** The caller holds the lock of the state directory. Throws ConfigError where the key is none, or not the one that sealed what is stored. */
+export async function openAccounts(config: () => BridgeConfig, places: AccountPlaces): Promise<OpenAccounts> {
+  const { url } = config().process.store;
+  const { stateDirectory, variables, clock } = places;
+  const store = new SqliteAccountStore(accountsPath(url, stateDirectory));
+  try {
+    const keys = readKeys({ configured: config().process.secrets.keyFile, stateDirectory, variables });
+    const vault = new Vault(keys);
+    await checkKey(store, vault, keys.source);
+    const accounts = new Accounts({
+      store,
+      clock,
+      box: () => vault.box,
+      variables,
+      declared: (upstream) => config().upstreams.find((file) => file.upstream.id === upstream)?.accounts ?? [],
+      tokens: NO_TOKENS,
+    });
+    return { accounts, store, vault, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+  } catch (error) {
+    await store[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+const NO_TOKENS: Tokens = {
+  current: () => Promise.reject(new CredentialsError('AUTH_SIGN_IN_NEEDED', 'nobody has signed in')),
+  after: async () => undefined,
+};
+
+/** Better said at the start than at the first login: a key that was lost or exchanged. */
+async function checkKey(store: AccountStore, { box }: Vault, source: string): Promise<void> {
+  for (const secret of await store.secrets()) {
+    try {
+      box.open(secret.sealed, secretContext(secret, secret.purpose));
+    } catch {
+      const problem = `is not the key of the secrets that are stored (of ${secret.user}); put the right one back, or remove those accounts`;
+      throw new ConfigError([{ file: source, key: '', problem }]);
+    }
+  }
+}
+
+/** Beside the UID maps; nothing where they are kept in memory. */
+function accountsPath(url: string, stateDirectory: string): string {
+  if (url === 'memory:') return ':memory:';
+  const path = url.slice('sqlite:'.length);
+  return path === '' ? `${stateDirectory}/accounts.sqlite` : `${path}.accounts`;
+}

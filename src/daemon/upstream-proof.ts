@@ -1,0 +1,98 @@
+/**
+ * Logging in upstream: with what the POP3 client gave, or with what its local account has. Either way the server decides; refused
+ * credentials are not repeated to it, and a pause it asks for is kept.
+ */
+import type { Accounts, UpstreamCredentials } from '../accounts/accounts.ts';
+import { canonicalUser } from '../config/user-name.ts';
+import { CredentialsError, toBridgeError, UpstreamError } from '../errors.ts';
+import type { UpstreamLogin, UpstreamSession } from '../upstream/upstream.ts';
+import { imapUser } from './account.ts';
+import type { BackgroundWork } from './background-work.ts';
+import type { LiveSecrets, Log } from './logging.ts';
+import type { LoginThrottle } from './login-throttle.ts';
+import type { UpstreamService } from './login.ts';
+
+export interface ProofParts {
+  readonly background: BackgroundWork;
+  readonly throttle: LoginThrottle;
+  readonly secrets: LiveSecrets;
+  readonly log: Log;
+}
+
+/** What a client or a command gave is what the server gets. */
+export function passedOn(login: UpstreamLogin): UpstreamCredentials {
+  return { user: login.user, current: async () => login, after: async () => undefined, refusal: (error) => error };
+}
+
+/** What a user of POP3 logs in upstream with. With local accounts the password is proven here, before anything upstream; else by the server. */
+export async function provenCredentials(
+  accounts: Accounts,
+  service: UpstreamService,
+  user: string,
+  password: string,
+): Promise<UpstreamCredentials> {
+  if (service.mode === 'upstream') return passedOn({ user: imapUser(service, user), password });
+  return accounts.credentials(await accounts.prove({ upstream: service.id, user: canonicalUser(user) }, password));
+}
+
+/** Whose mail on the server a user of POP3 means. */
+export async function upstreamUserOf(accounts: Accounts, service: UpstreamService, user: string): Promise<string> {
+  const account = service.mode === 'accounts' ? await accounts.find({ upstream: service.id, user: canonicalUser(user) }) : undefined;
+  return account?.upstreamUser ?? imapUser(service, user);
+}
+
+/**
+ * A session of the account. A client that leaves does not end the try: it would have guessed without being counted. Rejects with
+ * CredentialsError, UpstreamError, or StoreError where stored credentials can't be read.
+ */
+export async function proveUpstream(
+  parts: ProofParts,
+  service: UpstreamService,
+  account: string,
+  credentials: UpstreamCredentials,
+  until: { readonly client: AbortSignal; readonly attempt: AbortSignal },
+): Promise<UpstreamSession> {
+  await parts.background.end(account);
+  const first = await credentials.current(until.attempt);
+  const session = await tryLogin(parts, service, account, first, until).catch(async (error: unknown) => {
+    if (!(error instanceof CredentialsError)) throw error;
+    // A token that the provider took back, or one that a clock held to be good for longer.
+    const other = await credentials.after(first, until.attempt);
+    if (other === undefined) throw credentials.refusal(error);
+    return tryLogin(parts, service, account, other, until).catch((again: unknown) => {
+      throw again instanceof CredentialsError ? credentials.refusal(again) : again;
+    });
+  });
+  if (until.client.aborted) {
+    void session.logout();
+    throw new UpstreamError('unreachable', 'the client left during its login');
+  }
+  if (!session.isKept) parts.log.info('upstream-connected', { upstream: service.id, user: credentials.user });
+  return session;
+}
+
+async function tryLogin(
+  { throttle, secrets, log }: ProofParts,
+  service: UpstreamService,
+  account: string,
+  login: UpstreamLogin,
+  until: { readonly client: AbortSignal; readonly attempt: AbortSignal },
+): Promise<UpstreamSession> {
+  const forget = secrets.add(login.password);
+  try {
+    const attempt = await throttle.admit(account, login.password, until.client);
+    try {
+      const session = await service.upstream.login(login, until.attempt);
+      attempt.succeeded();
+      return session;
+    } catch (error) {
+      const failure = toBridgeError(error);
+      if (failure instanceof CredentialsError) attempt.refused();
+      else attempt.undecided(failure);
+      if (!(failure instanceof CredentialsError)) log.warn('upstream-failed', { upstream: service.id, error: failure });
+      throw failure;
+    }
+  } finally {
+    forget();
+  }
+}
