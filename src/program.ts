@@ -7,6 +7,7 @@ import type { CliEnvironment } from './cli/environment.ts';
 import { EXIT_USAGE, exitCodeFor, linesFor, UsageError } from './cli/exit-code.ts';
 import { laterCommand } from './cli/later-commands.ts';
 import { maildropCommand } from './cli/maildrop.ts';
+import { presetsCommand } from './cli/presets.ts';
 import { serveCommand } from './cli/serve.ts';
 
 /** What we write is for our own user alone. */
@@ -54,8 +55,9 @@ function parser(args: readonly string[], cli: CliEnvironment): ReturnType<typeof
     .command(checkCommand(cli))
     .command(maildropCommand(cli))
     .command(accountCommand(cli))
+    .command(presetsCommand(cli))
     .command(laterCommand)
-    .demandCommand(1, 'give a command: serve, check, maildrop or account')
+    .demandCommand(1, 'give a command: serve, check, maildrop, account or presets')
     .strict()
     .recommendCommands()
     .fail((message: string | null, error: Error | undefined) => {
@@ -79,6 +81,7 @@ function environment(): CliEnvironment & { readonly isDaemon: () => boolean } {
     isTerminal: process.stdout.isTTY,
     write: (text) => process.stdout.write(text),
     writeProgress: process.stderr.isTTY ? (text) => void process.stderr.write(text) : undefined,
+    writeQuestion: (text) => void process.stderr.write(text),
     becomeOwnerOf,
     leaveNoCore,
     warn,

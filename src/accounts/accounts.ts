@@ -3,7 +3,7 @@
  * stands before a stored one of the same name.
  */
 import type { Clock } from '../clock.ts';
-import type { DeclaredAccount, PasswordSource } from '../config/account-config.ts';
+import type { DeclaredAccount, DeclaredSource, PasswordSource } from '../config/account-config.ts';
 import { CredentialsError, StoreError } from '../errors.ts';
 import type { AccountKey, AccountStore, SignIn } from '../store/account-store.ts';
 import type { UpstreamLogin } from '../upstream/upstream.ts';
@@ -12,7 +12,7 @@ import type { SecretBox } from './secret-box.ts';
 import { readPassword } from './upstream-password.ts';
 
 /** Where an account's upstream credentials are. */
-export type CredentialSource = PasswordSource | { readonly kind: 'stored' } | { readonly kind: 'oauth' };
+export type CredentialSource = DeclaredSource | { readonly kind: 'stored' };
 
 /** An account, wherever it comes from. */
 export interface Account extends AccountKey {

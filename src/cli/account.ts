@@ -2,14 +2,16 @@
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 import { appPasswordProblem } from '../accounts/app-password.ts';
 import { hashPassword } from '../accounts/password-hash.ts';
-import type { AccountRow, Issued } from '../daemon/account-admin.ts';
+import type { TokenSet } from '../accounts/oauth/tokens.ts';
+import type { OAuthFlow } from '../config/oauth-config.ts';
+import type { AccountRow, Issued, ResolvedAccount } from '../daemon/account-admin.ts';
 import type { AccountKey } from '../store/account-store.ts';
 import { accountLines, issuedLines } from './account-text.ts';
 import type { CliEnvironment, GlobalOptions } from './environment.ts';
 import { UsageError } from './exit-code.ts';
 import { passwordLines } from './prompt.ts';
 import { prepareStateDirectory } from './state-directory.ts';
-import { asked, print, stateDirectory, type StateOptions } from './state-request.ts';
+import { asked, configOf, print, stateDirectory, type StateOptions } from './state-request.ts';
 
 interface UserOptions extends StateOptions {
   readonly user: string;
@@ -20,9 +22,14 @@ interface PasswordOptions extends UserOptions {
   readonly check: boolean;
 }
 
-interface AddOptions extends PasswordOptions {
+interface FlowOptions {
+  readonly flow: OAuthFlow | undefined;
+}
+
+interface AddOptions extends PasswordOptions, FlowOptions {
   readonly 'upstream-user': string | undefined;
   readonly device: string;
+  readonly oauth: boolean | undefined;
 }
 
 interface PasswdOptions extends PasswordOptions {
@@ -31,29 +38,28 @@ interface PasswdOptions extends PasswordOptions {
   readonly 'upstream-password': boolean;
 }
 
-interface Target extends AccountKey {
-  readonly upstreamUser: string;
-  readonly exists: boolean;
-}
-
 const FIRST_DEVICE = 'default';
+const FLOWS = ['code', 'device', 'paste'] as const;
 
 export function accountCommand(environment: CliEnvironment): CommandModule<GlobalOptions, StateOptions> {
   return {
     command: 'account',
-    describe: 'Local accounts with app passwords: add, list, passwd, remove, hash, rotate-key',
+    describe: 'Local accounts with app passwords: add, list, passwd, signin, remove, hash, rotate-key',
     builder: (yargs: Argv<GlobalOptions>) =>
       yargs
         .option('state', { type: 'string', describe: 'State directory' })
         .option('upstream', { type: 'string', describe: 'Id of the upstream, where the domain of the user does not tell' })
         .option('json', { type: 'boolean', default: false, describe: 'Print JSON' })
-        .command(part('add <user>', 'A new account: asks for its password upstream, gives it an app password', addOptions, add))
+        .command(
+          part('add <user>', 'A new account: asks for its password upstream, or signs in, and gives it an app password', addOptions, add),
+        )
         .command(part('list', 'Every account, its devices and its sign-in', (one) => one, list))
         .command(part('passwd <user>', 'Give a device an app password, or take it away', passwdOptions, passwd))
+        .command(part('signin <user>', 'Sign in at the provider with OAuth 2.0, for the first time or again', signinOptions, signin))
         .command(part('remove <user>', 'Remove an account with its app passwords and all that is stored of it', userOption, remove))
         .command(part('hash', 'Print the hash of an app password, for [[account]] in a configuration file', hashOptions, hash))
         .command(part('rotate-key', 'Seal all stored secrets with a new key', (one) => one, rotateKey))
-        .demandCommand(1, 'give one of add, list, passwd, remove, hash, rotate-key'),
+        .demandCommand(1, 'give one of add, list, passwd, signin, remove, hash, rotate-key'),
     handler: () => {},
   };
 
@@ -80,7 +86,15 @@ function passwordOptions(yargs: Argv<StateOptions>, lines: string): Argv<Passwor
 function addOptions(yargs: Argv<StateOptions>): Argv<AddOptions> {
   return passwordOptions(yargs, 'the upstream password, and the app password unless one is to be made')
     .option('upstream-user', { type: 'string', describe: 'User name upstream; default: as upstream.username makes it' })
-    .option('device', { type: 'string', default: FIRST_DEVICE, describe: 'Name of the mail program that gets the app password' });
+    .option('device', { type: 'string', default: FIRST_DEVICE, describe: 'Name of the mail program that gets the app password' })
+    .option('oauth', { type: 'boolean', describe: 'Sign in with OAuth 2.0, or with --no-oauth not; default: where the file has [oauth]' })
+    .option('flow', FLOW);
+}
+
+const FLOW = { choices: FLOWS, describe: 'How to sign in, instead of oauth.flow' } as const;
+
+function signinOptions(yargs: Argv<StateOptions>): Argv<UserOptions & FlowOptions> {
+  return userOption(yargs).option('flow', FLOW);
 }
 
 function passwdOptions(yargs: Argv<StateOptions>): Argv<PasswdOptions> {
@@ -96,19 +110,20 @@ function hashOptions(yargs: Argv<StateOptions>): Argv<StateOptions & { readonly 
 
 async function add(environment: CliEnvironment, options: AddOptions): Promise<void> {
   prepare(environment, options);
-  const target = await asked<Target>(environment, options, 'account-target', whose(options));
+  const target = await asked<ResolvedAccount>(environment, options, 'account-target', whose(options));
   if (target.exists) throw new Error(`the account ${target.user} exists already; "popbridge account passwd" changes it`);
   const upstreamUser = options['upstream-user'] ?? target.upstreamUser;
-  const [upstreamPassword = '', password] = await passwordsFrom(
-    environment,
-    options,
-    `password of ${upstreamUser} on the upstream ${target.upstream}: `,
-  );
+  const isOAuth = options.oauth ?? target.kind === 'oauth';
+  const question = isOAuth ? [] : [`password of ${upstreamUser} on the upstream ${target.upstream}: `];
+  const given = await passwordsFrom(environment, options, question);
+  const [upstreamPassword, password] = isOAuth ? [undefined, given[0]] : [given[0] ?? '', given[1]];
   if (upstreamPassword === '') throw new UsageError('the upstream password is empty');
+  const tokens = isOAuth ? await tokensFor(environment, options, target) : undefined;
   const issued = await asked<Issued>(environment, options, 'account-add', {
     ...whose(options),
     upstreamUser,
     upstreamPassword,
+    tokens,
     device: options.device,
     password,
     isUntried: !options.check,
@@ -132,15 +147,40 @@ async function passwd(environment: CliEnvironment, options: PasswdOptions): Prom
     return;
   }
   if (isUpstream) {
-    const [password = ''] = await passwordsFrom(environment, options, `password of ${options.user} upstream: `);
+    const [password = ''] = await passwordsFrom(environment, options, [`password of ${options.user} upstream: `]);
     if (password === '') throw new UsageError('the password is empty');
     await asked(environment, options, 'account-set-upstream-password', { ...whose(options), password, isUntried: !options.check });
     print(environment, options, { user: options.user, changed: true }, [`the upstream password of ${options.user} is stored`]);
     return;
   }
-  const [password] = isGiven ? await passwordsFrom(environment, options, '') : [];
+  const [password] = isGiven ? await passwordsFrom(environment, options, []) : [];
   const issued = await asked<Issued>(environment, options, 'account-set-password', { ...whose(options), device, password });
   print(environment, options, issued, issuedLines(issued));
+}
+
+async function signin(environment: CliEnvironment, options: UserOptions & FlowOptions): Promise<void> {
+  prepare(environment, options);
+  const target = await asked<ResolvedAccount>(environment, options, 'account-target', whose(options));
+  if (!target.exists) throw new Error(`there is no account ${target.user} of the upstream ${target.upstream}`);
+  if (target.kind !== 'oauth') throw new Error(`${target.user} logs in upstream with a password, not with OAuth 2.0`);
+  const tokens = await tokensFor(environment, options, target);
+  if (tokens === undefined) throw new Error('flow = "client-credentials" needs no sign-in: the daemon asks for tokens itself');
+  await asked(environment, options, 'account-signed-in', { ...whose(options), tokens });
+  print(environment, options, { user: target.user, signedIn: true }, [`${target.user} is signed in`]);
+}
+
+/** Undefined where nobody has to sign in. */
+async function tokensFor(
+  environment: CliEnvironment,
+  options: UserOptions & FlowOptions,
+  { upstream }: AccountKey,
+): Promise<TokenSet | undefined> {
+  const config = configOf(environment, options).upstreams.find((file) => file.upstream.id === upstream)?.oauth;
+  if (config === undefined) throw new Error(`the file of ${upstream} has no table [oauth] with your client registration`);
+  const flow = options.flow ?? config.flow;
+  if (flow === 'client-credentials') return undefined;
+  const { signIn } = await import('./sign-in.ts');
+  return signIn(environment, config, flow);
 }
 
 async function remove(environment: CliEnvironment, options: UserOptions): Promise<void> {
@@ -178,9 +218,10 @@ function whose({ user, upstream }: UserOptions): { readonly user: string; readon
 async function passwordsFrom(
   environment: CliEnvironment,
   options: PasswordOptions,
-  question: string,
+  questions: readonly string[],
 ): Promise<readonly (string | undefined)[]> {
   const isFromStdin = options['password-stdin'];
-  const lines = await passwordLines(environment, isFromStdin ? [question, ''] : [question], isFromStdin);
+  if (questions.length === 0 && !isFromStdin) return [];
+  const lines = await passwordLines(environment, isFromStdin ? [...questions, ''] : questions, isFromStdin);
   return lines.map((line) => (line === '' ? undefined : line));
 }

@@ -25,6 +25,8 @@ export interface CliEnvironment {
   readonly becomeOwnerOf: (folder: string) => void;
   /** Whatever ends the process: its memory, where passwords are, goes into no core file. */
   readonly leaveNoCore: () => void;
+  /** Writes a question to standard error, so that standard output holds nothing but results. */
+  readonly writeQuestion: (text: string) => void;
   /** Writes one line `popbridge: …` to standard error. */
   readonly warn: (line: string) => void;
   /** Calls back on SIGTERM and SIGINT, on SIGHUP, on a failure that nobody caught, and where standard output is lost. */

@@ -2,7 +2,7 @@
 import type { Argv, CommandModule } from 'yargs';
 import { UsageError } from './exit-code.ts';
 
-const LATER_COMMANDS = ['presets', 'status', 'trace', 'completion'];
+const LATER_COMMANDS = ['status', 'trace', 'completion'];
 
 /** Hidden from --help. Whatever follows the name is not looked at. */
 export const laterCommand: CommandModule<unknown, unknown> = {

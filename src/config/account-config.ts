@@ -10,6 +10,9 @@ export type PasswordSource =
   /** Of systemd, by name. */
   | { readonly kind: 'credential'; readonly name: string };
 
+/** What a declared account logs in upstream with. */
+export type DeclaredSource = PasswordSource | { readonly kind: 'oauth' };
+
 /** An account that a configuration file declares. */
 export interface DeclaredAccount {
   /** Domain in lower case. */
@@ -17,13 +20,13 @@ export interface DeclaredAccount {
   /** scrypt, in PHC form: one per device. */
   readonly hashes: readonly string[];
   readonly upstreamUser: string;
-  readonly source: PasswordSource;
+  readonly source: DeclaredSource;
 }
 
 /** The sources that a table names, by their keys: exactly one is right. */
 export function namedSources(table: AccountTable): (keyof AccountTable)[] {
-  const keys = ['upstream_password_file', 'upstream_password_command', 'upstream_credential'] as const;
-  return keys.filter((key) => table[key].length > 0);
+  const keys = ['upstream_password_file', 'upstream_password_command', 'upstream_credential', 'oauth'] as const;
+  return keys.filter((key) => (key === 'oauth' ? table.oauth : table[key].length > 0));
 }
 
 /** `resolveFile` makes a path absolute; `username` is the template of upstream user names. */
@@ -37,9 +40,9 @@ export function declaredAccount(table: AccountTable, username: string, resolveFi
   };
 }
 
-function sourceOf(table: AccountTable, resolveFile: (path: string) => string | undefined): PasswordSource {
+function sourceOf(table: AccountTable, resolveFile: (path: string) => string | undefined): DeclaredSource {
   const path = resolveFile(table.upstream_password_file);
   if (path !== undefined) return { kind: 'file', path };
   if (table.upstream_password_command.length > 0) return { kind: 'command', command: table.upstream_password_command };
-  return { kind: 'credential', name: table.upstream_credential };
+  return table.upstream_credential === '' ? { kind: 'oauth' } : { kind: 'credential', name: table.upstream_credential };
 }

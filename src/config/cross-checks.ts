@@ -1,14 +1,13 @@
 /** What several keys of one file mean together. Each check names the keys it looks at, so that none speaks about a key that is itself faulty. Pure. */
 import { isPattern, isSameMailbox } from '../maildrop/folder-name.ts';
 import { tellsFolders } from '../maildrop/unique-id.ts';
-import { namedSources } from './account-config.ts';
+import { checkAccounts, checkOAuth } from './account-checks.ts';
 import { certificatePair, hasCertificateKeys, securityOf } from './certificate-pair.ts';
 import { shown } from './fault-text.ts';
 import { formatKeyPath, type KeyPath } from './key-path.ts';
 import { formatAddress, isLoopbackHost } from './network-address.ts';
 import type { FileTables, ListenTable } from './schema.ts';
 import type { KeyFault } from './tolerant-parse.ts';
-import { canonicalUser } from './user-name.ts';
 import { viewsOf, type NamedView } from './views.ts';
 
 export interface CrossFault extends KeyFault {
@@ -25,6 +24,7 @@ export function crossCheck(tables: FileTables): CrossFault[] {
     ...checkAddresses(tables.listen),
     ...checkDomains(tables.login.domains),
     ...checkAccounts(tables),
+    ...checkOAuth(tables),
     ...checkViews(tables),
   ];
 }
@@ -123,34 +123,6 @@ function checkDomains(domains: readonly string[]): CrossFault[] {
       : [{ path: ['login', 'domains', index], problem: `${shown(domain)} is named twice; leave one out`, reads: [] }],
   );
 }
-
-function checkAccounts({ account, login }: FileTables): CrossFault[] {
-  if (account.length > 0 && login.mode !== 'accounts') {
-    const problem = 'has no use with login.mode = "upstream"; set mode = "accounts" in [login], or leave the accounts out';
-    return [{ path: ['account'], problem, reads: [['login', 'mode']] }];
-  }
-  const users = account.map(({ user }) => canonicalUser(user));
-  return account.flatMap((one, index) => {
-    const at = (key: string): KeyPath => ['account', index, key];
-    const faults: CrossFault[] = [];
-    const [source, second] = namedSources(one);
-    if (users.indexOf(users[index] ?? '') < index)
-      faults.push({ path: at('user'), problem: `${shown(one.user)} is declared twice; leave one out`, reads: [] });
-    if (one.password_hashes.length === 0)
-      faults.push({
-        path: at('password_hashes'),
-        problem: 'is empty; give one per device, as "popbridge account hash" prints it',
-        reads: [],
-      });
-    if (source === undefined)
-      faults.push({ path: at('upstream_password_file'), problem: `is missing; give it, or one of ${OTHER_SOURCES}`, reads: [] });
-    if (second !== undefined)
-      faults.push({ path: at(second), problem: `is set beside ${source}; give one source of upstream credentials`, reads: [] });
-    return faults;
-  });
-}
-
-const OTHER_SOURCES = 'upstream_password_command, upstream_credential';
 
 /** A key that a view takes from the tables of the file is faulty there, and named once. */
 function checkViews(tables: FileTables): CrossFault[] {

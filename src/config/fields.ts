@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { parseTemplate } from '../maildrop/unique-id.ts';
 import { DURATION_PATTERN, parseDuration } from './duration.ts';
 import { shown } from './fault-text.ts';
-import { ADDRESS_PATTERN, isNetwork, parseAddress, parseHost } from './network-address.ts';
+import { ADDRESS_PATTERN, isLoopbackHost, isNetwork, parseAddress, parseHost } from './network-address.ts';
 import { parseScryptHash } from './scrypt-hash.ts';
 import { parseSize, SIZE_PATTERN } from './size.ts';
 
@@ -119,6 +119,18 @@ export function network() {
 /** A mail domain, in lower case. */
 export function domain() {
   return matching(DOMAIN, 'is no domain; write the part after the @, such as "example.com"').transform((text) => text.toLowerCase());
+}
+
+/** The address of an OAuth 2.0 provider; '' where none is wanted. */
+export function issuerUrl() {
+  const problem = 'is no provider; write its URL, such as "https://login.example.com" (http:// is for loopback hosts only)';
+  return z.string().refine((text) => text === '' || isSecureUrl(text), { error: (issue) => `${shown(issue.input)} ${problem}` });
+}
+
+function isSecureUrl(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null || url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') return false;
+  return url.protocol === 'https:' || (url.protocol === 'http:' && isLoopbackHost(url.hostname.replace(/^\[|\]$/g, '')));
 }
 
 /** A program and its arguments; empty where none is wanted. */

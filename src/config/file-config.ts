@@ -3,6 +3,7 @@ import { isAbsolute, join } from 'node:path';
 import { declaredAccount } from './account-config.ts';
 import { certificatePair, securityOf } from './certificate-pair.ts';
 import { formatAddress } from './network-address.ts';
+import { oauthConfig } from './oauth-config.ts';
 import type { FileConfig, FileTables, ListenConfig, ProcessConfig, UpstreamConfig, ViewConfig } from './schema.ts';
 import { viewsOf, type WholeView } from './views.ts';
 
@@ -32,6 +33,7 @@ export function fileConfig(origin: FileOrigin, tables: FileTables, upstream: Non
     upstream: upstreamConfig(origin, upstream),
     listen: listenConfigs(origin, tables),
     login: { mode: login.mode, domains: login.domains, default: login.default, delayMs: login.delay },
+    oauth: oauthConfig(tables.oauth, upstream.preset, (path) => resolveFile(origin, path)),
     accounts: account.map((one) => declaredAccount(one, upstream.username, (path) => resolveFile(origin, path))),
     views: new Map(viewsOf(tables).map(({ name, table }) => [name, viewConfig(table)])),
   };
@@ -132,7 +134,7 @@ function storeUrl(origin: FileOrigin, url: string): string {
 }
 
 /** Every file that the tables name. */
-export function references(origin: FileOrigin, { upstream, tls, listen, account }: FileTables): ReferencedFile[] {
+export function references(origin: FileOrigin, { upstream, tls, listen, account, oauth }: FileTables): ReferencedFile[] {
   const reference = (key: string, text: string, isSecret: boolean): ReferencedFile[] => {
     const path = resolveFile(origin, text);
     return path === undefined ? [] : [{ file: origin.file, key, path, isSecret }];
@@ -145,6 +147,7 @@ export function references(origin: FileOrigin, { upstream, tls, listen, account 
     ...reference('upstream.ca_file', upstream?.ca_file ?? '', false),
     ...pair('tls', tls),
     ...listen.flatMap((one, index) => pair(`listen[${index}]`, one)),
+    ...reference('oauth.client_secret_file', oauth?.client_secret_file ?? '', true),
     ...account.flatMap((one, index) => reference(`account[${index}].upstream_password_file`, one.upstream_password_file, true)),
   ];
 }

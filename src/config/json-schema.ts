@@ -14,7 +14,7 @@ export interface ConfigKey {
 
 /** The JSON Schema (draft 2020-12) of a configuration file, for editors. */
 export function configJsonSchema(): Readonly<Record<string, unknown>> {
-  const { $schema, ...schema } = z.toJSONSchema(fileSchema, { io: 'input', override: ({ jsonSchema }) => withoutTableDefault(jsonSchema) });
+  const { $schema, ...schema } = z.toJSONSchema(fileSchema, { io: 'input', override: ({ jsonSchema }) => adjusted(jsonSchema) });
   return { $schema, title: 'popbridge configuration file', ...schema };
 }
 
@@ -35,8 +35,9 @@ function keysBelow(path: string, schema: unknown): ConfigKey[] {
   return [{ path, default: value === undefined ? undefined : JSON.stringify(value), description: String(description) }];
 }
 
-/** A table that may be left out has no default of its own; its keys have. */
-function withoutTableDefault(schema: z.core.JSONSchema.BaseSchema): void {
+/** A table that may be left out has no default of its own; its keys have. What a preset may give is not required. */
+function adjusted(schema: z.core.JSONSchema.BaseSchema): void {
+  if (schema.properties?.['preset'] !== undefined) delete schema.required;
   const isTables = schema.type === 'array' && isTable(schema.items) && schema.items['type'] === 'object';
   if (schema.type === 'object' || isTables) delete schema.default;
 }

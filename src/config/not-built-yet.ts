@@ -14,12 +14,9 @@ interface LaterKey {
 
 /** Every key and value that is not built yet, with what to do instead. */
 export const LATER_KEYS: readonly LaterKey[] = [
-  { key: 'upstream.preset', problem: 'presets are not built yet; give host' },
   { key: 'listen[].address', when: startsWith('socket:'), problem: 'sockets from systemd are not built yet; give host:port' },
   { key: 'listen[].proxy_protocol', problem: 'the PROXY protocol is not built yet; leave it out' },
   { key: 'listen[].trusted_proxies', problem: 'the PROXY protocol is not built yet; leave it out' },
-  { key: 'account[].oauth', problem: 'OAuth 2.0 is not built yet; give upstream_password_file, _command, or upstream_credential' },
-  { key: 'oauth', problem: 'OAuth 2.0 is not built yet; leave the table out' },
   { key: 'store.url', when: startsWith('postgres'), problem: 'PostgreSQL is not built yet; must be "sqlite:", "sqlite:PATH" or "memory:"' },
   { key: 'admin', problem: 'metrics and health are not built yet; leave the table out' },
 ];

@@ -1,5 +1,6 @@
 /** One configuration document, from unknown to typed configuration or faults, all of them at once. Pure. */
 import type { ConfigFault } from '../errors.ts';
+import { withPreset } from './apply-preset.ts';
 import { crossCheck } from './cross-checks.ts';
 import { formatKeyPath, isTable, isWithin, valueAt, without, withoutTrailingIndexes, type KeyPath } from './key-path.ts';
 import { findLaterKeys } from './not-built-yet.ts';
@@ -30,7 +31,7 @@ const COMPARED: readonly KeyPath[] = [['upstream', 'id'], ['listen'], ['tls'], [
 export function parseDocument(source: ConfigDocument): ParsedDocument {
   const refused = [...findMisplaced(source), ...findLaterKeys(source.document), ...findUnusableViews(source.document)];
   const rest = refused.reduce<unknown>((kept, { path }) => without(kept, path), source.document);
-  const { tables, faults } = parseTolerantly(rest);
+  const { tables, faults } = parseTolerantly(withPreset(rest));
   const single = [...refused, ...faults, ...findMissingUpstream(source, tables, faults)];
   const faulty = single.map(({ path }) => withoutTrailingIndexes(path));
   const isSound = (path: KeyPath): boolean => !faulty.some((other) => isWithin(path, other) || isWithin(other, path));

@@ -3,8 +3,10 @@
  * the README's test are made from it. What several keys mean together is in cross-checks.ts; keys that are not built yet in not-built-yet.ts.
  */
 import { z } from 'zod';
-import { account, secrets } from './account-tables.ts';
+import { account, oauth, secrets } from './account-tables.ts';
 import type { DeclaredAccount } from './account-config.ts';
+import type { OAuthConfig } from './oauth-config.ts';
+import { PRESETS } from './presets/presets.ts';
 import { age, count, domain, duration, folderPattern, listenAddress, network, optionalText } from './fields.ts';
 import { serverHost, serverPort, sha256, size, storeUrl, uniqueIdTemplate, usernameTemplate, viewName } from './fields.ts';
 import type { UniqueIdTemplate } from '../maildrop/unique-id.ts';
@@ -63,6 +65,7 @@ export interface FileConfig {
   readonly login: LoginConfig;
   /** With login.mode "accounts", those that the file declares. */
   readonly accounts: readonly DeclaredAccount[];
+  readonly oauth: OAuthConfig | undefined;
   /** By name; '' is what clients see that name none, and comes first. */
   readonly views: ReadonlyMap<string, ViewConfig>;
 }
@@ -138,6 +141,10 @@ export const PROCESS_TABLES: readonly string[] = ['store', 'secrets', 'limits', 
 
 const upstream = z
   .strictObject({
+    preset: z
+      .enum(['', ...PRESETS.map(({ name }) => name)])
+      .default('')
+      .describe('A provider or server product that popbridge knows; see "popbridge presets"'),
     id: optionalText().default('').describe("Names the upstream in the UID map, so that the file may be renamed; default: the file's name"),
     host: serverHost().describe('The IMAP server: a name or an IP address'),
     port: serverPort().optional().describe('Its port; default: 993 for tls, 143 else'),
@@ -322,6 +329,7 @@ export const fileSchema = z.strictObject({
   tls,
   login,
   account: z.array(account).default([]),
+  oauth,
   maildrop,
   retrieve,
   delete: deletion,

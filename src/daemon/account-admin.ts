@@ -1,12 +1,14 @@
 /** Local accounts as `popbridge account` sees and changes them, in the daemon or without one. */
 import { secretContext, type Account, type Accounts, type UpstreamCredentials } from '../accounts/accounts.ts';
+import type { TokenKeeper } from '../accounts/oauth/token-keeper.ts';
+import type { TokenSet } from '../accounts/oauth/tokens.ts';
 import { appPasswordProblem, generateAppPassword } from '../accounts/app-password.ts';
 import { hashPassword } from '../accounts/password-hash.ts';
 import type { Clock } from '../clock.ts';
 import { canonicalUser, imapUserName } from '../config/user-name.ts';
 import { CredentialsError } from '../errors.ts';
-import type { AccountKey, AccountStore, Device, SignIn } from '../store/account-store.ts';
-import type { UpstreamSession } from '../upstream/upstream.ts';
+import type { AccountKey, AccountKind, AccountStore, Device, SealedSecret, SignIn } from '../store/account-store.ts';
+import type { UpstreamLogin, UpstreamSession } from '../upstream/upstream.ts';
 import { chooseUpstream, maildropName, viewNamed } from './account.ts';
 import { inspectUpstream, type UpstreamReport } from './inspect-upstream.ts';
 import type { UpstreamService } from './login.ts';
@@ -17,6 +19,7 @@ export interface AccountAdminParts {
   readonly store: AccountStore;
   readonly accounts: Accounts;
   readonly vault: Vault;
+  readonly tokens: TokenKeeper;
   readonly clock: Clock;
   readonly services: () => readonly UpstreamService[];
   /** Logs in upstream. Rejects as a login does. */
@@ -42,12 +45,22 @@ export interface AccountRow extends AccountKey {
 export interface NewAccount extends AccountTarget {
   /** Its name upstream; by default as upstream.username makes it. */
   readonly upstreamUser?: string | undefined;
-  readonly upstreamPassword: string;
+  /** Undefined where it signs in with OAuth 2.0. */
+  readonly upstreamPassword: string | undefined;
+  /** Of a sign-in; undefined where there was none yet, or is none to be. */
+  readonly tokens: TokenSet | undefined;
   readonly device: string;
   /** Made here where none is given. */
   readonly password?: string | undefined;
   /** Not tried upstream before it is stored. */
   readonly isUntried: boolean;
+}
+
+/** Who an account is, or would be. */
+export interface ResolvedAccount extends AccountKey {
+  readonly upstreamUser: string;
+  readonly kind: AccountKind;
+  readonly exists: boolean;
 }
 
 /** An app password that was made here, to be shown once. */
@@ -75,10 +88,12 @@ export class AccountAdmin {
   }
 
   /** Who the account would be. Throws where no upstream with local accounts takes that user. */
-  async target(target: AccountTarget): Promise<AccountKey & { readonly upstreamUser: string; readonly exists: boolean }> {
+  async target(target: AccountTarget): Promise<ResolvedAccount> {
     const { service, key } = this.#resolve(target);
     const found = await this.#parts.accounts.find(key);
-    return { ...key, upstreamUser: found?.upstreamUser ?? imapUserName(service.username, key.user), exists: found !== undefined };
+    const kind = found === undefined ? undefined : found.source.kind === 'oauth' ? 'oauth' : 'password';
+    const upstreamUser = found?.upstreamUser ?? imapUserName(service.username, key.user);
+    return { ...key, upstreamUser, kind: kind ?? (service.hasOAuth ? 'oauth' : 'password'), exists: found !== undefined };
   }
 
   async add(account: NewAccount): Promise<Issued> {
@@ -87,16 +102,14 @@ export class AccountAdmin {
       throw new Error(`the account ${key.user} exists already; "popbridge account passwd" changes it`);
     }
     const upstreamUser = account.upstreamUser ?? imapUserName(service.username, key.user);
-    const { upstreamPassword } = account;
-    if (!account.isUntried) await this.#try(service, upstreamUser, upstreamPassword);
+    const { upstreamPassword, tokens, isUntried } = account;
+    if (upstreamPassword !== undefined && !isUntried) await this.#try(service, { user: upstreamUser, password: upstreamPassword });
+    if (tokens !== undefined && !isUntried) await this.#try(service, { user: upstreamUser, password: tokens.accessToken, isToken: true });
     const { device, password } = await this.#device(account.device, account.password, []);
-    const secret = {
-      ...key,
-      purpose: 'password',
-      sealed: this.#parts.vault.seal(upstreamPassword, secretContext(key, 'password')),
-    } as const;
-    const stored = { ...key, upstreamUser, kind: 'password', createdAt: this.#now() } as const;
-    await this.#parts.store.addAccount(stored, [device], [secret]);
+    const kind = upstreamPassword === undefined ? 'oauth' : 'password';
+    const secrets = upstreamPassword === undefined ? [] : [this.#sealed(key, upstreamPassword)];
+    await this.#parts.store.addAccount({ ...key, upstreamUser, kind, createdAt: this.#now() }, [device], secrets);
+    if (tokens !== undefined) await this.#parts.tokens.signedIn(key, tokens);
     return { ...key, device: device.name, password };
   }
 
@@ -120,13 +133,24 @@ export class AccountAdmin {
     const account = await this.#stored(target);
     if (account.source.kind !== 'stored') throw new Error(`${account.user} signs in upstream with OAuth 2.0; it has no password there`);
     const { service } = this.#resolve(target);
-    if (!isUntried) await this.#try(service, account.upstreamUser, password);
-    const sealed = this.#parts.vault.seal(password, secretContext(account, 'password'));
-    await this.#parts.store.putSecrets([{ upstream: account.upstream, user: account.user, purpose: 'password', sealed }]);
+    if (!isUntried) await this.#try(service, { user: account.upstreamUser, password });
+    await this.#parts.store.putSecrets([this.#sealed(account, password)]);
+  }
+
+  /** Takes the tokens of a sign-in, once the server takes them for that user. What was there before stays where it does not. */
+  async signedIn(target: AccountTarget, tokens: TokenSet): Promise<void> {
+    const { service, key } = this.#resolve(target);
+    const account = await this.#parts.accounts.find(key);
+    if (account === undefined) throw new Error(`there is no account ${key.user} of the upstream ${key.upstream}`);
+    if (account.source.kind !== 'oauth') throw new Error(`${key.user} logs in upstream with a password, not with OAuth 2.0`);
+    await this.#try(service, { user: account.upstreamUser, password: tokens.accessToken, isToken: true });
+    await this.#parts.tokens.signedIn(key, tokens);
   }
 
   async remove(target: AccountTarget): Promise<void> {
-    await this.#parts.store.removeAccount(await this.#stored(target));
+    const account = await this.#stored(target);
+    await this.#parts.store.removeAccount(account);
+    this.#parts.tokens.forget(account);
   }
 
   /** What `check --online` tells; no password is needed for it. */
@@ -144,13 +168,18 @@ export class AccountAdmin {
     return { renewed: await this.#parts.vault.rotate(this.#parts.store) };
   }
 
-  async #try(service: UpstreamService, user: string, password: string): Promise<void> {
+  async #try(service: UpstreamService, login: UpstreamLogin): Promise<void> {
     try {
-      await (await this.#parts.logIn(service, passedOn({ user, password }))).logout();
+      await (await this.#parts.logIn(service, passedOn(login))).logout();
     } catch (error) {
       if (!(error instanceof CredentialsError)) throw error;
-      throw new CredentialsError(error.code, `the mail server of ${service.id} refuses ${user} with that password: ${error.message}`);
+      const what = login.isToken === true ? 'the one who signed in, as that user' : `${login.user} with that password`;
+      throw new CredentialsError(error.code, `the mail server of ${service.id} refuses ${what}: ${error.message}`);
     }
+  }
+
+  #sealed({ upstream, user }: AccountKey, password: string): SealedSecret {
+    return { upstream, user, purpose: 'password', sealed: this.#parts.vault.seal(password, secretContext({ upstream, user }, 'password')) };
   }
 
   async #row(account: Account): Promise<AccountRow> {

@@ -1,5 +1,6 @@
 /** What `popbridge account` may ask, by name: over the control socket, or where no daemon runs directly. */
 import { z } from 'zod';
+import { asTokenSet, tokenSet } from '../accounts/oauth/tokens.ts';
 import type { AccountAdmin } from './account-admin.ts';
 import type { ControlRequests } from './control-socket.ts';
 
@@ -8,7 +9,8 @@ const name = z.string().regex(/^[^\0-\x1f\x7f]{1,200}$/);
 const target = z.object({ user: name, upstream: z.string().optional() });
 const newAccount = target.extend({
   upstreamUser: name.optional(),
-  upstreamPassword: z.string().min(1),
+  upstreamPassword: z.string().min(1).optional(),
+  tokens: tokenSet.optional(),
   device: name,
   password: z.string().optional(),
   isUntried: z.boolean(),
@@ -21,7 +23,14 @@ export function accountRequests(admin: AccountAdmin): ControlRequests {
   return {
     'account-list': () => admin.list(),
     'account-target': (params) => admin.target(target.parse(params)),
-    'account-add': (params) => admin.add(newAccount.parse(params)),
+    'account-add': (params) => {
+      const { tokens, upstreamPassword, ...account } = newAccount.parse(params);
+      return admin.add({ ...account, upstreamPassword, tokens: tokens && asTokenSet(tokens) });
+    },
+    'account-signed-in': (params) => {
+      const { tokens, ...whose } = target.extend({ tokens: tokenSet }).parse(params);
+      return admin.signedIn(whose, asTokenSet(tokens));
+    },
     'account-set-password': (params) => {
       const { device, password, ...whose } = devicePassword.parse(params);
       return admin.setPassword(whose, device, password);

@@ -130,5 +130,6 @@ export function serviceOf(
     views: file.views,
     loginDelayMs: file.login.delayMs,
     mode: file.login.mode,
+    hasOAuth: file.oauth !== undefined,
   };
 }

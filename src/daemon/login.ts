@@ -38,6 +38,8 @@ export interface UpstreamService extends UserRule {
   readonly loginDelayMs: number;
   /** Whose password the POP3 client gives: the upstream's, or a local account's. */
   readonly mode: 'upstream' | 'accounts';
+  /** Its accounts sign in with OAuth 2.0, unless told otherwise. */
+  readonly hasOAuth: boolean;
 }
 
 /** What all logins share. */

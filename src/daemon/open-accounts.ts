@@ -1,10 +1,11 @@
 /** Opens the local accounts beside the UID maps, with the key for what is sealed in them. */
-import { Accounts, secretContext, type Tokens } from '../accounts/accounts.ts';
+import { Accounts, secretContext } from '../accounts/accounts.ts';
+import { TokenKeeper } from '../accounts/oauth/token-keeper.ts';
 import { SecretBox } from '../accounts/secret-box.ts';
 import { addKey, dropOldKeys, readKeys, type SecretKeys } from '../accounts/secret-key.ts';
 import type { Clock } from '../clock.ts';
-import type { BridgeConfig } from '../config/schema.ts';
-import { ConfigError, CredentialsError } from '../errors.ts';
+import type { BridgeConfig, FileConfig } from '../config/schema.ts';
+import { ConfigError } from '../errors.ts';
 import type { AccountStore } from '../store/account-store.ts';
 import { SqliteAccountStore } from '../store/sqlite-account-store.ts';
 
@@ -60,6 +61,7 @@ export interface OpenAccounts extends AsyncDisposable {
   readonly accounts: Accounts;
   readonly store: AccountStore;
   readonly vault: Vault;
+  readonly tokens: TokenKeeper;
 }
 
 /** The caller holds the lock of the state directory. Throws ConfigError where the key is none, or not the one that sealed what is stored. */
@@ -71,25 +73,28 @@ export async function openAccounts(config: () => BridgeConfig, places: AccountPl
     const keys = readKeys({ configured: config().process.secrets.keyFile, stateDirectory, variables });
     const vault = new Vault(keys);
     await checkKey(store, vault, keys.source);
+    const fileOf = (upstream: string): FileConfig | undefined => config().upstreams.find((file) => file.upstream.id === upstream);
+    const tokens = new TokenKeeper({
+      store,
+      clock,
+      seal: (secret, context) => vault.seal(secret, context),
+      open: (sealed, context) => vault.box.open(sealed, context),
+      config: (upstream) => fileOf(upstream)?.oauth,
+    });
     const accounts = new Accounts({
       store,
       clock,
       box: () => vault.box,
       variables,
-      declared: (upstream) => config().upstreams.find((file) => file.upstream.id === upstream)?.accounts ?? [],
-      tokens: NO_TOKENS,
+      declared: (upstream) => fileOf(upstream)?.accounts ?? [],
+      tokens,
     });
-    return { accounts, store, vault, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+    return { accounts, store, vault, tokens, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
   } catch (error) {
     await store[Symbol.asyncDispose]();
     throw error;
   }
 }
-
-const NO_TOKENS: Tokens = {
-  current: () => Promise.reject(new CredentialsError('AUTH_SIGN_IN_NEEDED', 'nobody has signed in')),
-  after: async () => undefined,
-};
 
 /** Better said at the start than at the first login: a key that was lost or exchanged. */
 async function checkKey(store: AccountStore, { box }: Vault, source: string): Promise<void> {

@@ -56,6 +56,8 @@ export async function proveUpstream(
   const first = await credentials.current(until.attempt);
   const session = await tryLogin(parts, service, account, first, until).catch(async (error: unknown) => {
     if (!(error instanceof CredentialsError)) throw error;
+    // One that was refused lately is no reason to ask the provider again at each poll.
+    if (error.code !== 'AUTH_REFUSED') throw credentials.refusal(error);
     // A token that the provider took back, or one that a clock held to be good for longer.
     const other = await credentials.after(first, until.attempt);
     if (other === undefined) throw credentials.refusal(error);

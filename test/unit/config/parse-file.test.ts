@@ -322,15 +322,9 @@ test('no check of several keys speaks about a key that is itself faulty', () => 
 
 describe('what is not built yet is refused by name', () => {
   const cases: [string, string][] = [
-    ['[upstream]\nhost = "a"\npreset = "gmail"', 'upstream.preset: presets are not built yet; give host'],
     [`${MINIMAL}[[listen]]\naddress = "socket:pop3"`, 'listen[0].address'],
     [`${MINIMAL}[[listen]]\n[[listen]]\naddress = "[::1]:1"\nproxy_protocol = false`, 'listen[1].proxy_protocol'],
     [`${MINIMAL}[[listen]]\ntrusted_proxies = []`, 'listen[0].trusted_proxies'],
-    [
-      `${MINIMAL}[login]\nmode = "accounts"\n[[account]]\nuser = "alice"\npassword_hashes = ["${HASH}"]\nupstream_credential = "a"\noauth = true`,
-      'account[0].oauth',
-    ],
-    [`${MINIMAL}[oauth]\nflow = "code"`, 'oauth'],
     [`${MINIMAL}[store]\nurl = "postgres://db/mail"`, 'store.url'],
     [`${MINIMAL}[admin]\naddress = ""`, 'admin'],
   ];
@@ -385,7 +379,7 @@ describe('accounts', () => {
     ]);
   });
 
-  const SOURCES = 'upstream_password_command, upstream_credential';
+  const SOURCES = 'upstream_password_command, upstream_credential, oauth = true';
   const cases: [string, string[]][] = [
     [
       `${MINIMAL}${ONE}upstream_credential = "a"`,
