@@ -8,6 +8,7 @@ import type { Store } from '../store/store.ts';
 import type { UpstreamSession } from '../upstream/upstream.ts';
 import type { UpstreamCredentials } from '../accounts/accounts.ts';
 import { AccountAdmin } from './account-admin.ts';
+import { AccountWork } from './account-work.ts';
 import { accountRequests } from './account-requests.ts';
 import { BackgroundWork } from './background-work.ts';
 import { bindingsOf, type Binding } from './bindings.ts';
@@ -123,6 +124,7 @@ export class Daemon {
       await daemon.#bind(bindings);
       daemon.#resources.use(await openControlSocket(parts.stateDirectory, daemon.#controlRequests()));
       await daemon.#reportOrphans();
+      daemon.#resources.use(daemon.#accountWork()).start();
     } catch (error) {
       await daemon.#close();
       throw error;
@@ -134,6 +136,10 @@ export class Daemon {
   /** What `control.sock` tells. */
   async status(): Promise<Readonly<Record<string, unknown>>> {
     const ids = this.#config.upstreams.map((file) => file.upstream.id);
+    const accounts = await this.#accounts.store.accounts();
+    const signIns = await Promise.all(
+      accounts.filter(({ kind }) => kind === 'oauth').map((account) => this.#accounts.store.signIn(account)),
+    );
     const verdicts = await Promise.all(ids.map((id) => this.#store.sizeVerdict(id)));
     return {
       version: this.#parts.version,
@@ -142,6 +148,8 @@ export class Daemon {
       sizes: Object.fromEntries(ids.map((id, place) => [id, verdicts[place]])),
       listeners: [...this.#listeners].map(([address, listener]) => ({ address, port: listener.port })),
       sessions: this.#connections.size,
+      accounts: accounts.length,
+      signInsNeeded: signIns.filter((signIn) => signIn?.state !== 'ok').length,
     };
   }
 
@@ -163,6 +171,10 @@ export class Daemon {
       logIn: (service, credentials) => this.#logInUpstream(service, credentials),
     });
     return { ...maildropRequests(admin, parts), ...accountRequests(accounts), status: () => this.status() };
+  }
+
+  #accountWork(): AccountWork {
+    return new AccountWork({ ...this.#loginParts, services: () => servicesOf(this.#bindings) });
   }
 
   /** For a command, not for a POP3 client. */

@@ -231,7 +231,8 @@ async function leaseOf(store: Store, key: MaildropKey, holder: LockHolder): Prom
   return () => void lease.release();
 }
 
-function lockName(account: string, view: string): string {
+/** One lock a view; `account` is upstream and user. */
+export function lockName(account: string, view: string): string {
   return JSON.stringify([account, view]);
 }
 

@@ -6,6 +6,7 @@ import { addKey, dropOldKeys, readKeys, type SecretKeys } from '../accounts/secr
 import type { Clock } from '../clock.ts';
 import type { BridgeConfig, FileConfig } from '../config/schema.ts';
 import { ConfigError } from '../errors.ts';
+import type { Log } from './logging.ts';
 import type { AccountStore } from '../store/account-store.ts';
 import { SqliteAccountStore } from '../store/sqlite-account-store.ts';
 
@@ -13,6 +14,7 @@ export interface AccountPlaces {
   readonly stateDirectory: string;
   readonly variables: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
+  readonly log: Log;
 }
 
 /** What opens and seals secrets. A key is only made when something is sealed for the first time. */
@@ -67,7 +69,7 @@ export interface OpenAccounts extends AsyncDisposable {
 /** The caller holds the lock of the state directory. Throws ConfigError where the key is none, or not the one that sealed what is stored. */
 export async function openAccounts(config: () => BridgeConfig, places: AccountPlaces): Promise<OpenAccounts> {
   const { url } = config().process.store;
-  const { stateDirectory, variables, clock } = places;
+  const { stateDirectory, variables, clock, log } = places;
   const store = new SqliteAccountStore(accountsPath(url, stateDirectory));
   try {
     const keys = readKeys({ configured: config().process.secrets.keyFile, stateDirectory, variables });
@@ -80,6 +82,12 @@ export async function openAccounts(config: () => BridgeConfig, places: AccountPl
       seal: (secret, context) => vault.seal(secret, context),
       open: (sealed, context) => vault.box.open(sealed, context),
       config: (upstream) => fileOf(upstream)?.oauth,
+      events: {
+        renewed: ({ user, upstream }, expiresAt) =>
+          log.info('token-renewed', { user, upstream, ...(expiresAt > 0 && { until: new Date(expiresAt * 1000).toISOString() }) }),
+        signInNeeded: ({ user, upstream }, reason) =>
+          log.warn('sign-in-needed', { user, upstream, reason, run: `popbridge account signin ${user}` }),
+      },
     });
     const accounts = new Accounts({
       store,

@@ -5,7 +5,7 @@ import { agentOf, OAuthSite } from '../support/oauth-site.ts';
 import { describeWithPeers } from '../support/peers/peers.ts';
 import { until } from '../support/until.ts';
 
-allowInLog('login-failed', 'upstream-failed');
+allowInLog('login-failed', 'sign-in-needed', 'upstream-failed');
 
 const SIGN_IN_NEEDED = '-ERR [AUTH] sign-in to the mail server has expired, run: popbridge account signin USER';
 const MANY = 50;
@@ -194,6 +194,9 @@ describeWithPeers(['dovecot', 'openssl'], 'OAuth 2.0', () => {
       for (let times = 0; times < 3; times += 1) expect(await site.fetch('alice', password)).toBe(SIGN_IN_NEEDED);
       expect(site.provider.grants).toHaveLength(asked);
       expect((await site.account('list')).stdout).toMatch(/oauth +needed: the token was not renewed: invalid_grant/);
+      expect(site.bridge.events('sign-in-needed')).toMatchObject([
+        { user: 'alice@example.com', run: 'popbridge account signin alice@example.com' },
+      ]);
       await using run = site.interactive('signin', 'alice@example.com');
       await agentOf('alice').visit(await run.says(/^ {4}(http\S+)$/m));
       expect(await run.ended()).toMatchObject({ code: 0, stdout: 'alice@example.com is signed in\n' });

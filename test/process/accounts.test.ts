@@ -6,6 +6,7 @@ import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess, runBridge, type ProgramResult } from '../support/bridge-process.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
+import { until } from '../support/until.ts';
 
 allowInLog('login-failed', 'upstream-failed');
 
@@ -137,6 +138,28 @@ describe('popbridge account', () => {
       stderr:
         'popbridge: users of the upstream test log in with their password there; set login.mode = "accounts" in its file for local accounts\n',
     });
+  });
+});
+
+describe('what is due', () => {
+  test('is done without waiting for a login, also after a crash', async () => {
+    await account(['add', 'alice@example.com'], UPSTREAM.alice, APP_PASSWORD);
+    bridge.configure(config.replace('mode = "accounts"', 'mode = "accounts"\n[delete]\nafter = "1s"\naction = "trash"'));
+    bridge.kill('SIGHUP');
+    await bridge.event('reloaded');
+    const client = await PopDialogue.connect(bridge.port());
+    await client.login('alice@example.com', APP_PASSWORD);
+    await client.command('DELE 1');
+    expect(await client.command('QUIT')).toMatch(/^\+OK/);
+    expect(imap.mailbox('INBOX', 'alice').messages).toHaveLength(1);
+    await bridge.stop('SIGKILL');
+    await new Promise((resolve) => setTimeout(resolve, 1_100));
+    const text = readFileSync(join(bridge.folder, 'test.toml'), 'utf8');
+    await using again = await BridgeProcess.start({ config: text, folder: bridge.folder });
+    bridge = again;
+    await until(() => imap.mailbox('INBOX', 'alice').messages.length === 0);
+    expect(imap.mailbox('Trash', 'alice').messages).toHaveLength(1);
+    expect(again.events('login')).toEqual([]);
   });
 });
 

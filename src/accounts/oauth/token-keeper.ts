@@ -17,6 +17,14 @@ export interface TokenKeeperParts {
   readonly open: (sealed: Uint8Array, context: readonly string[]) => string;
   /** Of one upstream. */
   readonly config: (upstream: string) => OAuthConfig | undefined;
+  readonly events: TokenEvents;
+}
+
+/** What an operator wants to know. */
+export interface TokenEvents {
+  /** `expiresAt`: seconds since 1970, 0 where unknown. */
+  readonly renewed: (key: AccountKey, expiresAt: number) => void;
+  readonly signInNeeded: (key: AccountKey, reason: string) => void;
 }
 
 const NOBODY = 'nobody has signed in';
@@ -96,9 +104,11 @@ export class TokenKeeper implements Tokens {
       // Kept also where it can't be written down now: the old refresh token may be worth nothing any more.
       this.#known.set(nameOf(owner), known);
       if (!isOfClient) await this.#save(owner, known);
+      this.#parts.events.renewed(account, tokens.expiresAt);
       return tokens;
     } catch (error) {
       if (error instanceof CredentialsError && !isOfClient) {
+        this.#parts.events.signInNeeded(account, error.message);
         await this.#parts.store.putSignIn(owner, { state: 'needed', expiresAt: 0, reason: error.message });
       }
       throw error;
