@@ -30,6 +30,8 @@ interface AddOptions extends PasswordOptions, FlowOptions {
   readonly 'upstream-user': string | undefined;
   readonly device: string;
   readonly oauth: boolean | undefined;
+  readonly yes: boolean;
+  readonly 'client-id': string | undefined;
 }
 
 interface PasswdOptions extends PasswordOptions {
@@ -88,7 +90,9 @@ function addOptions(yargs: Argv<StateOptions>): Argv<AddOptions> {
     .option('upstream-user', { type: 'string', describe: 'User name upstream; default: as upstream.username makes it' })
     .option('device', { type: 'string', default: FIRST_DEVICE, describe: 'Name of the mail program that gets the app password' })
     .option('oauth', { type: 'boolean', describe: 'Sign in with OAuth 2.0, or with --no-oauth not; default: where the file has [oauth]' })
-    .option('flow', FLOW);
+    .option('flow', FLOW)
+    .option('yes', { type: 'boolean', default: false, describe: 'Write a file for the server that is found, without asking' })
+    .option('client-id', { type: 'string', describe: 'Id of your client registration, for the file that is written' });
 }
 
 const FLOW = { choices: FLOWS, describe: 'How to sign in, instead of oauth.flow' } as const;
@@ -109,6 +113,8 @@ function hashOptions(yargs: Argv<StateOptions>): Argv<StateOptions & { readonly 
 }
 
 async function add(environment: CliEnvironment, options: AddOptions): Promise<void> {
+  const { ensureUpstream } = await import('./new-upstream.ts');
+  await ensureUpstream(environment, options);
   prepare(environment, options);
   const target = await asked<ResolvedAccount>(environment, options, 'account-target', whose(options));
   if (target.exists) throw new Error(`the account ${target.user} exists already; "popbridge account passwd" changes it`);

@@ -170,7 +170,7 @@ export class Daemon {
       services,
       logIn: (service, credentials) => this.#logInUpstream(service, credentials),
     });
-    return { ...maildropRequests(admin, parts), ...accountRequests(accounts), status: () => this.status() };
+    return { ...maildropRequests(admin, parts), ...accountRequests(accounts), status: () => this.status(), reload: () => this.reload() };
   }
 
   #accountWork(): AccountWork {

@@ -1,0 +1,177 @@
+/**
+ * `popbridge account add ADDRESS` where no configured upstream takes that address: finds its server, and writes a configuration file for it
+ * once the user agrees. A file that does not go with the others is taken back.
+ */
+import { resolveSrv } from 'node:dns/promises';
+import { chownSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { discover, type Discovered } from '../accounts/discovery/discover.ts';
+import { defaultConfigPath, loadConfig } from '../config/load.ts';
+import type { BridgeConfig } from '../config/schema.ts';
+import { splitUser } from '../config/user-name.ts';
+import { chooseUpstream } from '../daemon/account.ts';
+import { askDaemon } from '../daemon/control-client.ts';
+import { CredentialsError } from '../errors.ts';
+import type { CliEnvironment } from './environment.ts';
+import { UsageError } from './exit-code.ts';
+import { harmless } from './maildrop-text.ts';
+import { ask } from './prompt.ts';
+import { stateDirectory, type StateOptions } from './state-request.ts';
+
+export interface NewUpstreamOptions extends StateOptions {
+  readonly user: string;
+  readonly yes: boolean;
+  readonly 'client-id': string | undefined;
+}
+
+const ROOT = 0;
+const MOST_REDIRECTS = 3;
+const MOST_OCTETS = 256 * 1024;
+
+/** Does nothing where an upstream takes the user. Rejects with Error or ConfigError where in the end none does. */
+export async function ensureUpstream(environment: CliEnvironment, options: NewUpstreamOptions): Promise<void> {
+  const { user } = options;
+  const { domain } = splitUser(user);
+  if (options.upstream !== undefined || isTaken(environment, options)) return;
+  if (domain === '')
+    throw new UsageError(`no upstream is configured; give a whole address in place of ${harmless(user)}, so that its server can be found`);
+  const found = await discover(user, { get: textOf, srv: resolveSrv });
+  if (found === undefined) {
+    throw new Error(
+      `no configured upstream takes ${harmless(user)}, and nothing is known of ${domain}; write a file with [upstream] and host`,
+    );
+  }
+  const file = fileFor(environment, options, domain);
+  for (const line of proposal(found, domain)) environment.writeQuestion(`${harmless(line)}\n`);
+  const clientId = await clientIdFor(environment, options, found);
+  if (!(await isAgreed(environment, options, file))) throw new Error('nothing was written');
+  write(environment, options, file, textFor(found, domain, clientId));
+  environment.writeQuestion(`${file} is written.\n`);
+  await askDaemon(stateDirectory(environment, options), 'reload', {}, () => {});
+}
+
+function isTaken(environment: CliEnvironment, options: NewUpstreamOptions): boolean {
+  const paths = pathsOf(environment, options);
+  if (paths.every(isEmpty)) return false;
+  const rules = rulesOf(loadConfig({ paths }));
+  const [only, ...others] = rules;
+  const { domain } = splitUser(options.user);
+  // A single one takes every user who logs in; but one that names its domains is not meant for others.
+  if (only !== undefined && others.length === 0) return only.takesTheRest || only.domains.length === 0 || only.domains.includes(domain);
+  try {
+    chooseUpstream(rules, options.user);
+    return true;
+  } catch (error) {
+    if (error instanceof CredentialsError) return false;
+    throw error;
+  }
+}
+
+function rulesOf(config: BridgeConfig): Parameters<typeof chooseUpstream>[0] {
+  return config.upstreams.map(({ upstream, login, views }) => {
+    return { username: upstream.username, domains: login.domains, takesTheRest: login.default, views };
+  });
+}
+
+function pathsOf(environment: CliEnvironment, { config }: NewUpstreamOptions): readonly string[] {
+  return config.length > 0 ? config : [defaultConfigPath({ uid: environment.uid, env: environment.variables })];
+}
+
+/** Not there, or a directory without a file of ours. */
+function isEmpty(path: string): boolean {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  return stat === undefined || (stat.isDirectory() && !readdirSync(path).some((name) => name.endsWith('.toml')));
+}
+
+/** In the configuration directory; or the file itself that was named and is not there. */
+function fileFor(environment: CliEnvironment, options: NewUpstreamOptions, domain: string): string {
+  const [path = '', ...others] = pathsOf(environment, options);
+  const isFile = statSync(path, { throwIfNoEntry: false })?.isFile() ?? path.endsWith('.toml');
+  if (others.length > 0 || (isFile && !isEmpty(path))) {
+    throw new Error(
+      `no configured upstream takes users of ${domain}; give --config a directory, so that a file for them can be written there`,
+    );
+  }
+  return isFile ? path : join(path, `${domain}.toml`);
+}
+
+function proposal(found: Discovered, domain: string): string[] {
+  if (found.by === 'network') {
+    const { host, port, security } = found.server;
+    return [`${domain}: the IMAP server is ${host}, port ${port}, ${security} (says ${found.source})`];
+  }
+  const { preset } = found;
+  return [
+    `${domain} is ${preset.title} (preset ${preset.name}); it is logged in to with: ${preset.login}`,
+    ...preset.hints.map((hint) => `- ${hint}`),
+  ];
+}
+
+/** Where there is no other way than OAuth 2.0 a client registration is needed first. */
+async function clientIdFor(environment: CliEnvironment, options: NewUpstreamOptions, found: Discovered): Promise<string | undefined> {
+  const given = options['client-id'];
+  if (given !== undefined || found.by === 'network' || found.preset.login !== 'OAuth 2.0') return given;
+  if (!environment.stdin.isTTY) throw new UsageError(`${found.preset.title} needs --client-id, the id of your own client registration`);
+  const typed = (await ask(environment.stdin, 'id of your client registration: ', environment.writeQuestion)).trim();
+  if (typed === '') throw new UsageError('without a client registration nobody can sign in there');
+  return typed;
+}
+
+async function isAgreed(environment: CliEnvironment, { yes }: NewUpstreamOptions, file: string): Promise<boolean> {
+  if (yes) return true;
+  if (!environment.stdin.isTTY) throw new UsageError(`say --yes to have ${file} written`);
+  const answer = await ask(environment.stdin, `Write ${file} for it? [y/N] `, environment.writeQuestion);
+  return /^y(es)?$/i.test(answer.trim());
+}
+
+function textFor(found: Discovered, domain: string, clientId: string | undefined): string {
+  const quote = (text: string): string => JSON.stringify(text);
+  const domains = found.by === 'preset' ? found.preset.domains : [domain];
+  const { host, port, security, username } = found.by === 'preset' ? { host: '', port: 0, security: '', username: '' } : found.server;
+  const flow = found.by === 'preset' && found.preset.oauth?.device !== undefined ? 'device' : 'code';
+  return [
+    `# Written by "popbridge account add": ${found.by === 'preset' ? `a preset knows ${domain}` : `${found.source} says so`}.`,
+    '[upstream]',
+    ...(found.by === 'preset'
+      ? [`preset = ${quote(found.preset.name)}`]
+      : [`host = ${quote(host)}`, `port = ${port}`, `security = ${quote(security)}`, `username = ${quote(username)}`]),
+    '',
+    '[login]',
+    'mode = "accounts"',
+    `domains = [${domains.map(quote).join(', ')}]`,
+    ...(clientId === undefined ? [] : ['', '[oauth]', `client_id = ${quote(clientId)}`, `flow = ${quote(flow)}`]),
+    '',
+  ].join('\n');
+}
+
+/** Readable for the daemon's group, where root writes it for a daemon of another user. */
+function write(environment: CliEnvironment, options: NewUpstreamOptions, file: string, text: string): void {
+  mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
+  writeFileSync(file, text, { flag: 'wx', mode: 0o640 });
+  const state = statSync(stateDirectory(environment, options), { throwIfNoEntry: false });
+  if (environment.uid === ROOT && state !== undefined) chownSync(file, ROOT, state.gid);
+  try {
+    loadConfig({ paths: pathsOf(environment, options) });
+  } catch (error) {
+    rmSync(file);
+    throw error;
+  }
+}
+
+/** Follows redirects within https alone. */
+async function textOf(url: string, signal: AbortSignal): Promise<string> {
+  let next = url;
+  for (let hop = 0; hop <= MOST_REDIRECTS; hop += 1) {
+    const response = await fetch(next, { signal, redirect: 'manual' });
+    const location = response.headers.get('location');
+    if (response.status >= 300 && response.status < 400 && location !== null) {
+      next = new URL(location, next).href;
+      if (!next.startsWith('https:')) throw new Error('sent away from https');
+      continue;
+    }
+    const length = Number(response.headers.get('content-length') ?? 0);
+    if (!response.ok || length > MOST_OCTETS) throw new Error(`status ${response.status}`);
+    return response.text();
+  }
+  throw new Error('too many redirects');
+}
