@@ -1,7 +1,9 @@
 /** OAuth 2.0 from the sign-in to the mail: a real provider, a real Dovecot that takes its tokens, and POP3 clients that know of neither. */
+import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { agentOf, OAuthSite } from '../support/oauth-site.ts';
+import { peerPath } from '../support/peers/peer.ts';
 import { describeWithPeers } from '../support/peers/peers.ts';
 import { until } from '../support/until.ts';
 
@@ -208,6 +210,29 @@ describeWithPeers(['dovecot', 'openssl'], 'OAuth 2.0', () => {
       const traces = site.traces();
       const forms = [...site.provider.tokens, password].flatMap((token) => [token, Buffer.from(token).toString('base64')]);
       expect(forms.filter((form) => traces.includes(form))).toEqual([]);
+    });
+  });
+
+  describeWithPeers(['chromium'], 'in a browser that draws its pages', () => {
+    test('a user signs in, agrees, and is told that the window can be closed', { timeout: 60_000 }, async () => {
+      await using site = await OAuthSite.start();
+      const browser = await chromium.launch({ executablePath: peerPath('chromium'), args: ['--no-sandbox'] });
+      try {
+        await using run = site.interactive('add', 'alice@example.com');
+        const page = await browser.newPage();
+        await page.goto(await run.says(/^ {4}(http\S+)$/m));
+        await page.fill('input[name=login]', 'alice');
+        await page.fill('input[name=password]', 'any will do');
+        await page.click('button[type=submit]');
+        await page.click('button[type=submit]');
+        await page.waitForURL('http://127.0.0.1:*/?code=*');
+        expect(await page.textContent('body')).toContain('You are signed in. This window can be closed.');
+        const { code, stdout } = await run.ended();
+        expect(code).toBe(0);
+        expect(await site.fetch('alice', /^ {4}(\S+)$/m.exec(stdout)?.[1] ?? '')).toEqual(['for alice']);
+      } finally {
+        await browser.close();
+      }
     });
   });
 

@@ -14,6 +14,7 @@ export const peerNames = [
   'python3',
   'openssl',
   'testssl',
+  'chromium',
   'systemd-analyze',
   'systemd-notify',
 ] as const;
@@ -34,9 +35,9 @@ export interface PeerEntry {
    * How a copy that was extracted, not installed, is run: `library-path` finds its shared libraries beside it; `python` also its modules;
    * `overlay` needs to see its files under /usr (compiled-in paths), so it gets a private mount namespace, which takes root; `toolbox` is
    * several programs, and its launcher runs the one that is named first among its arguments; `testssl` is a script that calls other programs
-   * and has to be told where its tables are.
+   * and has to be told where its tables are; `chromium` has libraries in one more folder, and a wrapper that is passed by.
    */
-  readonly extractedAs: 'library-path' | 'python' | 'overlay' | 'toolbox' | 'testssl';
+  readonly extractedAs: 'library-path' | 'python' | 'overlay' | 'toolbox' | 'testssl' | 'chromium';
   /** Conflicts with another peer, so it is extracted on its own and neither looked for in the system nor installed into it. */
   readonly staysApart?: true;
 }
@@ -71,6 +72,13 @@ export const catalogue: Readonly<Record<PeerName, PeerEntry>> = {
     services: [],
     versionArguments: ['--version'],
     extractedAs: 'testssl',
+  },
+  chromium: {
+    packages: ['chromium'],
+    files: ['usr/lib/chromium/chromium'],
+    services: [],
+    versionArguments: ['--version'],
+    extractedAs: 'chromium',
   },
   'systemd-analyze': { packages: ['systemd'], files: [], services: [], versionArguments: ['--version'], extractedAs: 'overlay' },
   'systemd-notify': { packages: ['systemd'], files: [], services: [], versionArguments: ['--version'], extractedAs: 'library-path' },

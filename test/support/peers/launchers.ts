@@ -44,6 +44,8 @@ function script(name: PeerName, program: string, root: string, cache: string): s
         `export PATH="$PATH":${quote(join(root, 'usr/bin'))} TESTSSL_INSTALL_DIR=${quote(join(root, 'etc/testssl'))}`,
         `exec bash ${quote(program)} "$@"`,
       );
+    case 'chromium':
+      return lines(...libraryPath(root, 'pulseaudio'), `exec ${quote(join(root, 'usr/lib/chromium/chromium'))} "$@"`);
     case 'library-path':
       return lines(...libraryPath(root), ...opensslSettings(root), `exec ${quote(program)} "$@"`);
   }
@@ -69,9 +71,9 @@ function toolboxScript(root: string): string {
   );
 }
 
-function libraryPath(root: string): readonly string[] {
+function libraryPath(root: string, ...more: readonly string[]): readonly string[] {
   const base = join(root, 'usr/lib');
-  const folders = architectures(root).flatMap((folder) => [join(base, folder), join(base, folder, 'systemd')]);
+  const folders = architectures(root).flatMap((folder) => ['', 'systemd', ...more].map((below) => join(base, folder, below)));
   return folders.length === 0 ? [] : [`export LD_LIBRARY_PATH=${quote(folders.join(':'))}\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}`];
 }
 

@@ -48,7 +48,7 @@ describe('the server of a mail domain', () => {
     pages = {};
     records = {};
     web = createServer((request, response) => {
-      const url = `https://${request.headers['x-host']}${request.url}`;
+      const url = `https://${String(request.headers['x-host'])}${request.url}`;
       asked.push(url);
       const page = pages[url.replace(/\?.*/, '')];
       response.writeHead(page === undefined ? 404 : 200).end(page);
