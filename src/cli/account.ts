@@ -10,6 +10,7 @@ import { accountLines, issuedLines } from './account-text.ts';
 import type { CliEnvironment, GlobalOptions } from './environment.ts';
 import { UsageError } from './exit-code.ts';
 import { passwordLines } from './prompt.ts';
+import { withHints } from './preset-hints.ts';
 import { prepareStateDirectory } from './state-directory.ts';
 import { asked, configOf, print, stateDirectory, type StateOptions } from './state-request.ts';
 
@@ -125,7 +126,7 @@ async function add(environment: CliEnvironment, options: AddOptions): Promise<vo
   const [upstreamPassword, password] = isOAuth ? [undefined, given[0]] : [given[0] ?? '', given[1]];
   if (upstreamPassword === '') throw new UsageError('the upstream password is empty');
   const tokens = isOAuth ? await tokensFor(environment, options, target) : undefined;
-  const issued = await asked<Issued>(environment, options, 'account-add', {
+  const account = {
     ...whose(options),
     upstreamUser,
     upstreamPassword,
@@ -133,7 +134,13 @@ async function add(environment: CliEnvironment, options: AddOptions): Promise<vo
     device: options.device,
     password,
     isUntried: !options.check,
-  });
+  };
+  const issued = await withHints(
+    environment,
+    () => configOf(environment, options),
+    target.upstream,
+    () => asked<Issued>(environment, options, 'account-add', account),
+  );
   print(environment, options, issued, issuedLines(issued));
 }
 

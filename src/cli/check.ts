@@ -14,6 +14,7 @@ import type { CliEnvironment, GlobalOptions } from './environment.ts';
 import { UsageError } from './exit-code.ts';
 import { askState } from './state-access.ts';
 import { ask, askHidden, readAll } from './prompt.ts';
+import { withHints } from './preset-hints.ts';
 import { stateDirectory } from './state-request.ts';
 
 interface CheckOptions extends GlobalOptions {
@@ -52,10 +53,9 @@ async function online(environment: CliEnvironment, config: BridgeConfig, options
   const user = options.user ?? (environment.isTerminal ? await ask(environment.stdin, 'user name: ', environment.write) : undefined);
   if (user === undefined) throw new UsageError('--online needs --user where there is no terminal to ask on');
   const service = serviceFor(config, user, environment.version);
-  const report =
-    service.mode === 'accounts'
-      ? await inspectAccount(environment, config, options, user)
-      : await inspectAsUser(environment, options, service, user);
+  const inspect = (): Promise<UpstreamReport> =>
+    service.mode === 'accounts' ? inspectAccount(environment, config, options, user) : inspectAsUser(environment, options, service, user);
+  const report = await withHints(environment, () => config, service.id, inspect);
   const known = await sizesKnown(environment, config, options, service.id);
   return known === undefined ? report : { ...report, sizesBefore: known, lines: [...report.lines, sizesLine(known, 'read before')] };
 }

@@ -45,6 +45,7 @@ const IMAP_PORT = 143;
 
 function upstreamConfig(origin: FileOrigin, upstream: NonNullable<FileTables['upstream']>): UpstreamConfig {
   return {
+    preset: upstream.preset,
     id: setOrUndefined(upstream.id) ?? origin.name,
     file: origin.file,
     name: origin.name,

@@ -13,6 +13,8 @@ import type { UniqueIdTemplate } from '../maildrop/unique-id.ts';
 
 /** The IMAP server of one file. */
 export interface UpstreamConfig {
+  /** '' for none. */
+  readonly preset: string;
   /** Names it in the UID map: `upstream.id`, else the file's name. */
   readonly id: string;
   readonly file: string;

@@ -18,6 +18,8 @@ interface ImapflowErrorFields {
 }
 
 const STRUCK_OUT = '[secret]';
+/** As imapflow says it, without a code. */
+const NO_MECHANISM = 'Unsupported authentication mechanism';
 
 /** Longest piece of upstream text kept for the log. */
 const MAX_TEXT = 300;
@@ -31,6 +33,10 @@ export function loginFailure(error: unknown, login: UpstreamLogin): BridgeError 
   if (refusal === undefined) {
     // imapflow found no way to log in at all: LOGINDISABLED, or no mechanism in common.
     if (fields.authenticationFailed === true) return new UpstreamError('forbidden', describe(error, refusal), { cause: error });
+    if (error instanceof Error && error.message === NO_MECHANISM) {
+      const offered = login.isToken === true ? 'the server takes neither OAUTHBEARER nor XOAUTH2' : error.message;
+      return new UpstreamError('forbidden', offered, { cause: error });
+    }
     return connectionFailure(error, fields);
   }
   const { kind, retryAfterMs } = classifyLoginRefusal(refusal);

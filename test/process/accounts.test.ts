@@ -72,6 +72,14 @@ describe('popbridge account', () => {
     expect(await account(['add', 'alice@example.com', '--no-check'], 'not the password')).toMatchObject({ code: 0 });
   });
 
+  test('tells what the provider is known to want where it refuses somebody', async () => {
+    bridge.configure(config.replace('[upstream]', '[upstream]\npreset = "icloud"'));
+    const refused = await account(['add', 'alice@example.com'], 'not the password');
+    expect(refused.stderr).toMatch(
+      /^Apple iCloud Mail: Make an app-specific password: [^\n]+\npopbridge: the mail server of test refuses alice/,
+    );
+  });
+
   test('gives each device a password, and takes one away without touching the others', async () => {
     await account(['add', 'alice@example.com', '--device', 'phone'], UPSTREAM.alice, APP_PASSWORD);
     const laptop = await account(['passwd', 'alice@example.com', '--device', 'laptop'], 'another app password');

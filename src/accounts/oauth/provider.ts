@@ -59,6 +59,7 @@ export class Provider {
       };
       const client = new oauth.Configuration(server, clientId, undefined, authentication);
       client.timeout = TIMEOUT_SECONDS;
+      if (isInsecure) oauth.allowInsecureRequests(client);
       return new Provider(config, client, clock, secret === undefined ? [] : [secret]);
     }
     try {

@@ -14,6 +14,7 @@ test('host alone is a configuration; everything else has its default', () => {
     references: [],
     upstream: {
       upstream: {
+        preset: '',
         id: 'mail',
         file: 'mail.toml',
         name: 'mail',

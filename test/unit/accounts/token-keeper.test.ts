@@ -1,0 +1,198 @@
+/** Tokens of accounts before a provider whose clock, disk and moods are the test's. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { Account } from '../../../src/accounts/accounts.ts';
+import { TokenKeeper } from '../../../src/accounts/oauth/token-keeper.ts';
+import { isStale } from '../../../src/accounts/oauth/tokens.ts';
+import type { OAuthConfig } from '../../../src/config/oauth-config.ts';
+import { SqliteAccountStore } from '../../../src/store/sqlite-account-store.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
+
+const ACCOUNT: Account = { upstream: 'mail', user: 'alice', upstreamUser: 'alice', source: { kind: 'oauth' }, isDeclared: false };
+const HOUR = 3_600;
+
+let provider: Server;
+let config: OAuthConfig;
+let asked: URLSearchParams[];
+let answer: (request: URLSearchParams) => { readonly status?: number; readonly body: object };
+let clock: FakeClock;
+let store: SqliteAccountStore;
+let told: string[];
+let isDiskFull: boolean;
+
+/** Gives T1, R1, then T2, R2 …; takes each refresh token once. */
+function rotating(): typeof answer {
+  let given = 1;
+  return (request) => {
+    if (request.get('refresh_token') !== `R${given}`) return { status: 400, body: { error: 'invalid_grant' } };
+    given += 1;
+    return { body: { access_token: `T${given}`, refresh_token: `R${given}`, token_type: 'bearer', expires_in: HOUR } };
+  };
+}
+
+beforeEach(async () => {
+  asked = [];
+  told = [];
+  isDiskFull = false;
+  answer = rotating();
+  clock = new FakeClock();
+  store = new SqliteAccountStore(':memory:');
+  provider = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      const body = new URLSearchParams(Buffer.concat(chunks).toString());
+      asked.push(body);
+      const { status = 200, body: said } = answer(body);
+      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(said));
+    });
+  });
+  await new Promise<void>((resolve) => provider.listen(0, '127.0.0.1', resolve));
+  const issuer = `http://127.0.0.1:${(provider.address() as AddressInfo).port}`;
+  const endpoints = { authorization: `${issuer}/auth`, token: `${issuer}/token`, device: undefined };
+  config = {
+    clientId: 'mine',
+    clientSecretFile: undefined,
+    flow: 'code',
+    scopes: [],
+    issuer,
+    endpoints,
+    redirectHost: '127.0.0.1',
+    parameters: {},
+  };
+});
+
+afterEach(async () => {
+  provider.closeAllConnections();
+  await new Promise((resolve) => provider.close(resolve));
+  await store[Symbol.asyncDispose]();
+});
+
+const keeper = (): TokenKeeper =>
+  new TokenKeeper({
+    store,
+    clock,
+    seal: (secret) => {
+      if (isDiskFull) throw new Error('no space left');
+      return Buffer.from(secret);
+    },
+    open: (sealed) => Buffer.from(sealed).toString(),
+    config: () => config,
+    events: { renewed: () => told.push('renewed'), signInNeeded: (_, reason) => told.push(reason) },
+  });
+const now = (): number => Math.floor(clock.now() / 1000);
+const signIn = async (tokens: TokenKeeper, lifetime = HOUR): Promise<void> =>
+  tokens.signedIn(ACCOUNT, { accessToken: 'T1', refreshToken: 'R1', issuedAt: now(), expiresAt: now() + lifetime });
+const AFTER_AN_HOUR = HOUR * 1000;
+
+test('a token is used until shortly before its end, and then renewed', async () => {
+  const tokens = keeper();
+  await signIn(tokens);
+  await clock.advance(AFTER_AN_HOUR - 301_000);
+  expect(await tokens.current(ACCOUNT)).toBe('T1');
+  expect(asked).toHaveLength(0);
+  await clock.advance(2_000);
+  expect(await tokens.current(ACCOUNT)).toBe('T2');
+  expect(told).toEqual(['renewed']);
+  expect(await tokens.current(ACCOUNT)).toBe('T2');
+  expect(asked.map((request) => [request.get('grant_type'), request.get('refresh_token'), request.get('client_id')])).toEqual([
+    ['refresh_token', 'R1', 'mine'],
+  ]);
+});
+
+test('fifty that want one at the same time cost one request, and get the same', async () => {
+  const tokens = keeper();
+  await signIn(tokens);
+  await clock.advance(AFTER_AN_HOUR);
+  const given = await Promise.all(Array.from({ length: 50 }, () => tokens.current(ACCOUNT)));
+  expect(new Set(given)).toEqual(new Set(['T2']));
+  expect(asked).toHaveLength(1);
+});
+
+test('what was rotated is there after a restart', async () => {
+  const tokens = keeper();
+  await signIn(tokens);
+  await clock.advance(AFTER_AN_HOUR);
+  await tokens.current(ACCOUNT);
+  const again = keeper();
+  expect(await again.current(ACCOUNT)).toBe('T2');
+  await clock.advance(AFTER_AN_HOUR);
+  expect(await again.current(ACCOUNT)).toBe('T3');
+});
+
+test('a rotation that can not be written down is an error, is not forgotten, and is written later', async () => {
+  const tokens = keeper();
+  await signIn(tokens);
+  await clock.advance(AFTER_AN_HOUR);
+  isDiskFull = true;
+  await expect(tokens.current(ACCOUNT)).rejects.toThrow('no space left');
+  await expect(tokens.current(ACCOUNT)).rejects.toThrow('no space left');
+  isDiskFull = false;
+  expect(await tokens.current(ACCOUNT)).toBe('T2');
+  expect(await keeper().current(ACCOUNT)).toBe('T2');
+  expect(asked).toHaveLength(1);
+});
+
+test('a token that the server refuses is renewed, once for all who were refused', async () => {
+  const tokens = keeper();
+  await signIn(tokens);
+  const given = await Promise.all([tokens.after(ACCOUNT, 'T1'), tokens.after(ACCOUNT, 'T1')]);
+  expect(given).toEqual(['T2', 'T2']);
+  expect(await tokens.after(ACCOUNT, 'T1')).toBe('T2');
+  expect(asked).toHaveLength(1);
+});
+
+test('a grant that was taken back is asked for once, and again only after a sign-in', async () => {
+  const tokens = keeper();
+  await signIn(tokens);
+  await clock.advance(AFTER_AN_HOUR);
+  answer = () => ({ status: 400, body: { error: 'invalid_grant', error_description: 'Token has been expired or revoked: R1' } });
+  const needed = expect.objectContaining({ code: 'AUTH_SIGN_IN_NEEDED', message: expect.stringContaining('invalid_grant') });
+  for (let times = 0; times < 3; times += 1) await expect(tokens.current(ACCOUNT)).rejects.toEqual(needed);
+  await expect(keeper().current(ACCOUNT)).rejects.toEqual(needed);
+  expect(asked).toHaveLength(1);
+  // What the provider repeats of a secret is struck out.
+  expect(told).toEqual(['the token was not renewed: invalid_grant, Token has been expired or revoked: [secret]']);
+  expect(await store.signIn(ACCOUNT)).toMatchObject({ state: 'needed' });
+  answer = rotating();
+  await signIn(tokens);
+  expect(await tokens.current(ACCOUNT)).toBe('T1');
+  expect(await store.signIn(ACCOUNT)).toMatchObject({ state: 'ok', reason: '' });
+});
+
+test.each([
+  ['an overloaded provider', 503, { error: 'temporarily_unavailable' }, 'UPSTREAM_REFUSED'],
+  ['an answer that is no error of OAuth', 502, { oops: true }, 'UPSTREAM_REFUSED'],
+  ['an answer without a token', 200, { token_type: 'bearer' }, 'UPSTREAM_REFUSED'],
+  ['a client that is not known', 401, { error: 'invalid_client' }, 'UPSTREAM_FORBIDDEN'],
+  ['a scope that is not given', 400, { error: 'invalid_scope' }, 'UPSTREAM_FORBIDDEN'],
+])('%s leaves the sign-in as it is', async (_, status, body, code) => {
+  const tokens = keeper();
+  await signIn(tokens);
+  await clock.advance(AFTER_AN_HOUR);
+  answer = () => ({ status, body });
+  await expect(tokens.current(ACCOUNT)).rejects.toEqual(expect.objectContaining({ code }));
+  expect(await store.signIn(ACCOUNT)).toMatchObject({ state: 'ok' });
+  answer = rotating();
+  expect(await tokens.current(ACCOUNT)).toBe('T2');
+});
+
+test('nobody who has not signed in is asked for', async () => {
+  await expect(keeper().current(ACCOUNT)).rejects.toEqual(
+    expect.objectContaining({ code: 'AUTH_SIGN_IN_NEEDED', message: 'nobody has signed in' }),
+  );
+  expect(asked).toHaveLength(0);
+});
+
+test.each([
+  [3_600, 3_299, false],
+  [3_600, 3_300, true],
+  [60, 47, false],
+  [60, 48, true],
+  [0, 99_999, false],
+])('a token for %d seconds (0: nobody knows) is stale after %d seconds: %s', (lifetime, age, expected) => {
+  const issuedAt = 1_000_000;
+  const tokens = { accessToken: 'T', refreshToken: undefined, issuedAt, expiresAt: lifetime === 0 ? 0 : issuedAt + lifetime };
+  expect(isStale(tokens, issuedAt + age)).toBe(expected);
+});
