@@ -193,7 +193,9 @@ async function tokensFor(
   const flow = options.flow ?? config.flow;
   if (flow === 'client-credentials') return undefined;
   const { signIn } = await import('./sign-in.ts');
-  return signIn(environment, config, flow);
+  const tokens = await signIn(environment, config, flow);
+  if (tokens.refreshToken === undefined) environment.warn('the provider gave no refresh token: the sign-in ends with its access token');
+  return tokens;
 }
 
 async function remove(environment: CliEnvironment, options: UserOptions): Promise<void> {

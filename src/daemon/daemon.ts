@@ -196,7 +196,9 @@ export class Daemon {
     try {
       const config = this.#parts.loadConfig();
       await this.#bind(bindingsOf(config, this.#parts));
-      if (config.process.store.url !== this.#config.process.store.url) log.warn('restart-needed', { key: 'store.url' });
+      const { store, secrets } = this.#config.process;
+      if (config.process.store.url !== store.url) log.warn('restart-needed', { key: 'store.url' });
+      if (config.process.secrets.keyFile !== secrets.keyFile) log.warn('restart-needed', { key: 'secrets.key_file' });
       this.#config = config;
       this.#parts.onReload(config);
       log.info('reloaded', { upstreams: config.upstreams.map((file) => file.upstream.id) });

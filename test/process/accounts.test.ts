@@ -149,6 +149,24 @@ describe('popbridge account', () => {
   });
 });
 
+test('guesses at an account from many addresses are answered ever later; its owner is not held up', async () => {
+  await account(['add', 'alice@example.com'], UPSTREAM.alice, APP_PASSWORD);
+  const guess = async (index: number): Promise<PopDialogue> => {
+    const client = await PopDialogue.connect(bridge.port(), { localAddress: `127.0.3.${index + 1}` });
+    await client.command('USER alice@example.com');
+    client.send(`PASS guess ${index}\r\n`);
+    return client;
+  };
+  // Five are free in ten minutes; each address has its own.
+  for (let index = 0; index < 7; index += 1) expect(await (await guess(index)).line()).toMatch(/^-ERR \[AUTH\]/);
+  const late = await guess(7);
+  const order: string[] = [];
+  const refused = late.line().then(() => order.push('guess'));
+  const owner = logIn('alice@example.com', APP_PASSWORD).then((answer) => order.push(answer.slice(0, 3)));
+  await Promise.all([refused, owner]);
+  expect(order).toEqual(['+OK', 'guess']);
+});
+
 describe('what is due', () => {
   test('is done without waiting for a login, also after a crash', async () => {
     await account(['add', 'alice@example.com'], UPSTREAM.alice, APP_PASSWORD);

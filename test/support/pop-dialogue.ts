@@ -17,6 +17,8 @@ export class ConnectionClosed extends Error {
 
 export interface DialogueOptions {
   readonly host?: string;
+  /** Of the client. */
+  readonly localAddress?: string;
   /** Implicit TLS; the certificate is not checked. */
   readonly tls?: boolean;
 }
@@ -35,7 +37,11 @@ export class PopDialogue {
 
   /** Connects and takes the greeting. */
   static async connect(port: number, options: DialogueOptions = {}): Promise<PopDialogue> {
-    const target = { host: options.host ?? '127.0.0.1', port };
+    const target = {
+      host: options.host ?? '127.0.0.1',
+      port,
+      ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
+    };
     const socket = options.tls === true ? connectTls({ ...target, rejectUnauthorized: false }) : connect(target);
     const dialogue = new PopDialogue(socket, '');
     dialogue.#listen();

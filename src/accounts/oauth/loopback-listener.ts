@@ -20,6 +20,8 @@ export interface LoopbackListener extends AsyncDisposable {
 /** Answers of a browser are short. */
 const MOST_HEADER_OCTETS = 16 * 1024;
 const REQUEST_MS = 10_000;
+/** Browsers open connections that they never use. */
+const GOODBYE_MS = 1_000;
 
 /** `onRefused`: a request that has nothing to do with the sign-in. */
 export async function listenOnLoopback(host: '127.0.0.1' | 'localhost', onRefused: (reason: string) => void): Promise<LoopbackListener> {
@@ -60,7 +62,7 @@ export async function listenOnLoopback(host: '127.0.0.1' | 'localhost', onRefuse
         server.close(() => resolve());
         // What was answered is let out; connections that only wait are ended.
         server.closeIdleConnections();
-        setTimeout(() => server.closeAllConnections(), REQUEST_MS).unref();
+        setTimeout(() => server.closeAllConnections(), GOODBYE_MS).unref();
       }),
   };
 }
