@@ -4,7 +4,8 @@ import { setTimeout } from 'node:timers/promises';
 
 /**
  * What the server does on a command line ('' is the connection itself): text it sends (latin1), after which it may hang up (`cut`), or
- * nothing at all. Further lines of the client are answered too, one by one.
+ * nothing at all. Further lines of the client are answered too, one by one; never those behind STLS where it was agreed to, for they are octets of
+ * a handshake, among which a line end may stand.
  */
 type Reaction = string | { readonly text: string; readonly cut: true } | undefined;
 export type Script = (command: string) => Reaction;
@@ -55,8 +56,12 @@ export class ScriptedPop3 implements AsyncDisposable {
     this.#sockets.add(socket);
     let unread = '';
     let last: Promise<void> = Promise.resolve();
+    let isInHandshake = false;
     const react = (command: string): void => {
-      last = last.then(() => send(socket, script(command), pieces));
+      if (isInHandshake) return;
+      const reaction = script(command);
+      isInHandshake = command === 'STLS' && isPositive(reaction);
+      last = last.then(() => send(socket, reaction, pieces));
     };
     socket.on('error', () => {});
     socket.on('close', () => (this.closed += 1));
@@ -71,6 +76,10 @@ export class ScriptedPop3 implements AsyncDisposable {
       }
     });
   }
+}
+
+function isPositive(reaction: Reaction): boolean {
+  return (typeof reaction === 'object' ? reaction.text : (reaction ?? '')).startsWith('+OK');
 }
 
 async function send(socket: Socket, reaction: Reaction, pieces: Pieces): Promise<void> {
