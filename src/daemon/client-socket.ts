@@ -41,6 +41,8 @@ export class ClientSocket {
   #socket: Socket;
   #splitter = new LineSplitter();
   #gathered: Uint8Array[] = [];
+  /** What was gathered behind that as text, an octet a character. */
+  #text = '';
   #gatheredOctets = 0;
   #hasEnded = false;
   #isClosed = false;
@@ -98,15 +100,19 @@ export class ClientSocket {
 
   /** Gathers octets for the next write; waits for the client where it reads slowly. Rejects with ClientGone. */
   async write(octets: Uint8Array | string): Promise<void> {
-    const piece = typeof octets === 'string' ? Buffer.from(octets, 'latin1') : octets;
-    if (piece.length === 0) return;
-    this.#gathered.push(piece);
-    this.#gatheredOctets += piece.length;
+    if (typeof octets === 'string') {
+      this.#text += octets;
+    } else if (octets.length > 0) {
+      this.#gatherText();
+      this.#gathered.push(octets);
+    }
+    this.#gatheredOctets += octets.length;
     if (this.#gatheredOctets >= WRITE_OCTETS) await this.flush();
   }
 
   /** Sends what was gathered; resolves when the operating system has taken all of it. */
   async flush(): Promise<void> {
+    this.#gatherText();
     const pieces = this.#gathered;
     const octets = this.#gatheredOctets;
     this.#gathered = [];
@@ -134,6 +140,12 @@ export class ClientSocket {
     }
   }
 
+  #gatherText(): void {
+    if (this.#text === '') return;
+    this.#gathered.push(Buffer.from(this.#text, 'latin1'));
+    this.#text = '';
+  }
+
   #writeTogether(pieces: readonly Uint8Array[], done: (error?: Error | null) => void): void {
     this.#socket.cork();
     for (const piece of pieces.slice(0, -1)) this.#socket.write(piece);
@@ -145,6 +157,7 @@ export class ClientSocket {
   end(): void {
     if (this.#isClosed) return;
     this.#gathered = [];
+    this.#text = '';
     this.#socket.end();
     // A client that keeps its side open does not keep ours. Destroyed at once, the last reply could be lost to it.
     this.#cancelLinger = this.#clock.after(LINGER_MS, () => this.destroy());

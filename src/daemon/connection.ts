@@ -2,56 +2,18 @@
  * One POP3 connection: feeds what arrives into `step` and carries out the effects. One slow effect at a time; pipelined lines
  * wait meanwhile. The rules of the protocol are in pop3/session.ts, not here.
  */
-import type { SecureContext } from 'node:tls';
-import type { Socket } from 'node:net';
-import { InvariantError, toBridgeError, type BridgeError } from '../errors.ts';
-import type { Cancel, Clock } from '../clock.ts';
+import { InvariantError, toBridgeError } from '../errors.ts';
+import type { Cancel } from '../clock.ts';
+import type { SplitLine } from '../pop3/line-splitter.ts';
 import { encodeStatus, TERMINATOR, type Reply } from '../pop3/reply.ts';
 import type { Credentials } from '../pop3/sasl.ts';
 import { isAwaitingLine, step } from '../pop3/session.ts';
-import {
-  initialState,
-  type Effect,
-  type OpenedMaildrop,
-  type SessionInput,
-  type SessionPolicy,
-  type SessionState,
-} from '../pop3/session-state.ts';
+import { initialState, type Effect, type SessionInput, type SessionState } from '../pop3/session-state.ts';
 import { ClientGone, ClientSocket } from './client-socket.ts';
+import type { ConnectionParts, OpenSession } from './connection-parts.ts';
 import type { LockHolder } from './maildrop-lock.ts';
-import type { MaildropSession } from './maildrop-session.ts';
 import { sendMessage } from './send-message.ts';
-import { SessionTally, type SessionSummary } from './session-tally.ts';
-
-/** What a connection needs of the maildrop that a login opened. */
-export type OpenSession = Pick<MaildropSession, 'operations' | 'fetch' | 'retrieved' | 'commit' | 'close'>;
-
-/** What a login gives. */
-export interface LoggedIn {
-  readonly session: OpenSession;
-  readonly opened: OpenedMaildrop;
-}
-
-/** How the connection reports to the log; one summary at the end. */
-export interface ConnectionLog {
-  error(error: BridgeError, what: string): void;
-  tlsFailed(error: unknown): void;
-  end(summary: SessionSummary): void;
-}
-
-export interface ConnectionParts {
-  readonly socket: Socket;
-  readonly clock: Clock;
-  readonly policy: SessionPolicy;
-  /** The certificate for STLS or implicit TLS, asked for at each handshake so that a renewed one is used. */
-  readonly secureContext: () => SecureContext | undefined;
-  readonly isImplicitTls: boolean;
-  readonly timeouts: { readonly loginMs: number; readonly idleMs: number; readonly writeMs: number };
-  readonly logIn: (credentials: Credentials, holder: LockHolder, signal: AbortSignal) => Promise<LoggedIn>;
-  readonly log: ConnectionLog;
-  /** The connection and all that belonged to it is gone. */
-  readonly onEnd: () => void;
-}
+import { SessionTally } from './session-tally.ts';
 
 /** A session silent for so long may be taken over by a new login (CONTRACT section 5.9). */
 const STALE_MS = 120_000;
@@ -153,7 +115,7 @@ export class Connection implements LockHolder {
     let hadCommand = false;
     try {
       while (isAwaitingLine(this.#state)) {
-        const line = this.#client.nextLine();
+        const line = this.#client.nextLine() ?? (await this.#lineAfterFlush());
         if (line === undefined) break;
         hadCommand = true;
         this.#lastCommandAt = this.#parts.clock.monotonic();
@@ -168,6 +130,12 @@ export class Connection implements LockHolder {
     if (this.#state.phase === 'CLOSED' || this.#client.hasEnded) this.#finish();
     // Only a whole command ends a silence: octets that never become a line must not hold a maildrop for ever.
     else if (hadCommand) this.#armTimer();
+  }
+
+  /** Answers to commands that came together leave together; what came meanwhile is next. */
+  async #lineAfterFlush(): Promise<SplitLine | undefined> {
+    await this.#client.flush();
+    return this.#client.nextLine();
   }
 
   /** Steps, and runs what follows; a slow effect's end is stepped in turn. */
@@ -192,16 +160,24 @@ export class Connection implements LockHolder {
         return undefined;
       case 'challenge':
         await this.#client.write(`+ ${effect.challenge}\r\n`);
-        await this.#client.flush();
         return undefined;
+      case 'update':
+        return this.#update(effect);
+      default:
+        // What takes a while does not hold up the answers before it.
+        await this.#client.flush();
+        return this.#carryOutSlowly(effect);
+    }
+  }
+
+  async #carryOutSlowly(effect: Exclude<Effect, { do: 'reply' | 'challenge' | 'update' }>): Promise<SessionInput | undefined> {
+    switch (effect.do) {
       case 'authenticate':
         return this.#authenticate(effect.credentials);
       case 'start-tls':
         return (await this.#secure()) ? { on: 'secured' } : undefined;
       case 'retrieve':
         return this.#retrieve(effect);
-      case 'update':
-        return this.#update(effect);
       case 'close':
         if (this.#tally.outcome === 'lost') this.#tally.outcome = 'closed before login';
         this.#client.end();
@@ -215,7 +191,6 @@ export class Connection implements LockHolder {
       for (const chunk of reply.lines) await this.#client.write(chunk);
       await this.#client.write(TERMINATOR);
     }
-    await this.#client.flush();
   }
 
   async #authenticate(credentials: Credentials): Promise<SessionInput> {
@@ -276,6 +251,7 @@ export class Connection implements LockHolder {
     this.#cancelTimer();
     const session = this.#openSession();
     try {
+      await this.#client.flush().catch(expectGone);
       const outcome = await session.commit(effect.plan);
       if (outcome.result === 'done') this.#tally.setDeleted({ count: effect.plan.removeCount, octets: effect.plan.removeOctets });
       this.#tally.outcome = outcome.result === 'done' ? 'QUIT' : `QUIT, deletions ${outcome.result}`;
@@ -345,4 +321,8 @@ export class Connection implements LockHolder {
     this.#parts.log.end(this.#tally.summary(this.#session?.operations ?? 0, durationMs));
     this.#parts.onEnd();
   }
+}
+
+function expectGone(error: unknown): void {
+  if (!(error instanceof ClientGone)) throw error;
 }

@@ -15,7 +15,7 @@ import type { Upstream, UpstreamSession } from '../upstream/upstream.ts';
 import { removalMethod } from '../upstream/removal.ts';
 import { chooseUpstream, maildropName, viewNamed, type MaildropName, type UserRule } from './account.ts';
 import type { BackgroundWork } from './background-work.ts';
-import type { LoggedIn } from './connection.ts';
+import type { LoggedIn } from './connection-parts.ts';
 import { lookBack } from './look-back.ts';
 import type { LiveSecrets, Log } from './logging.ts';
 import { measureLater } from './measure-later.ts';

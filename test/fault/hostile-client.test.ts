@@ -1,5 +1,5 @@
 /** Clients in numbers, and clients with names that are none: others are served all the same, and nothing of theirs reaches a file or a server. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
+import { residentOctets } from '../support/resident-octets.ts';
 
 allowInLog('login-failed');
 
@@ -28,7 +29,7 @@ afterAll(async () => {
 });
 
 test('five thousand connections from a hundred addresses keep nobody out, and cost little', { timeout: 120_000 }, async () => {
-  const before = rss(site.bridge.pid);
+  const before = residentOctets(site.bridge.pid);
   const sockets: Socket[] = [];
   for (let index = 0; index < CONNECTIONS; index += 1) {
     const localAddress = `127.0.${1 + (index % ADDRESSES)}.1`;
@@ -39,7 +40,7 @@ test('five thousand connections from a hundred addresses keep nobody out, and co
     if (index % 100 === 99) await once(socket, 'data');
   }
   expect((await site.glance()).subjects).toEqual(['one']);
-  expect(rss(site.bridge.pid) - before).toBeLessThan(2_000 * LARGEST);
+  expect(residentOctets(site.bridge.pid) - before).toBeLessThan(2_000 * LARGEST);
   for (const socket of sockets) socket.destroy();
   expect((await site.glance()).subjects).toEqual(['one']);
 });
@@ -79,7 +80,3 @@ test.for([
   client.close();
   expect(site.imap.connections).toBe(before);
 });
-
-function rss(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * KIB;
-}

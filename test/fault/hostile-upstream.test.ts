@@ -12,6 +12,7 @@ import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
 import type { Fault, ImapRule } from '../support/imap-server/script.ts';
 import { makeCertificates, type Certificates } from '../support/peers/certificates.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
+import { residentOctets } from '../support/resident-octets.ts';
 
 allowInLog('login-failed', 'upstream-failed');
 
@@ -203,7 +204,7 @@ describe.concurrent('a server that is believed', () => {
     client.close();
     it.imap.setScript(undefined);
     await it.expectTruth(expected);
-    expected(rss(it.bridge.pid)).toBeLessThan(400 * MIB);
+    expected(residentOctets(it.bridge.pid)).toBeLessThan(400 * MIB);
   });
 
   test.for(['AUTHENTICATE', 'SELECT', 'UID SEARCH'])('and speaks to the client through %s is not heard', async (command, context) => {
@@ -218,7 +219,3 @@ describe.concurrent('a server that is believed', () => {
     expected(log).not.toMatch(/\u001B|\u0000|\u0007|\r/);
   });
 });
-
-function rss(pid: number): number {
-  return Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) * 1024;
-}

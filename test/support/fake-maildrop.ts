@@ -1,6 +1,6 @@
 /** A maildrop without a server: messages from a list, a real MaildropSession on a fake mailbox and a store in memory. */
 import { LRUCache } from 'lru-cache';
-import type { LoggedIn } from '../../src/daemon/connection.ts';
+import type { LoggedIn } from '../../src/daemon/connection-parts.ts';
 import type { ViewConfig } from '../../src/config/schema.ts';
 import { MaildropSession } from '../../src/daemon/maildrop-session.ts';
 import { UpstreamLink } from '../../src/daemon/upstream-link.ts';

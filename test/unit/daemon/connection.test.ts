@@ -190,6 +190,25 @@ describe('a connection', () => {
     expect([traces.removed, traces.openJournalEntries, traces.releases]).toEqual([[101], 0, 1]);
   });
 
+  test('answers commands that came together together, and each in its turn', async () => {
+    let writes = 0;
+    const { client, received, until } = await open((socket) => {
+      const write = socket.write.bind(socket);
+      socket.write = ((...given: Parameters<typeof write>) => {
+        writes += 1;
+        return write(...given);
+      }) as typeof write;
+    });
+    client.write(LOGIN);
+    await until(READY);
+    const before = { writes, octets: received().length };
+    client.write(`${'NOOP\r\n'.repeat(100)}DELE 1\r\nSTAT\r\nLIST\r\n`);
+    await until('2 80\r\n.\r\n');
+    const last = ['+OK message 1 deleted', '+OK 1 80', '+OK 1 messages (80 octets)', '2 80', '.', ''];
+    expect(received().slice(before.octets)).toBe('+OK\r\n'.repeat(100) + last.join('\r\n'));
+    expect(writes - before.writes).toBe(1);
+  });
+
   test('counts what was retrieved in its summary', async () => {
     const { client, until, ended } = await openLoggedIn();
     client.write('RETR 1\r\nTOP 2 0\r\nQUIT\r\n');
