@@ -8,6 +8,7 @@ import { CredentialsError, StoreError } from '../errors.ts';
 import type { AccountKey, AccountStore, SignIn } from '../store/account-store.ts';
 import type { UpstreamLogin } from '../upstream/upstream.ts';
 import { PasswordChecker } from './password-checker.ts';
+import { derivations } from './password-hash.ts';
 import type { SecretBox } from './secret-box.ts';
 import { readPassword } from './upstream-password.ts';
 
@@ -67,12 +68,15 @@ export class Accounts {
     const declared = this.#declared(key);
     const devices = declared === undefined ? await this.#parts.store.devices(key) : [];
     const hashes = declared?.hashes ?? devices.map(({ hash }) => hash);
-    const matched = await this.#checker.matching(password, hashes);
+    const matched = await this.#checker.matching({ of: key, password, hashes, atLeast: this.#mostWork(key.upstream) });
     const account = matched < 0 ? undefined : await this.find(key);
     if (account === undefined) throw new CredentialsError('AUTH_REFUSED', 'no such account, or none of its app passwords');
     const device = devices[matched];
     const now = Math.floor(this.#parts.clock.now() / 1000);
-    if (device !== undefined && device.usedAt < now - USE_NOTED_SECONDS) await this.#parts.store.noteUse(key, device.name, now);
+    if (device !== undefined && device.usedAt < now - USE_NOTED_SECONDS) {
+      // A disk that is full keeps nobody from reading mail.
+      await this.#parts.store.noteUse(key, device.name, now).catch(() => {});
+    }
     return account;
   }
 
@@ -124,6 +128,11 @@ export class Accounts {
       },
       refusal: (error) => new CredentialsError('AUTH_SIGN_IN_NEEDED', `the access token was refused: ${error.message}`, { cause: error }),
     };
+  }
+
+  /** As much for everybody as for who takes most. */
+  #mostWork(upstream: string): number {
+    return Math.max(1, ...this.#parts.declared(upstream).map(({ hashes }) => derivations(hashes)));
   }
 
   #declared({ upstream, user }: AccountKey): DeclaredAccount | undefined {

@@ -4,7 +4,17 @@
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import type { AccountKey } from '../store/account-store.ts';
 import { matchingHash } from './password-hash.ts';
+
+export interface PasswordCheck {
+  readonly of: AccountKey;
+  readonly password: string;
+  /** Of the account's app passwords; none where there is no such account. */
+  readonly hashes: readonly string[];
+  /** Derivations to be made, also where fewer would do. */
+  readonly atLeast: number;
+}
 
 const AT_A_TIME = 2;
 const MAX_RECENT = 10_000;
@@ -16,14 +26,14 @@ export class PasswordChecker {
   #running = 0;
   readonly #waiting: (() => void)[] = [];
 
-  /** Which of the hashes is that of the password; -1 for none. Takes as long without any hash as with one. */
-  async matching(password: string, hashes: readonly string[]): Promise<number> {
+  /** Which of the hashes is that of the password; -1 for none. Who asked before for one user learns nothing of another. */
+  async matching({ of, password, hashes, atLeast }: PasswordCheck): Promise<number> {
     const name = createHmac('sha256', this.#key)
-      .update(JSON.stringify([password, hashes]))
+      .update(JSON.stringify([of.upstream, of.user, password, hashes]))
       .digest('base64');
     const known = this.#recent.get(name);
     if (known !== undefined) return hashes.indexOf(known);
-    const found = await this.#inTurn(() => matchingHash(password, hashes));
+    const found = await this.#inTurn(() => matchingHash(password, hashes, atLeast));
     this.#recent.set(name, hashes[found] ?? '');
     return found;
   }

@@ -1,6 +1,6 @@
 /** App passwords as scrypt hashes. Verifying takes as long for a user who does not exist as for one who does. */
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
-import { formatScryptHash, parseScryptHash, scryptMemory, type ScryptCost } from '../config/scrypt-hash.ts';
+import { formatScryptHash, parseScryptHash, scryptMemory, type ScryptCost, type ScryptHash } from '../config/scrypt-hash.ts';
 
 /** 16 MiB for a quarter of a second: one of the settings that OWASP names as equal for scrypt. */
 const COST: ScryptCost = { ln: 14, r: 8, p: 5 };
@@ -8,8 +8,7 @@ const SALT_OCTETS = 16;
 const HASH_OCTETS = 32;
 const SPARE_OCTETS = 1024 * 1024;
 
-/** Of no password: for users that do not exist. */
-const NOBODYS_HASH = { ...COST, salt: Buffer.alloc(SALT_OCTETS), hash: Buffer.alloc(HASH_OCTETS) };
+const NOBODYS_SALT = Buffer.alloc(SALT_OCTETS);
 
 /** A hash for a configuration file or the store; with the salt of another, one derivation checks a password against both. */
 export async function hashPassword(password: string, like?: string): Promise<string> {
@@ -17,20 +16,28 @@ export async function hashPassword(password: string, like?: string): Promise<str
   return formatScryptHash({ ...COST, salt, hash: await derived(password, salt, COST, HASH_OCTETS) });
 }
 
-/** Which of the hashes is that of the password; -1 for none. Derives once for all that share a salt, and once where there are no hashes. */
-export async function matchingHash(password: string, hashes: readonly string[]): Promise<number> {
+/** Which of the hashes is that of the password; -1 for none. Derives once for all that share a salt, and at least so often. */
+export async function matchingHash(password: string, hashes: readonly string[], atLeast = 1): Promise<number> {
   const keys = new Map<string, Buffer>();
-  const isNobody = hashes.length === 0;
   let matching = -1;
-  for (const [index, one] of (isNobody ? [NOBODYS_HASH] : hashes.map(parseScryptHash)).entries()) {
+  for (const [index, one] of hashes.map(parseScryptHash).entries()) {
     if (one === undefined) continue;
-    const { ln, r, p, salt, hash } = one;
-    const name = JSON.stringify([ln, r, p, salt.toString('base64'), hash.length]);
-    const key = keys.get(name) ?? (await derived(password, salt, one, hash.length));
-    keys.set(name, key);
-    if (timingSafeEqual(key, hash) && !isNobody) matching = index;
+    const key = keys.get(derivationOf(one)) ?? (await derived(password, one.salt, one, one.hash.length));
+    keys.set(derivationOf(one), key);
+    if (timingSafeEqual(key, one.hash)) matching = index;
   }
+  for (let done = keys.size; done < atLeast; done += 1) await derived(password, NOBODYS_SALT, COST, HASH_OCTETS);
   return matching;
+}
+
+/** How many derivations it takes to check a password against all of them. */
+export function derivations(hashes: readonly string[]): number {
+  return new Set(hashes.flatMap((hash) => parseScryptHash(hash) ?? []).map(derivationOf)).size;
+}
+
+/** The same for hashes that one derivation serves. */
+function derivationOf({ ln, r, p, salt, hash }: ScryptHash): string {
+  return JSON.stringify([ln, r, p, salt.toString('base64'), hash.length]);
 }
 
 function derived(password: string, salt: Buffer, cost: ScryptCost, octets: number): Promise<Buffer> {

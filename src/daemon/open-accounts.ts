@@ -43,14 +43,13 @@ export class Vault {
    */
   async rotate(store: AccountStore): Promise<number> {
     if (this.#keys.file !== undefined) this.#take(addKey(this.#keys));
-    const old = (await store.secrets()).filter(({ sealed }) => !this.#box.isCurrent(sealed));
-    const renewed = old.map(({ upstream, user, purpose, sealed }) => {
+    const renewed = await store.resealSecrets(({ upstream, user, purpose, sealed }) => {
+      if (this.#box.isCurrent(sealed)) return undefined;
       const context = secretContext({ upstream, user }, purpose);
-      return { upstream, user, purpose, sealed: this.#box.seal(this.#box.open(sealed, context), context) };
+      return this.#box.seal(this.#box.open(sealed, context), context);
     });
-    await store.putSecrets(renewed);
     this.#take(dropOldKeys(this.#keys));
-    return renewed.length;
+    return renewed;
   }
 
   #take(keys: SecretKeys): void {

@@ -60,8 +60,10 @@ export interface AccountStore extends AsyncDisposable {
   removeDevice(key: AccountKey, name: string): Promise<boolean>;
   noteUse(key: AccountKey, device: string, at: number): Promise<void>;
   secret(key: AccountKey, purpose: SecretPurpose): Promise<Uint8Array | undefined>;
-  /** Every sealed secret, for a new key. */
+  /** Every sealed secret. */
   secrets(): Promise<SealedSecret[]>;
+  /** Replaces what `reseal` gives another for, all in one transaction that nothing comes between. Gives how many. */
+  resealSecrets(reseal: (secret: SealedSecret) => Uint8Array | undefined): Promise<number>;
   /** In one transaction, with the state of the sign-in where it changes with them. Also of accounts that the configuration declares. */
   putSecrets(secrets: readonly SealedSecret[], signIn?: AccountKey & SignIn): Promise<void>;
   signIn(key: AccountKey): Promise<SignIn | undefined>;

@@ -9,6 +9,8 @@ import { guarded, SqliteDatabase } from './sqlite-database.ts';
 
 type Row = Record<string, SQLOutputValue>;
 
+const ALL_SECRETS = 'SELECT * FROM secret ORDER BY upstream, user, purpose';
+
 export class SqliteAccountStore implements AccountStore {
   readonly #database: SqliteDatabase;
 
@@ -61,7 +63,20 @@ export class SqliteAccountStore implements AccountStore {
   }
 
   async secrets(): Promise<SealedSecret[]> {
-    return this.#all('SELECT * FROM secret ORDER BY upstream, user, purpose').map(secretOf);
+    return this.#all(ALL_SECRETS).map(secretOf);
+  }
+
+  async resealSecrets(reseal: (secret: SealedSecret) => Uint8Array | undefined): Promise<number> {
+    return this.#database.transaction(() => {
+      let count = 0;
+      for (const secret of this.#database.prepare(ALL_SECRETS).all().map(secretOf)) {
+        const sealed = reseal(secret);
+        if (sealed === undefined) continue;
+        this.#putSecret({ ...secret, sealed });
+        count += 1;
+      }
+      return count;
+    });
   }
 
   async putSecrets(secrets: readonly SealedSecret[], signIn?: AccountKey & SignIn): Promise<void> {

@@ -27,13 +27,19 @@ export interface TokenEvents {
   readonly signInNeeded: (key: AccountKey, reason: string) => void;
 }
 
+interface KnownTokens {
+  readonly tokens: TokenSet;
+  /** On disk. */
+  isSaved: boolean;
+}
+
 const NOBODY = 'nobody has signed in';
 
 export class TokenKeeper implements Tokens {
   readonly #parts: TokenKeeperParts;
   readonly #renewals = new Map<string, Promise<TokenSet>>();
-  /** Of accounts used since the start; `isSaved`: on disk. */
-  readonly #known = new Map<string, { readonly tokens: TokenSet; isSaved: boolean }>();
+  /** Of accounts used since the start. */
+  readonly #known = new Map<string, KnownTokens>();
   /** One provider a configuration: a reload makes another. */
   readonly #providers = new WeakMap<OAuthConfig, Promise<Provider>>();
 
@@ -94,28 +100,35 @@ export class TokenKeeper implements Tokens {
     const state = await this.#parts.store.signIn(owner);
     if (state?.state === 'needed') throw new CredentialsError('AUTH_SIGN_IN_NEEDED', state.reason);
     const isOfClient = config.flow === 'client-credentials';
-    const refreshToken = isOfClient ? '' : (await this.#load(account))?.refreshToken;
+    if (!isOfClient) await this.#load(account);
+    const before = this.#known.get(nameOf(owner));
+    const refreshToken = isOfClient ? '' : before?.tokens.refreshToken;
     if (refreshToken === undefined)
       throw new CredentialsError('AUTH_SIGN_IN_NEEDED', state === undefined ? NOBODY : 'no refresh token was given');
     const provider = await this.#provider(config);
-    try {
-      const tokens = isOfClient ? await provider.clientCredentials() : await provider.refresh(refreshToken);
-      const known = { tokens, isSaved: isOfClient };
-      // Kept also where it can't be written down now: the old refresh token may be worth nothing any more.
-      this.#known.set(nameOf(owner), known);
-      if (!isOfClient) await this.#save(owner, known);
-      this.#parts.events.renewed(account, tokens.expiresAt);
-      return tokens;
-    } catch (error) {
-      if (error instanceof CredentialsError && !isOfClient) {
-        this.#parts.events.signInNeeded(account, error.message);
-        await this.#parts.store.putSignIn(owner, { state: 'needed', expiresAt: 0, reason: error.message });
-      }
+    const outcome = await settled(isOfClient ? provider.clientCredentials() : provider.refresh(refreshToken));
+    const known = this.#known.get(nameOf(owner));
+    // Somebody has signed in meanwhile, or the account is gone: whatever became of this renewal changes nothing.
+    if (known !== before) return tokensOf(known);
+    if ('error' in outcome) {
+      const { error } = outcome;
+      if (error instanceof CredentialsError && !isOfClient) await this.#noteRefused(account, error);
       throw error;
     }
+    const renewed = { tokens: outcome.value, isSaved: isOfClient };
+    // Kept also where it can't be written down now: the old refresh token may be worth nothing any more.
+    this.#known.set(nameOf(owner), renewed);
+    if (!isOfClient) await this.#save(owner, renewed);
+    this.#parts.events.renewed(account, outcome.value.expiresAt);
+    return outcome.value;
   }
 
-  async #save(owner: AccountKey, known: { readonly tokens: TokenSet; isSaved: boolean }): Promise<void> {
+  async #noteRefused(account: Account, error: CredentialsError): Promise<void> {
+    this.#parts.events.signInNeeded(account, error.message);
+    await this.#parts.store.putSignIn(this.#owner(account), { state: 'needed', expiresAt: 0, reason: error.message });
+  }
+
+  async #save(owner: AccountKey, known: KnownTokens): Promise<void> {
     const { upstream, user } = owner;
     const sealed = this.#parts.seal(encodeTokens(known.tokens), secretContext(owner, 'tokens'));
     const signIn = { upstream, user, state: 'ok', expiresAt: known.tokens.expiresAt, reason: '' } as const;
@@ -148,6 +161,18 @@ export class TokenKeeper implements Tokens {
   #now(): number {
     return Math.floor(this.#parts.clock.now() / 1000);
   }
+}
+
+function tokensOf(known: KnownTokens | undefined): TokenSet {
+  if (known === undefined) throw new CredentialsError('AUTH_SIGN_IN_NEEDED', NOBODY);
+  return known.tokens;
+}
+
+function settled<T>(work: Promise<T>): Promise<{ readonly value: T } | { readonly error: unknown }> {
+  return work.then(
+    (value) => ({ value }),
+    (error: unknown) => ({ error }),
+  );
 }
 
 function decoded(text: string): TokenSet {

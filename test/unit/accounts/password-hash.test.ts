@@ -1,8 +1,11 @@
+import { scrypt } from 'node:crypto';
 import fc from 'fast-check';
-import { describe, expect, test } from 'vitest';
-import { hashPassword, matchingHash } from '../../../src/accounts/password-hash.ts';
+import { describe, expect, test, vi } from 'vitest';
+import { derivations, hashPassword, matchingHash } from '../../../src/accounts/password-hash.ts';
 import { PasswordChecker } from '../../../src/accounts/password-checker.ts';
 import { formatScryptHash, parseScryptHash } from '../../../src/config/scrypt-hash.ts';
+
+vi.mock('node:crypto', { spy: true });
 
 /** `scrypt('password', 'NaCl', N=1024, r=8, p=16, 64)` of RFC 7914 section 12, its salt written longer. */
 const RFC_HASH = Buffer.from(
@@ -61,22 +64,47 @@ describe('app passwords', () => {
   });
 });
 
+const ALICE = { upstream: 'mail', user: 'alice' };
+const scryptCalls = (): number => vi.mocked(scrypt).mock.calls.length;
+
 describe('checking passwords', () => {
+  test('takes the same work for users that there are and for those that there are not', async () => {
+    const checker = new PasswordChecker();
+    const hashes = [await hashPassword('first one'), await hashPassword('second one')];
+    const work = async (user: string, password: string, of: readonly string[]): Promise<number> => {
+      const before = scryptCalls();
+      await checker.matching({ of: { upstream: 'mail', user }, password, hashes: of, atLeast: 2 });
+      return scryptCalls() - before;
+    };
+    // What was tried for one that does not exist is no quicker to answer for another.
+    expect(await work('nobody', 'guess', [])).toBe(2);
+    expect(await work('nobody else', 'guess', [])).toBe(2);
+    expect(await work('alice', 'guess', hashes)).toBe(2);
+    expect(await work('bob', 'guess', hashes.slice(1))).toBe(2);
+    expect(await work('bob', 'second one', hashes.slice(1))).toBe(2);
+    expect(derivations(hashes)).toBe(2);
+    expect(derivations([...hashes, await hashPassword('third one', hashes[0])])).toBe(2);
+  });
+
   test('knows again what it has checked, right or wrong, under the same hashes alone', async () => {
     const checker = new PasswordChecker();
     const [first, second] = [await hashPassword('first one'), await hashPassword('second one')];
+    const matching = (...hashes: readonly string[]): Promise<number> =>
+      checker.matching({ of: ALICE, password: 'first one', hashes, atLeast: 1 });
     for (let times = 0; times < 2; times += 1) {
-      expect(await checker.matching('first one', [first])).toBe(0);
-      expect(await checker.matching('first one', [second, first])).toBe(1);
-      expect(await checker.matching('first one', [second])).toBe(-1);
-      expect(await checker.matching('first one', [])).toBe(-1);
+      expect(await matching(first)).toBe(0);
+      expect(await matching(second, first)).toBe(1);
+      expect(await matching(second)).toBe(-1);
+      expect(await matching()).toBe(-1);
     }
   });
 
   test('goes on when many come at once', async () => {
     const checker = new PasswordChecker();
     const hash = await hashPassword('guess 3');
-    const found = await Promise.all(Array.from({ length: 8 }, (_, index) => checker.matching(`guess ${index}`, [hash])));
+    const found = await Promise.all(
+      Array.from({ length: 8 }, (_, index) => checker.matching({ of: ALICE, password: `guess ${index}`, hashes: [hash], atLeast: 1 })),
+    );
     expect(found).toEqual([-1, -1, -1, 0, -1, -1, -1, -1]);
   });
 });

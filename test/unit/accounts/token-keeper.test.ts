@@ -1,13 +1,14 @@
 /** Tokens of accounts before a provider whose clock, disk and moods are the test's. */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Account } from '../../../src/accounts/accounts.ts';
 import { TokenKeeper } from '../../../src/accounts/oauth/token-keeper.ts';
 import { isStale } from '../../../src/accounts/oauth/tokens.ts';
 import type { OAuthConfig } from '../../../src/config/oauth-config.ts';
 import { SqliteAccountStore } from '../../../src/store/sqlite-account-store.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
+import { until } from '../../support/until.ts';
 
 const ACCOUNT: Account = { upstream: 'mail', user: 'alice', upstreamUser: 'alice', source: { kind: 'oauth' }, isDeclared: false };
 const HOUR = 3_600;
@@ -15,14 +16,15 @@ const HOUR = 3_600;
 let provider: Server;
 let config: OAuthConfig;
 let asked: URLSearchParams[];
-let answer: (request: URLSearchParams) => { readonly status?: number; readonly body: object };
+type Answer = { readonly status?: number; readonly body: object };
+let answer: (request: URLSearchParams) => Answer | Promise<Answer>;
 let clock: FakeClock;
 let store: SqliteAccountStore;
 let told: string[];
 let isDiskFull: boolean;
 
 /** Gives T1, R1, then T2, R2 …; takes each refresh token once. */
-function rotating(): typeof answer {
+function rotating(): (request: URLSearchParams) => Answer {
   let given = 1;
   return (request) => {
     if (request.get('refresh_token') !== `R${given}`) return { status: 400, body: { error: 'invalid_grant' } };
@@ -44,8 +46,9 @@ beforeEach(async () => {
     request.on('end', () => {
       const body = new URLSearchParams(Buffer.concat(chunks).toString());
       asked.push(body);
-      const { status = 200, body: said } = answer(body);
-      response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(said));
+      void Promise.resolve(answer(body)).then(({ status = 200, body: said }) =>
+        response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(said)),
+      );
     });
   });
   await new Promise<void>((resolve) => provider.listen(0, '127.0.0.1', resolve));
@@ -176,6 +179,46 @@ test.each([
   expect(await store.signIn(ACCOUNT)).toMatchObject({ state: 'ok' });
   answer = rotating();
   expect(await tokens.current(ACCOUNT)).toBe('T2');
+});
+
+describe.each([true, false])('during a renewal (that is refused: %s)', (isRefused) => {
+  /** Renews, and does that before the provider answers. */
+  const renewWhile = async (tokens: TokenKeeper, meanwhile: () => Promise<void>): Promise<string> => {
+    await signIn(tokens);
+    await clock.advance(AFTER_AN_HOUR);
+    const slow = Promise.withResolvers<void>();
+    const renew = rotating();
+    answer = async (request) => {
+      await slow.promise;
+      return isRefused ? { status: 400, body: { error: 'invalid_grant' } } : renew(request);
+    };
+    const renewed = tokens.current(ACCOUNT);
+    await until(() => asked.length > 0);
+    await meanwhile();
+    slow.resolve();
+    return renewed;
+  };
+
+  test('a sign-in stands', async () => {
+    const tokens = keeper();
+    const again = { accessToken: 'N1', refreshToken: 'RN', issuedAt: now() + HOUR, expiresAt: now() + 2 * HOUR };
+    expect(await renewWhile(tokens, () => tokens.signedIn(ACCOUNT, again))).toBe('N1');
+    expect(await keeper().current(ACCOUNT)).toBe('N1');
+    expect(await store.signIn(ACCOUNT)).toMatchObject({ state: 'ok' });
+    expect(told).toEqual([]);
+  });
+
+  test('an account that is removed leaves nothing behind', async () => {
+    const tokens = keeper();
+    const remove = async (): Promise<void> => {
+      await store.removeAccount(ACCOUNT);
+      tokens.forget(ACCOUNT);
+    };
+    await expect(renewWhile(tokens, remove)).rejects.toMatchObject({ code: 'AUTH_SIGN_IN_NEEDED' });
+    expect(await store.secrets()).toEqual([]);
+    expect(await store.signIn(ACCOUNT)).toBeUndefined();
+    expect(told).toEqual([]);
+  });
 });
 
 test('nobody who has not signed in is asked for', async () => {
