@@ -76,9 +76,10 @@ export class AccountWork implements Disposable {
     background.start(name, (signal) => this.#work(service, key.user, session, now, signal));
   }
 
-  /** Never rejects. A login that comes waits for what has been begun: cut off in the middle, its outcome would be unknown. */
+  /** Never rejects. A login that comes waits for what has been begun, and so does the daemon's end: cut off, its outcome would be unknown. */
   async #work(service: UpstreamService, user: string, session: UpstreamSession, now: number, signal: AbortSignal): Promise<void> {
-    const { store, locks, turns, log, stopping } = this.#parts;
+    const { store, locks, turns, log } = this.#parts;
+    const unhurried = new AbortController().signal;
     const name = JSON.stringify([service.id, user]);
     const request = {
       store,
@@ -87,10 +88,10 @@ export class AccountWork implements Disposable {
       events: sessionEvents(log, service, user),
       tryLock: (view: string) => (signal.aborted ? undefined : locks.tryAcquire(lockName(name, view))),
       inTurn: <T>(work: () => Promise<T>): Promise<T> => turns.run(name, work),
-      select: (path: string): Promise<UpstreamMailbox> => session.select(path, stopping),
+      select: (path: string): Promise<UpstreamMailbox> => session.select(path, unhurried),
     };
     try {
-      if (!signal.aborted) await finishOverdue(request, { upstream: service.id, user, view: NO_VIEW }, stopping);
+      if (!signal.aborted) await finishOverdue(request, { upstream: service.id, user, view: NO_VIEW }, unhurried);
     } catch (error) {
       log.warn('overdue-failed', { user, upstream: service.id, error: toBridgeError(error) });
     } finally {

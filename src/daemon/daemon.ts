@@ -56,7 +56,7 @@ interface DaemonState {
 /** Remembered at a time, of all accounts. */
 const MAX_CUT_MESSAGES = 1_000;
 
-/** A running UPDATE gets this long after SIGTERM; then it is left to the journal (CONTRACT section 5.11). */
+/** A running UPDATE, or other removal, gets this long after SIGTERM; then it is left to the journal (CONTRACT section 5.11). */
 const UPDATE_GRACE_MS = 8_000;
 
 /** Servers get this long to hear that their kept connections end. */
@@ -217,8 +217,8 @@ export class Daemon {
       this.#onIdle = resolve;
     });
     for (const connection of this.#connections) connection.shutdown();
-    void this.#background.endAll();
-    if (this.#connections.size > 0) await Promise.race([idle, pause(this.#parts.clock, UPDATE_GRACE_MS)]);
+    const sessions = this.#connections.size > 0 ? idle : undefined;
+    await Promise.race([Promise.all([sessions, this.#background.endAll()]), pause(this.#parts.clock, UPDATE_GRACE_MS)]);
     await this.#close();
   }
 

@@ -1,5 +1,6 @@
 /** Local accounts, as an administrator and as mail programs see them. */
-import { readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
@@ -18,6 +19,7 @@ const SECRETS = [...Object.values(UPSTREAM), APP_PASSWORD];
 let imap: ImapServer;
 let bridge: BridgeProcess;
 let config: string;
+let folder: string;
 
 beforeEach(async () => {
   imap = await ImapServer.start({ users: UPSTREAM });
@@ -27,15 +29,17 @@ beforeEach(async () => {
     upstream: ['linger = "0s"', 'username = "{local}"'],
     tables: '[login]\nmode = "accounts"',
   });
-  bridge = await BridgeProcess.start({ config });
+  folder = mkdtempSync(join(tmpdir(), 'popbridge-accounts-'));
+  bridge = await BridgeProcess.start({ config, folder });
 });
 
 afterEach(async () => {
   await bridge[Symbol.asyncDispose]();
   await imap.close();
+  rmSync(folder, { recursive: true, force: true });
 });
 
-const options = (): string[] => ['--config', join(bridge.folder, 'test.toml'), '--state', join(bridge.folder, 'state')];
+const options = (): string[] => ['--config', join(folder, 'test.toml'), '--state', join(folder, 'state')];
 const account = (args: readonly string[], ...lines: readonly string[]): Promise<ProgramResult> =>
   runBridge(
     ['account', ...args, ...(lines.length > 0 ? ['--password-stdin'] : []), ...options()],
@@ -168,7 +172,8 @@ test('guesses at an account from many addresses are answered ever later; its own
 });
 
 describe('what is due', () => {
-  test('is done without waiting for a login, also after a crash', async () => {
+  /** Deletes a message that is due when the daemon has been killed and is started again. */
+  async function restartWithWorkToDo(): Promise<void> {
     await account(['add', 'alice@example.com'], UPSTREAM.alice, APP_PASSWORD);
     bridge.configure(config.replace('mode = "accounts"', 'mode = "accounts"\n[delete]\nafter = "1s"\naction = "trash"'));
     bridge.kill('SIGHUP');
@@ -180,17 +185,29 @@ describe('what is due', () => {
     expect(imap.mailbox('INBOX', 'alice').messages).toHaveLength(1);
     await bridge.stop('SIGKILL');
     await new Promise((resolve) => setTimeout(resolve, 1_100));
-    const text = readFileSync(join(bridge.folder, 'test.toml'), 'utf8');
-    await using again = await BridgeProcess.start({ config: text, folder: bridge.folder });
-    bridge = again;
+    bridge = await BridgeProcess.start({ config: readFileSync(join(folder, 'test.toml'), 'utf8'), folder });
+  }
+
+  test('is done without waiting for a login, also after a crash', async () => {
+    await restartWithWorkToDo();
     await until(() => imap.mailbox('INBOX', 'alice').messages.length === 0);
     expect(imap.mailbox('Trash', 'alice').messages).toHaveLength(1);
-    expect(again.events('login')).toEqual([]);
+    expect(bridge.events('login')).toEqual([]);
+  });
+
+  test('and was begun is done to its end when the daemon is told to stop', async () => {
+    imap.setScript(({ command }) => (command.startsWith('UID MOVE') ? { delayMs: 500 } : undefined));
+    await restartWithWorkToDo();
+    await until(() => imap.commands.some((command) => command.startsWith('UID MOVE')));
+    expect(imap.mailbox('INBOX', 'alice').messages).toHaveLength(1);
+    expect(await bridge.stop()).toBe(0);
+    expect(imap.mailbox('INBOX', 'alice').messages).toHaveLength(0);
+    expect(bridge.log.filter(({ level }) => level !== 'info')).toEqual([]);
   });
 });
 
 describe('secrets at rest', () => {
-  const state = (): string => join(bridge.folder, 'state');
+  const state = (): string => join(folder, 'state');
   const octets = (): Buffer =>
     Buffer.concat(
       readdirSync(state())
@@ -225,8 +242,7 @@ describe('secrets at rest', () => {
     writeFileSync(key, `${Buffer.alloc(32, 7).toString('base64')}\n`, { mode: 0o600 });
     expect(await started()).toMatchObject({ code: 78, stderr: expected });
     renameSync(`${key}.away`, key);
-    await using again = await BridgeProcess.start({ config, folder: bridge.folder });
-    bridge = again;
+    bridge = await BridgeProcess.start({ config, folder });
     expect(await logIn('alice@example.com', APP_PASSWORD)).toMatch(/^\+OK/);
   });
 });
@@ -234,7 +250,7 @@ describe('secrets at rest', () => {
 describe('accounts that a file declares', () => {
   test('log in by their hashes, with a password from a file or a command, and can not be changed from outside', async () => {
     const { stdout } = await runBridge(['account', 'hash', '--password-stdin'], `${APP_PASSWORD}\n`);
-    const secret = join(bridge.folder, 'upstream-password');
+    const secret = join(folder, 'upstream-password');
     writeFileSync(secret, `${UPSTREAM.alice}\n`, { mode: 0o600 });
     const declared = (source: string): string =>
       `${config}\n[[account]]\nuser = "Alice@Example.COM"\nupstream_user = "alice"\npassword_hashes = [${JSON.stringify(stdout.trim())}]\n${source}\n`;
