@@ -5,6 +5,7 @@
 import { resolveSrv } from 'node:dns/promises';
 import { chownSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { domainToASCII } from 'node:url';
 import { discover, type Discovered } from '../accounts/discovery/discover.ts';
 import { defaultConfigPath, loadConfig } from '../config/load.ts';
 import type { BridgeConfig } from '../config/schema.ts';
@@ -14,6 +15,7 @@ import { askDaemon } from '../daemon/control-client.ts';
 import { CredentialsError } from '../errors.ts';
 import type { CliEnvironment } from './environment.ts';
 import { UsageError } from './exit-code.ts';
+import { httpsText } from './https-text.ts';
 import { harmless } from './maildrop-text.ts';
 import { ask } from './prompt.ts';
 import { stateDirectory, type StateOptions } from './state-request.ts';
@@ -25,8 +27,8 @@ export interface NewUpstreamOptions extends StateOptions {
 }
 
 const ROOT = 0;
-const MOST_REDIRECTS = 3;
-const MOST_OCTETS = 256 * 1024;
+/** It also names a file. */
+const DOMAIN = /^[\p{L}\p{N}][\p{L}\p{M}\p{N}.-]*$/u;
 
 /** Does nothing where an upstream takes the user. Rejects with Error or ConfigError where in the end none does. */
 export async function ensureUpstream(environment: CliEnvironment, options: NewUpstreamOptions): Promise<void> {
@@ -35,7 +37,9 @@ export async function ensureUpstream(environment: CliEnvironment, options: NewUp
   if (options.upstream !== undefined || isTaken(environment, options)) return;
   if (domain === '')
     throw new UsageError(`no upstream is configured; give a whole address in place of ${harmless(user)}, so that its server can be found`);
-  const found = await discover(user, { get: textOf, srv: resolveSrv });
+  if (!DOMAIN.test(domain) || domainToASCII(domain) === '')
+    throw new UsageError(`${harmless(domain)} is no domain; give a whole address, such as alice@example.com`);
+  const found = await discover(user, { get: httpsText, srv: resolveSrv });
   if (found === undefined) {
     throw new Error(
       `no configured upstream takes ${harmless(user)}, and nothing is known of ${domain}; write a file with [upstream] and host`,
@@ -156,22 +160,4 @@ function write(environment: CliEnvironment, options: NewUpstreamOptions, file: s
     rmSync(file);
     throw error;
   }
-}
-
-/** Follows redirects within https alone. */
-async function textOf(url: string, signal: AbortSignal): Promise<string> {
-  let next = url;
-  for (let hop = 0; hop <= MOST_REDIRECTS; hop += 1) {
-    const response = await fetch(next, { signal, redirect: 'manual' });
-    const location = response.headers.get('location');
-    if (response.status >= 300 && response.status < 400 && location !== null) {
-      next = new URL(location, next).href;
-      if (!next.startsWith('https:')) throw new Error('sent away from https');
-      continue;
-    }
-    const length = Number(response.headers.get('content-length') ?? 0);
-    if (!response.ok || length > MOST_OCTETS) throw new Error(`status ${response.status}`);
-    return response.text();
-  }
-  throw new Error('too many redirects');
 }

@@ -3,7 +3,12 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { RequestListener } from 'node:http';
+import type { SrvRecord } from '../../src/accounts/discovery/discover.ts';
 import { runBridge, type ProgramResult } from '../support/bridge-process.ts';
+import { makeCertificates } from '../support/peers/certificates.ts';
+import { describeWithPeers } from '../support/peers/peers.ts';
+import { SmallInternet } from '../support/small-internet.ts';
 
 let folder: string;
 let config: string;
@@ -14,10 +19,12 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-const add = (user: string, ...more: readonly string[]): Promise<ProgramResult> =>
+const add = (user: string, ...more: readonly string[]): Promise<ProgramResult> => addWithin({}, user, ...more);
+const addWithin = (variables: Readonly<Record<string, string>>, user: string, ...more: readonly string[]): Promise<ProgramResult> =>
   runBridge(
     ['account', 'add', user, '--config', config, '--state', join(folder, 'state'), '--password-stdin', '--no-check', ...more],
     'upstream password\napp password\n',
+    variables,
   );
 
 describe('an address of a known provider', () => {
@@ -83,4 +90,81 @@ describe('an address of a known provider', () => {
 
 test('a user without a domain, where nothing is configured, is told what to give', async () => {
   expect(await add('alice')).toMatchObject({ code: 64, stderr: expect.stringContaining('give a whole address in place of alice') });
+});
+
+test('what is no domain is not looked for', async () => {
+  expect(await add('alice@exam/ple', '--yes')).toMatchObject({ code: 64, stderr: expect.stringContaining('exam/ple is no domain') });
+});
+
+describeWithPeers(['openssl'], 'an address of an unknown domain', () => {
+  const DOMAIN = 'example.test';
+  const WELL_KNOWN = `${DOMAIN}/.well-known/autoconfig/mail/config-v1.1.xml`;
+  const FIRST = `autoconfig.${DOMAIN}/mail/config-v1.1.xml`;
+  let internet: SmallInternet;
+
+  beforeEach(async () => {
+    internet = await SmallInternet.start(await makeCertificates(folder, { names: `DNS:${DOMAIN},DNS:autoconfig.${DOMAIN}` }));
+  });
+  afterEach(() => internet[Symbol.asyncDispose]());
+
+  const addFound = (user = `alice@${DOMAIN}`): Promise<ProgramResult> => addWithin(internet.variables, user, '--yes');
+  const written = (domain = DOMAIN): string => readFileSync(join(config, `${domain}.toml`), 'utf8');
+  const autoconfig = (host: string): RequestListener => {
+    const server = `<hostname>${host}</hostname><port>993</port><socketType>SSL</socketType><username>%EMAILLOCALPART%</username>`;
+    return (_, response) =>
+      response.end(
+        `<clientConfig version="1.1"><emailProvider id="x"><incomingServer type="imap">${server}</incomingServer></emailProvider></clientConfig>`,
+      );
+  };
+  const srv = (name: string): SrvRecord => ({ name, port: 1993, priority: 0, weight: 1 });
+  const sentTo =
+    (location: string): RequestListener =>
+    (_, response) =>
+      response.writeHead(301, { location }).end();
+
+  test('gets the server that the domain publishes as autoconfig', async () => {
+    internet.pages.set(FIRST, sentTo(`https://${WELL_KNOWN}`));
+    internet.pages.set(WELL_KNOWN, autoconfig('imap.example.test'));
+    internet.srv.set(`_imaps._tcp.${DOMAIN}`, srv('other.example.test'));
+    const added = await addFound();
+    expect(added).toMatchObject({ code: 0 });
+    expect(added.stderr).toContain(`${DOMAIN}: the IMAP server is imap.example.test, port 993, tls (says https://autoconfig.${DOMAIN})\n`);
+    expect(written()).toContain('host = "imap.example.test"\nport = 993\nsecurity = "tls"\nusername = "{local}"\n');
+  });
+
+  test('gets the server that its SRV record names, also where the domain is not ASCII', async () => {
+    internet.srv.set('_imaps._tcp.xn--bcher-kva.test', srv('imap.example.test'));
+    expect(await addFound('alice@b\u00fccher.test')).toMatchObject({ code: 0 });
+    expect(written('b\u00fccher.test')).toContain('host = "imap.example.test"\nport = 1993\nsecurity = "tls"\nusername = "{user}"\n');
+  });
+
+  test.each<[string, RequestListener]>([
+    ['sends away from https', sentTo(`http://${WELL_KNOWN}`)],
+    ['sends in circles', sentTo(`https://${FIRST}`)],
+    [
+      'has no end',
+      (_, response) => {
+        const more = (): void => {
+          while (response.write(' '.repeat(65_536)));
+        };
+        response.on('drain', more);
+        more();
+      },
+    ],
+    ['is none', (_, response) => response.end('<html>')],
+    ['is of another host', autoconfig('imap.example.test/path')],
+  ])('where an answer %s is found by the next that is asked', async (_, page) => {
+    internet.pages.set(FIRST, page);
+    internet.srv.set(`_imaps._tcp.${DOMAIN}`, srv('imap.example.test'));
+    expect(await addFound()).toMatchObject({ code: 0, stderr: expect.stringContaining('(says the SRV record _imaps._tcp.example.test)') });
+  });
+
+  test('where a host shows a certificate for another name is not believed', async () => {
+    internet.pages.set('autoconfig.other.test/mail/config-v1.1.xml', autoconfig('imap.other.test'));
+    expect(await addFound('alice@other.test')).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining('nothing is known of other.test'),
+    });
+    expect(() => readdirSync(config)).toThrow(/ENOENT/);
+  });
 });

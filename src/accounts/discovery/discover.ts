@@ -2,6 +2,7 @@
  * Finds the IMAP server of a mail domain: by the presets, by Mozilla's autoconfig, by SRV records (RFC 6186). What a network says is a proposal:
  * who asked has to agree before a password goes there.
  */
+import { domainToASCII } from 'node:url';
 import type { Preset } from '../../config/presets/preset.ts';
 import { presetOfDomain } from '../../config/presets/presets.ts';
 import { imapServersIn, type FoundServer } from './autoconfig.ts';
@@ -27,7 +28,7 @@ const TIMEOUT_MS = 10_000;
 
 /** Undefined where nobody knows. `address` has a domain. Never rejects. */
 export async function discover(address: string, { get, srv }: DiscoveryParts): Promise<Discovered | undefined> {
-  const domain = address.slice(address.lastIndexOf('@') + 1).toLowerCase();
+  const domain = domainToASCII(address.slice(address.lastIndexOf('@') + 1));
   const preset = presetOfDomain(domain);
   if (preset !== undefined) return { by: 'preset', preset };
   for (const url of autoconfigUrls(domain, address)) {
