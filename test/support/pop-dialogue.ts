@@ -26,6 +26,8 @@ export interface DialogueOptions {
 export class PopDialogue {
   readonly greeting: string;
   #socket: Socket;
+  /** `received` is a part of it. */
+  #room = Buffer.allocUnsafeSlow(0);
   #received = Buffer.alloc(0);
   #isClosed = false;
   #wake: () => void = () => {};
@@ -161,10 +163,7 @@ export class PopDialogue {
   }
 
   #listen(): void {
-    this.#socket.on('data', (chunk: Buffer) => {
-      this.#chunks.push(chunk);
-      this.#drain();
-    });
+    this.#socket.on('data', (chunk: Buffer) => this.#take(chunk));
     this.#socket.on('error', () => {});
     this.#socket.on('close', () => {
       this.#isClosed = true;
@@ -176,11 +175,18 @@ export class PopDialogue {
     });
   }
 
-  #chunks: Buffer[] = [];
-
-  #drain(): void {
-    this.#received = Buffer.concat([this.#received, ...this.#chunks]);
-    this.#chunks = [];
+  /** Twice the room where there is too little: a message of 25 MiB is not copied with each of its chunks. */
+  #take(chunk: Buffer): void {
+    const held = this.#received.length;
+    const used = this.#received.byteOffset - this.#room.byteOffset + held;
+    if (this.#received.buffer !== this.#room.buffer || used + chunk.length > this.#room.length) {
+      this.#room = Buffer.allocUnsafeSlow(2 * (held + chunk.length));
+      this.#received.copy(this.#room);
+      this.#received = this.#room.subarray(0, held);
+    }
+    const begin = this.#received.byteOffset - this.#room.byteOffset;
+    chunk.copy(this.#room, begin + held);
+    this.#received = this.#room.subarray(begin, begin + held + chunk.length);
     this.#wake();
   }
 }
