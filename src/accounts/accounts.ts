@@ -4,11 +4,13 @@
  */
 import type { Clock } from '../clock.ts';
 import type { DeclaredAccount, DeclaredSource, PasswordSource } from '../config/account-config.ts';
+import type { ScryptCost } from '../config/scrypt-hash.ts';
 import { CredentialsError, StoreError } from '../errors.ts';
 import type { AccountKey, AccountStore, SignIn } from '../store/account-store.ts';
 import type { UpstreamLogin } from '../upstream/upstream.ts';
+import type { Asker } from './fair-turns.ts';
 import { PasswordChecker } from './password-checker.ts';
-import { derivations } from './password-hash.ts';
+import { costsOf, mostCosts } from './password-hash.ts';
 import type { SecretBox } from './secret-box.ts';
 import { readPassword } from './upstream-password.ts';
 
@@ -57,18 +59,22 @@ const USE_NOTED_SECONDS = 60 * 60;
 
 export class Accounts {
   readonly #parts: AccountsParts;
-  readonly #checker = new PasswordChecker();
+  readonly #checker: PasswordChecker;
 
   constructor(parts: AccountsParts) {
     this.#parts = parts;
+    this.#checker = new PasswordChecker(parts.clock);
   }
 
-  /** The account, if that is one of its app passwords. Rejects with AUTH_REFUSED, after the same work whether there is such a user or not. */
-  async prove(key: AccountKey, password: string): Promise<Account> {
+  /**
+   * The account, if that is one of its app passwords. Rejects with AUTH_REFUSED, after the same work whether there is such a user or not, with
+   * LOGIN_BACKOFF where too many are to be checked, and where the asker leaves.
+   */
+  async prove(key: AccountKey, password: string, by: Asker): Promise<Account> {
     const declared = this.#declared(key);
     const devices = declared === undefined ? await this.#parts.store.devices(key) : [];
     const hashes = declared?.hashes ?? devices.map(({ hash }) => hash);
-    const matched = await this.#checker.matching({ of: key, password, hashes, atLeast: this.#mostWork(key.upstream) });
+    const matched = await this.#checker.matching({ of: key, password, hashes, atLeast: this.#mostWork(key.upstream), by });
     const account = matched < 0 ? undefined : await this.find(key);
     if (account === undefined) throw new CredentialsError('AUTH_REFUSED', 'no such account, or none of its app passwords');
     const device = devices[matched];
@@ -131,8 +137,8 @@ export class Accounts {
   }
 
   /** As much for everybody as for who takes most. */
-  #mostWork(upstream: string): number {
-    return Math.max(1, ...this.#parts.declared(upstream).map(({ hashes }) => derivations(hashes)));
+  #mostWork(upstream: string): ScryptCost[] {
+    return mostCosts(this.#parts.declared(upstream).map(({ hashes }) => costsOf(hashes)));
   }
 
   #declared({ upstream, user }: AccountKey): DeclaredAccount | undefined {

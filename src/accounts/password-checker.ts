@@ -4,7 +4,10 @@
  */
 import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
+import type { Clock } from '../clock.ts';
+import type { ScryptCost } from '../config/scrypt-hash.ts';
 import type { AccountKey } from '../store/account-store.ts';
+import { FairTurns, type Asker } from './fair-turns.ts';
 import { matchingHash } from './password-hash.ts';
 
 export interface PasswordCheck {
@@ -13,7 +16,8 @@ export interface PasswordCheck {
   /** Of the account's app passwords; none where there is no such account. */
   readonly hashes: readonly string[];
   /** Derivations to be made, also where fewer would do. */
-  readonly atLeast: number;
+  readonly atLeast: readonly ScryptCost[];
+  readonly by: Asker;
 }
 
 const AT_A_TIME = 2;
@@ -21,32 +25,31 @@ const MAX_RECENT = 10_000;
 
 export class PasswordChecker {
   readonly #key = randomBytes(32);
-  /** The hash that a password matched, '' for none, by a keyed hash of all that the answer depends on. */
-  readonly #recent = new LRUCache<string, string>({ max: MAX_RECENT });
-  #running = 0;
-  readonly #waiting: (() => void)[] = [];
+  /** The hash that a password matched, by a keyed hash of all that the answer depends on. */
+  readonly #right = new LRUCache<string, string>({ max: MAX_RECENT });
+  /** Apart from those, so that many guesses make none of them forgotten. */
+  readonly #wrong = new LRUCache<string, true>({ max: MAX_RECENT });
+  readonly #turns: FairTurns;
 
-  /** Which of the hashes is that of the password; -1 for none. Who asked before for one user learns nothing of another. */
-  async matching({ of, password, hashes, atLeast }: PasswordCheck): Promise<number> {
+  constructor(clock: Clock) {
+    this.#turns = new FairTurns(AT_A_TIME, clock);
+  }
+
+  /**
+   * Which of the hashes is that of the password; -1 for none. Who asked before for one user learns nothing of another. Rejects as FairTurns
+   * does.
+   */
+  async matching({ of, password, hashes, atLeast, by }: PasswordCheck): Promise<number> {
     const name = createHmac('sha256', this.#key)
       .update(JSON.stringify([of.upstream, of.user, password, hashes]))
       .digest('base64');
-    const known = this.#recent.get(name);
+    const known = this.#right.get(name);
     if (known !== undefined) return hashes.indexOf(known);
-    const found = await this.#inTurn(() => matchingHash(password, hashes, atLeast));
-    this.#recent.set(name, hashes[found] ?? '');
+    if (this.#wrong.get(name) === true) return -1;
+    const found = await this.#turns.run(by, () => matchingHash(password, hashes, atLeast));
+    const matched = hashes[found];
+    if (matched === undefined) this.#wrong.set(name, true);
+    else this.#right.set(name, matched);
     return found;
-  }
-
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    if (this.#running >= AT_A_TIME) await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    else this.#running += 1;
-    try {
-      return await work();
-    } finally {
-      const next = this.#waiting.shift();
-      if (next === undefined) this.#running -= 1;
-      else next();
-    }
   }
 }

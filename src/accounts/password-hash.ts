@@ -16,8 +16,11 @@ export async function hashPassword(password: string, like?: string): Promise<str
   return formatScryptHash({ ...COST, salt, hash: await derived(password, salt, COST, HASH_OCTETS) });
 }
 
-/** Which of the hashes is that of the password; -1 for none. Derives once for all that share a salt, and at least so often. */
-export async function matchingHash(password: string, hashes: readonly string[], atLeast = 1): Promise<number> {
+/**
+ * Which of the hashes is that of the password; -1 for none. Derives once for all that share a salt, and besides what is missing to `atLeast`:
+ * as often as it says, at the costs that it says.
+ */
+export async function matchingHash(password: string, hashes: readonly string[], atLeast: readonly ScryptCost[] = [COST]): Promise<number> {
   const keys = new Map<string, Buffer>();
   let matching = -1;
   for (const [index, one] of hashes.map(parseScryptHash).entries()) {
@@ -26,13 +29,36 @@ export async function matchingHash(password: string, hashes: readonly string[], 
     keys.set(derivationOf(one), key);
     if (timingSafeEqual(key, one.hash)) matching = index;
   }
-  for (let done = keys.size; done < atLeast; done += 1) await derived(password, NOBODYS_SALT, COST, HASH_OCTETS);
+  for (const cost of missing(atLeast, costsOf(hashes))) await derived(password, NOBODYS_SALT, cost, HASH_OCTETS);
   return matching;
 }
 
-/** How many derivations it takes to check a password against all of them. */
-export function derivations(hashes: readonly string[]): number {
-  return new Set(hashes.flatMap((hash) => parseScryptHash(hash) ?? []).map(derivationOf)).size;
+/** What it costs to check a password against all of them, one a derivation. */
+export function costsOf(hashes: readonly string[]): ScryptCost[] {
+  const costs = new Map<string, ScryptCost>();
+  for (const one of hashes.map(parseScryptHash)) if (one !== undefined) costs.set(derivationOf(one), one);
+  return [...costs.values()].map(({ ln, r, p }) => ({ ln, r, p }));
+}
+
+/** What covers the costs of every account, those of none too. */
+export function mostCosts(accounts: readonly (readonly ScryptCost[])[]): ScryptCost[] {
+  let most = [COST];
+  for (const costs of accounts) most = most.concat(missing(costs, most));
+  return most;
+}
+
+/** What the second lacks of the first. */
+function missing(wanted: readonly ScryptCost[], paid: readonly ScryptCost[]): ScryptCost[] {
+  const left = paid.map(costName);
+  return wanted.filter((cost) => {
+    const place = left.indexOf(costName(cost));
+    if (place >= 0) left.splice(place, 1);
+    return place < 0;
+  });
+}
+
+function costName({ ln, r, p }: ScryptCost): string {
+  return `${ln},${r},${p}`;
 }
 
 /** The same for hashes that one derivation serves. */

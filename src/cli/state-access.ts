@@ -78,7 +78,8 @@ async function askDirectly(
       admin,
       store,
       events: (service, user) => sessionEvents(log, service, user),
-      logIn: async (service, user, password) => logIn(service, await provenCredentials(local.accounts, service, user, password)),
+      logIn: async (service, user, password) =>
+        logIn(service, await provenCredentials(local.accounts, service, { user, password, by: { address: '', signal } })),
       clock: systemClock,
     }),
     ...accountRequests(accounts),

@@ -12,16 +12,18 @@ export interface ScryptHash extends ScryptCost {
   readonly hash: Buffer;
 }
 
-/** A hash of a configuration file may cost more than ours, but not the daemon's memory. */
+/** A hash of a configuration file may cost more than ours, but not the daemon's memory; and not so little that it is soon guessed. */
 const MOST_OCTETS = 256 * 1024 * 1024;
+const LEAST_OCTETS = 16 * 1024 * 1024;
 const MOST_PASSES = 16;
 const PHC = /^\$scrypt\$ln=(\d{1,2}),r=(\d{1,3}),p=(\d{1,3})\$([A-Za-z0-9+/]{11,86})\$([A-Za-z0-9+/]{22,86})$/;
 
-/** Undefined where it is none, or one that costs too much to verify. */
+/** Undefined where it is none, or one that costs too much to verify, or too little to guess. */
 export function parseScryptHash(text: string): ScryptHash | undefined {
   const [, ln = '', r = '', p = '', salt = '', hash = ''] = PHC.exec(text) ?? [];
   const cost = { ln: Number(ln), r: Number(r), p: Number(p) };
-  const isFit = cost.ln > 0 && cost.r > 0 && cost.p > 0 && cost.p <= MOST_PASSES && scryptMemory(cost) <= MOST_OCTETS;
+  const octets = scryptMemory(cost);
+  const isFit = cost.p > 0 && cost.p <= MOST_PASSES && octets >= LEAST_OCTETS && octets <= MOST_OCTETS;
   return isFit ? { ...cost, salt: Buffer.from(salt, 'base64'), hash: Buffer.from(hash, 'base64') } : undefined;
 }
 

@@ -154,14 +154,14 @@ export class Daemon {
   }
 
   #controlRequests(): ControlRequests {
-    const { store, locks, log } = this.#loginParts;
+    const { store, locks, log, stopping } = this.#loginParts;
     const { clock } = this.#parts;
     const services = (): UpstreamService[] => [...servicesOf(this.#bindings)];
     const { accounts: local } = this.#accounts;
     const upstreamUser = (service: UpstreamService, user: string): Promise<string> => upstreamUserOf(local, service, user);
     const admin = new MaildropAdmin({ store, clock, locks, services, upstreamUser });
     const logIn: ImportParts['logIn'] = async (service, user, password) =>
-      this.#logInUpstream(service, await provenCredentials(local, service, user, password));
+      this.#logInUpstream(service, await provenCredentials(local, service, { user, password, by: { address: '', signal: stopping } }));
     const events: ImportParts['events'] = (service, user) => sessionEvents(log, service, user);
     const parts = { admin, store, events, logIn, clock };
     const accounts = new AccountAdmin({

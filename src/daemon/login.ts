@@ -82,8 +82,13 @@ export async function logIn(
     const service = chooseUpstream(services, credentials.user);
     const name = maildropName(service, credentials.user);
     // Before the view: which views there are is told to nobody who gave no password.
-    const upstream = await provenCredentials(parts.accounts, service, name.user, credentials.password);
-    const wanted = { service, name, view: viewNamed(service.views, name), password: credentials.password };
+    const { password } = credentials;
+    const upstream = await provenCredentials(parts.accounts, service, {
+      user: name.user,
+      password,
+      by: { address: client.address, signal },
+    });
+    const wanted = { service, name, view: viewNamed(service.views, name), password };
     return await openFor(parts, wanted, upstream, client, signal, undo);
   } catch (error) {
     const failure = toBridgeError(error);

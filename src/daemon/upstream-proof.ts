@@ -3,6 +3,7 @@
  * credentials are not repeated to it, and a pause it asks for is kept.
  */
 import type { Accounts, UpstreamCredentials } from '../accounts/accounts.ts';
+import type { Asker } from '../accounts/fair-turns.ts';
 import { canonicalUser } from '../config/user-name.ts';
 import { CredentialsError, toBridgeError, UpstreamError } from '../errors.ts';
 import type { UpstreamLogin, UpstreamSession } from '../upstream/upstream.ts';
@@ -28,11 +29,10 @@ export function passedOn(login: UpstreamLogin): UpstreamCredentials {
 export async function provenCredentials(
   accounts: Accounts,
   service: UpstreamService,
-  user: string,
-  password: string,
+  { user, password, by }: { readonly user: string; readonly password: string; readonly by: Asker },
 ): Promise<UpstreamCredentials> {
   if (service.mode === 'upstream') return passedOn({ user: imapUser(service, user), password });
-  return accounts.credentials(await accounts.prove({ upstream: service.id, user: canonicalUser(user) }, password));
+  return accounts.credentials(await accounts.prove({ upstream: service.id, user: canonicalUser(user) }, password, by));
 }
 
 /** Whose mail on the server a user of POP3 means. */

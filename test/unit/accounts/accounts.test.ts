@@ -8,6 +8,7 @@ import { FakeClock } from '../../support/fake-clock.ts';
 
 const ALICE = { upstream: 'mail', user: 'alice' };
 const NOW = 1_700_000_000;
+const NOBODY = { address: '', signal: new AbortController().signal };
 const UNUSED = { current: () => Promise.reject(new Error('unused')), after: () => Promise.reject(new Error('unused')) };
 
 let store: SqliteAccountStore;
@@ -26,15 +27,15 @@ afterEach(() => store[Symbol.asyncDispose]());
 const lastUse = async (): Promise<number | undefined> => (await store.devices(ALICE))[0]?.usedAt;
 
 test('a device that logs in is noted, at most once an hour', async () => {
-  await accounts.prove(ALICE, 'correct horse');
+  await accounts.prove(ALICE, 'correct horse', NOBODY);
   expect(await lastUse()).toBe(NOW);
   await store.noteUse(ALICE, 'phone', NOW - 3_599);
-  await accounts.prove(ALICE, 'correct horse');
+  await accounts.prove(ALICE, 'correct horse', NOBODY);
   expect(await lastUse()).toBe(NOW - 3_599);
 });
 
 test('a disk on which that can not be noted keeps nobody out', async () => {
   store.noteUse = () => Promise.reject(new StoreError('STORE_FAILED', 'the disk is full'));
-  expect(await accounts.prove(ALICE, 'correct horse')).toMatchObject({ upstreamUser: 'alice' });
-  await expect(accounts.prove(ALICE, 'correct horsf')).rejects.toMatchObject({ code: 'AUTH_REFUSED' });
+  expect(await accounts.prove(ALICE, 'correct horse', NOBODY)).toMatchObject({ upstreamUser: 'alice' });
+  await expect(accounts.prove(ALICE, 'correct horsf', NOBODY)).rejects.toMatchObject({ code: 'AUTH_REFUSED' });
 });

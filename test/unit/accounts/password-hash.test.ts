@@ -1,9 +1,10 @@
-import { scrypt } from 'node:crypto';
+import { scrypt, type ScryptOptions } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test, vi } from 'vitest';
-import { derivations, hashPassword, matchingHash } from '../../../src/accounts/password-hash.ts';
+import { costsOf, hashPassword, matchingHash, mostCosts } from '../../../src/accounts/password-hash.ts';
 import { PasswordChecker } from '../../../src/accounts/password-checker.ts';
 import { formatScryptHash, parseScryptHash } from '../../../src/config/scrypt-hash.ts';
+import { FakeClock } from '../../support/fake-clock.ts';
 
 vi.mock('node:crypto', { spy: true });
 
@@ -48,6 +49,7 @@ describe('app passwords', () => {
     ['$scrypt$ln=25,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', 'takes 4 GiB'],
     ['$scrypt$ln=14,r=8,p=99$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', 'takes seconds'],
     ['$scrypt$ln=0,r=8,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', 'costs nothing'],
+    ['$scrypt$ln=10,r=8,p=16$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA', 'is soon guessed'],
     ['$2y$10$abcdefghijklmnopqrstuv', 'is of another kind'],
     ['correct horse', 'is the password itself'],
   ])('%s is no hash: it %s', (text) => {
@@ -65,32 +67,50 @@ describe('app passwords', () => {
 });
 
 const ALICE = { upstream: 'mail', user: 'alice' };
-const scryptCalls = (): number => vi.mocked(scrypt).mock.calls.length;
+const OURS = { ln: 14, r: 8, p: 5 };
+const DEARER = { ln: 15, r: 8, p: 1 };
+const BY = { address: '127.0.0.1', signal: new AbortController().signal };
+const checkerOf = (): PasswordChecker => new PasswordChecker(new FakeClock());
+
+/** N, r and p of each derivation since the mark. */
+const costsSince = (mark: number): string[] =>
+  vi
+    .mocked(scrypt)
+    .mock.calls.slice(mark)
+    .map((call) => call.find((one): one is ScryptOptions => typeof one === 'object' && 'N' in one))
+    .map((options) => `${options?.N},${options?.r},${options?.p}`)
+    .sort();
 
 describe('checking passwords', () => {
-  test('takes the same work for users that there are and for those that there are not', async () => {
-    const checker = new PasswordChecker();
+  test('takes the same work for users that there are and for those that there are not, whatever their hashes cost', async () => {
+    const checker = checkerOf();
+    const dear = formatScryptHash({ ...DEARER, salt: Buffer.alloc(16, 1), hash: Buffer.alloc(32) });
     const hashes = [await hashPassword('first one'), await hashPassword('second one')];
-    const work = async (user: string, password: string, of: readonly string[]): Promise<number> => {
-      const before = scryptCalls();
-      await checker.matching({ of: { upstream: 'mail', user }, password, hashes: of, atLeast: 2 });
-      return scryptCalls() - before;
+    const declared = [hashes, hashes.slice(1), [dear]];
+    const atLeast = mostCosts(declared.map(costsOf));
+    expect(atLeast).toEqual([OURS, OURS, DEARER]);
+    const work = async (user: string, password: string, of: readonly string[]): Promise<string[]> => {
+      const mark = vi.mocked(scrypt).mock.calls.length;
+      await checker.matching({ of: { upstream: 'mail', user }, password, hashes: of, atLeast, by: BY });
+      return costsSince(mark);
     };
+    const all = ['16384,8,5', '16384,8,5', '32768,8,1'];
     // What was tried for one that does not exist is no quicker to answer for another.
-    expect(await work('nobody', 'guess', [])).toBe(2);
-    expect(await work('nobody else', 'guess', [])).toBe(2);
-    expect(await work('alice', 'guess', hashes)).toBe(2);
-    expect(await work('bob', 'guess', hashes.slice(1))).toBe(2);
-    expect(await work('bob', 'second one', hashes.slice(1))).toBe(2);
-    expect(derivations(hashes)).toBe(2);
-    expect(derivations([...hashes, await hashPassword('third one', hashes[0])])).toBe(2);
+    expect(await work('nobody', 'guess', [])).toEqual(all);
+    expect(await work('nobody else', 'guess', [])).toEqual(all);
+    expect(await work('alice', 'guess', hashes)).toEqual(all);
+    expect(await work('bob', 'guess', hashes.slice(1))).toEqual(all);
+    expect(await work('bob', 'second one', hashes.slice(1))).toEqual(all);
+    expect(await work('carol', 'guess', [dear])).toEqual(all);
+    expect(costsOf([...hashes, await hashPassword('third one', hashes[0])])).toEqual([OURS, OURS]);
+    expect(mostCosts([])).toEqual([OURS]);
   });
 
   test('knows again what it has checked, right or wrong, under the same hashes alone', async () => {
-    const checker = new PasswordChecker();
+    const checker = checkerOf();
     const [first, second] = [await hashPassword('first one'), await hashPassword('second one')];
     const matching = (...hashes: readonly string[]): Promise<number> =>
-      checker.matching({ of: ALICE, password: 'first one', hashes, atLeast: 1 });
+      checker.matching({ of: ALICE, password: 'first one', hashes, atLeast: [OURS], by: BY });
     for (let times = 0; times < 2; times += 1) {
       expect(await matching(first)).toBe(0);
       expect(await matching(second, first)).toBe(1);
@@ -100,10 +120,12 @@ describe('checking passwords', () => {
   });
 
   test('goes on when many come at once', async () => {
-    const checker = new PasswordChecker();
+    const checker = checkerOf();
     const hash = await hashPassword('guess 3');
     const found = await Promise.all(
-      Array.from({ length: 8 }, (_, index) => checker.matching({ of: ALICE, password: `guess ${index}`, hashes: [hash], atLeast: 1 })),
+      Array.from({ length: 8 }, (_, index) =>
+        checker.matching({ of: ALICE, password: `guess ${index}`, hashes: [hash], atLeast: [OURS], by: BY }),
+      ),
     );
     expect(found).toEqual([-1, -1, -1, 0, -1, -1, -1, -1]);
   });
