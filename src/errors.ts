@@ -41,6 +41,8 @@ export type CredentialsCode =
   | 'AUTH_UNKNOWN_VIEW'
   /** The client's password was right; what is stored for the upstream is not. */
   | 'AUTH_STORED_REFUSED'
+  /** The same, where the password comes from what a configuration file names. */
+  | 'AUTH_DECLARED_REFUSED'
   | 'AUTH_SIGN_IN_NEEDED';
 
 /** The user name or the password is wrong. A client may ask its user for a new one. */
@@ -81,9 +83,12 @@ export type UpstreamFailureKind =
   | 'protocol'
   | 'incomplete'
   | 'message-gone'
-  | 'message-unreadable';
+  | 'message-unreadable'
+  /** Not the mail server: the OAuth 2.0 provider whose tokens it wants. */
+  | 'provider-refused'
+  | 'provider-unavailable';
 
-const PERMANENT_KINDS: ReadonlySet<UpstreamFailureKind> = new Set(['tls', 'forbidden', 'missing', 'message-gone']);
+const PERMANENT_KINDS: ReadonlySet<UpstreamFailureKind> = new Set(['tls', 'forbidden', 'missing', 'message-gone', 'provider-refused']);
 
 /** The upstream server failed us. `retryAfterMs` is the pause it asked for, if it named one. */
 export class UpstreamError extends BridgeError {

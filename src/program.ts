@@ -77,6 +77,7 @@ function environment(): CliEnvironment & { readonly isDaemon: () => boolean } {
     pid: process.pid,
     uid: process.getuid?.() ?? -1,
     variables: process.env,
+    killGroup,
     stdin: process.stdin,
     isTerminal: process.stdout.isTTY,
     write: (text) => process.stdout.write(text),
@@ -104,6 +105,15 @@ function becomeOwnerOf(folder: string): void {
   process.setgroups?.([gid]);
   process.setgid?.(gid);
   process.setuid?.(uid);
+}
+
+/** Harmless where they have just ended. */
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch (error) {
+    if (!(error instanceof Error && 'code' in error && error.code === 'ESRCH')) throw error;
+  }
 }
 
 /** Linux: none of the mappings are dumped (core(5)). Elsewhere it is up to the system. */

@@ -5,14 +5,14 @@
 import type { Clock } from '../clock.ts';
 import type { DeclaredAccount, DeclaredSource, PasswordSource } from '../config/account-config.ts';
 import type { ScryptCost } from '../config/scrypt-hash.ts';
-import { CredentialsError, StoreError } from '../errors.ts';
+import { CredentialsError, StoreError, type BridgeError } from '../errors.ts';
 import type { AccountKey, AccountStore, SignIn } from '../store/account-store.ts';
 import type { UpstreamLogin } from '../upstream/upstream.ts';
 import type { Asker } from './fair-turns.ts';
 import { PasswordChecker } from './password-checker.ts';
 import { costsOf, mostCosts } from './password-hash.ts';
 import type { SecretBox } from './secret-box.ts';
-import { readPassword } from './upstream-password.ts';
+import { describeSource, readPassword, type Machine } from './upstream-password.ts';
 
 /** Where an account's upstream credentials are. */
 export type CredentialSource = DeclaredSource | { readonly kind: 'stored' };
@@ -30,7 +30,18 @@ export interface Tokens {
   current(account: Account, signal: AbortSignal): Promise<string>;
   /** Another one than that, which the server refused; undefined where there is none. */
   after(account: Account, refused: string, signal: AbortSignal): Promise<string | undefined>;
+  /** Another text with every sign-in and every account of that name: renewals do not change it. */
+  grant(account: Account): string;
+  /** The server took the account's token. */
+  accepted(account: Account): void;
+  /** The server refused every token of the account. Gives what the client is told. */
+  refused(account: Account, error: CredentialsError): BridgeError;
+  /** How it stands with the account's sign-in; undefined where there was none. */
+  signIn(account: Account): Promise<SignInState | undefined>;
 }
+
+/** `failing`: nobody has to sign in, and yet there is no token that the server takes. */
+export type SignInState = SignIn | (Omit<SignIn, 'state'> & { readonly state: 'failing' });
 
 /** How a session comes by what it logs in upstream with. */
 export interface UpstreamCredentials {
@@ -40,7 +51,9 @@ export interface UpstreamCredentials {
   /** The server refused that one: another to try at once, or undefined. */
   after(refused: UpstreamLogin, signal: AbortSignal): Promise<UpstreamLogin | undefined>;
   /** What the client is told where the server refuses them for good. */
-  readonly refusal: (error: CredentialsError) => CredentialsError;
+  readonly refusal: (error: CredentialsError) => BridgeError;
+  /** The server took them. */
+  readonly accepted: () => void;
 }
 
 export interface AccountsParts {
@@ -48,7 +61,7 @@ export interface AccountsParts {
   readonly clock: Clock;
   /** Undefined where no key is there; then nothing was ever sealed. */
   readonly box: () => SecretBox | undefined;
-  readonly variables: Readonly<Record<string, string | undefined>>;
+  readonly machine: Machine;
   /** Of one upstream. */
   readonly declared: (upstream: string) => readonly DeclaredAccount[];
   readonly tokens: Tokens;
@@ -60,6 +73,7 @@ const USE_NOTED_SECONDS = 60 * 60;
 export class Accounts {
   readonly #parts: AccountsParts;
   readonly #checker: PasswordChecker;
+  readonly #reading = new Map<string, Promise<string>>();
 
   constructor(parts: AccountsParts) {
     this.#parts = parts;
@@ -105,26 +119,31 @@ export class Accounts {
     return found.flatMap((account) => account ?? []);
   }
 
-  signIn(key: AccountKey): Promise<SignIn | undefined> {
-    return this.#parts.store.signIn(key);
+  /** Undefined for accounts that sign in nowhere, and where nobody has. */
+  async signIn(account: Account): Promise<SignInState | undefined> {
+    return account.source.kind === 'oauth' ? this.#parts.tokens.signIn(account) : undefined;
   }
 
   /** What the account logs in upstream with, each time afresh. */
   credentials(account: Account): UpstreamCredentials {
     const { upstreamUser: user, source } = account;
-    // Whoever has proven to be the account may be served by its connection, whichever device or token opened it.
-    const provenAs = JSON.stringify([account.upstream, account.user]);
     if (source.kind !== 'oauth') {
       return {
         user,
-        current: async (signal) => ({ user, provenAs, password: await this.#password(account, source, signal) }),
+        current: async (signal) => ({ user, password: await this.#password(account, source, signal) }),
         after: async () => undefined,
         refusal: (error) =>
-          new CredentialsError('AUTH_STORED_REFUSED', `the stored password was refused: ${error.message}`, { cause: error }),
+          new CredentialsError(
+            source.kind === 'stored' ? 'AUTH_STORED_REFUSED' : 'AUTH_DECLARED_REFUSED',
+            `the ${source.kind === 'stored' ? 'stored password' : `password of ${describeSource(source)}`} was refused: ${error.message}`,
+            { cause: error },
+          ),
+        accepted: () => {},
       };
     }
-    const login = (token: string): UpstreamLogin => ({ user, provenAs, password: token, isToken: true });
     const { tokens } = this.#parts;
+    // Whoever has proven to be the account may be served by its connection, whichever token opened it.
+    const login = (token: string): UpstreamLogin => ({ user, provenAs: tokens.grant(account), password: token, isToken: true });
     return {
       user,
       current: async (signal) => login(await tokens.current(account, signal)),
@@ -132,8 +151,17 @@ export class Accounts {
         const token = await tokens.after(account, refused.password, signal);
         return token === undefined ? undefined : login(token);
       },
-      refusal: (error) => new CredentialsError('AUTH_SIGN_IN_NEEDED', `the access token was refused: ${error.message}`, { cause: error }),
+      refusal: (error) => tokens.refused(account, error),
+      accepted: () => tokens.accepted(account),
     };
+  }
+
+  /** Read once for all who want it at the same time: behind a command there is a process. */
+  #elsewhere(source: PasswordSource, signal: AbortSignal): Promise<string> {
+    const name = JSON.stringify(source);
+    const reading = this.#reading.get(name) ?? readPassword(source, this.#parts.machine, signal).finally(() => this.#reading.delete(name));
+    this.#reading.set(name, reading);
+    return reading;
   }
 
   /** As much for everybody as for who takes most. */
@@ -146,7 +174,7 @@ export class Accounts {
   }
 
   async #password(key: AccountKey, source: PasswordSource | { readonly kind: 'stored' }, signal: AbortSignal): Promise<string> {
-    if (source.kind !== 'stored') return readPassword(source, this.#parts.variables, signal);
+    if (source.kind !== 'stored') return this.#elsewhere(source, signal);
     const sealed = await this.#parts.store.secret(key, 'password');
     const box = this.#parts.box();
     if (sealed === undefined || box === undefined) throw new StoreError('SECRETS_UNREADABLE', 'no upstream password is stored');

@@ -1,21 +1,28 @@
 /** Upstream passwords that lie elsewhere: in a file, behind a command, or in a systemd credential. Read afresh for each login. */
-import { execFile } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { PasswordSource } from '../config/account-config.ts';
 import { StoreError } from '../errors.ts';
 
-const COMMAND_MS = 30_000;
+/** Of the process. */
+export interface Machine {
+  /** Of its environment. */
+  readonly variables: Readonly<Record<string, string | undefined>>;
+  /** Ends a process with all of its group that are left. */
+  readonly killGroup: (pid: number) => void;
+}
+
+/** A login waits for it. */
+const COMMAND_MS = 15_000;
 const MOST_OCTETS = 64 * 1024;
+/** Of the daemon's environment; no program that it runs needs them. */
+const OURS: ReadonlySet<string> = new Set(['POPBRIDGE_SECRETS_KEY', 'NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID']);
 
 /** The first line of what is there. Rejects with SECRETS_UNREADABLE. */
-export async function readPassword(
-  source: PasswordSource,
-  variables: Readonly<Record<string, string | undefined>>,
-  signal: AbortSignal,
-): Promise<string> {
+export async function readPassword(source: PasswordSource, machine: Machine, signal: AbortSignal): Promise<string> {
   try {
-    const [line = ''] = (await textOf(source, variables, signal)).split(/\r?\n/, 1);
+    const [line = ''] = (await textOf(source, machine, signal)).split(/\r?\n/, 1);
     if (line === '') throw new Error('it gives nothing');
     return line;
   } catch (error) {
@@ -29,30 +36,57 @@ export function describeSource(source: PasswordSource): string {
   return source.kind === 'command' ? `the command ${source.command[0] ?? ''}` : `the systemd credential ${source.name}`;
 }
 
-function textOf(source: PasswordSource, variables: Readonly<Record<string, string | undefined>>, signal: AbortSignal): Promise<string> {
-  if (source.kind === 'file') return readFile(source.path, 'utf8');
-  if (source.kind === 'command') return outputOf(source.command, signal);
-  const folder = variables['CREDENTIALS_DIRECTORY'];
+function textOf(source: PasswordSource, machine: Machine, signal: AbortSignal): Promise<string> {
+  if (source.kind === 'file') return fileText(source.path);
+  if (source.kind === 'command') return outputOf(source.command, machine, signal);
+  const folder = machine.variables['CREDENTIALS_DIRECTORY'];
   if (folder === undefined) throw new Error('there are no systemd credentials here; LoadCredential= in the unit gives them');
-  return readFile(join(folder, source.name), 'utf8');
+  return fileText(join(folder, source.name));
 }
 
-function outputOf([program = '', ...args]: readonly string[], signal: AbortSignal): Promise<string> {
+/** A pipe that nobody writes to would never end. */
+async function fileText(path: string): Promise<string> {
+  if (!(await stat(path)).isFile()) throw new Error('is not a file');
+  return readFile(path, 'utf8');
+}
+
+/** What it prints is never told: it may be the secret, or part of one. */
+function outputOf([program = '', ...args]: readonly string[], { variables, killGroup }: Machine, signal: AbortSignal): Promise<string> {
   return new Promise((resolve, reject) => {
-    const options = { timeout: COMMAND_MS, maxBuffer: MOST_OCTETS, signal, killSignal: 'SIGKILL', encoding: 'utf8' } as const;
-    const child = execFile(program, args, options, (error, stdout) => {
-      // What it printed may be the secret, or part of one.
-      if (error === null) resolve(stdout);
-      else reject(new Error(failureOf(error)));
+    const env = Object.fromEntries(Object.entries(variables).filter(([name]) => !OURS.has(name)));
+    // A group of its own: what it has started ends with it.
+    const child = spawn(program, args, { env, detached: true, stdio: ['ignore', 'pipe', 'ignore'] });
+    const chunks: Buffer[] = [];
+    let octets = 0;
+    const giveUp = (reason: string): void => {
+      stop();
+      if (child.pid !== undefined) killGroup(child.pid);
+      child.stdout.destroy();
+      reject(new Error(reason));
+    };
+    const timer = setTimeout(() => giveUp(`did not end within ${COMMAND_MS / 1000} s`), COMMAND_MS);
+    const onAbort = (): void => giveUp('was ended, as the daemon stops');
+    const stop = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    };
+    child.stdout.on('data', (chunk: Buffer) => {
+      chunks.push(chunk);
+      octets += chunk.length;
+      if (octets > MOST_OCTETS) giveUp('printed too much');
     });
-    child.stdin?.on('error', () => {});
-    child.stdin?.end();
+    child.once('error', (error: NodeJS.ErrnoException) => {
+      stop();
+      reject(new Error(`could not be run (${error.code ?? error.name})`));
+    });
+    child.once('close', (code, killedBy) => {
+      stop();
+      if (code === 0) resolve(Buffer.concat(chunks).toString('utf8'));
+      else reject(new Error(code === null ? `was ended by ${killedBy}` : `failed with exit code ${code}`));
+    });
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
   });
-}
-
-function failureOf(error: Error & { readonly code?: number | string | null; readonly killed?: boolean }): string {
-  if (error.killed === true) return `did not end within ${COMMAND_MS / 1000} s, or printed too much`;
-  return typeof error.code === 'number' ? `failed with exit code ${error.code}` : `could not be run (${error.code ?? error.name})`;
 }
 
 function reasonOf(error: unknown): string {

@@ -22,7 +22,7 @@ function credentialsOf({ source, isDeclared }: AccountRow): string {
 function signInOf({ signIn, source }: AccountRow): string {
   if (source !== 'oauth') return '-';
   if (signIn === undefined) return 'needed: nobody has signed in';
-  if (signIn.state === 'needed') return `needed: ${signIn.reason}`;
+  if (signIn.state !== 'ok') return `${signIn.state}: ${signIn.reason}`;
   return signIn.expiresAt === 0 ? 'ok' : `ok, token until ${timeOf(signIn.expiresAt)}`;
 }
 

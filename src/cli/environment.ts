@@ -15,6 +15,8 @@ export interface CliEnvironment {
   readonly pid: number;
   readonly uid: number;
   readonly variables: Readonly<Record<string, string | undefined>>;
+  /** Ends a process with all of its group that are left. */
+  readonly killGroup: (pid: number) => void;
   readonly stdin: NodeJS.ReadStream;
   readonly isTerminal: boolean;
   /** Writes to standard output. */

@@ -1,7 +1,8 @@
 /** The text behind an https address, for what is looked up once: little of it, soon, and from https alone. */
 
+import { boundedText } from '../accounts/bounded-body.ts';
+
 const MOST_REDIRECTS = 3;
-const MOST_OCTETS = 256 * 1024;
 
 /** Rejects where the answer is not 200, is longer than 256 KiB, or is sent away from https. */
 export async function httpsText(url: string, signal: AbortSignal): Promise<string> {
@@ -16,18 +17,7 @@ export async function httpsText(url: string, signal: AbortSignal): Promise<strin
       continue;
     }
     if (!response.ok) throw new Error(`status ${response.status}`);
-    return textOf(response);
+    return boundedText(response);
   }
   throw new Error('too many redirects');
-}
-
-async function textOf({ body }: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let octets = 0;
-  for await (const chunk of body ?? []) {
-    octets += chunk.length;
-    if (octets > MOST_OCTETS) throw new Error('the answer is too long');
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }

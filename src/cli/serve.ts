@@ -53,6 +53,7 @@ async function serve(environment: CliEnvironment, options: ServeOptions): Promis
     version: environment.version,
     pid: environment.pid,
     variables: environment.variables,
+    killGroup: environment.killGroup,
     clock: systemClock,
     log,
     secrets,

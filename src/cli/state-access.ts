@@ -53,7 +53,7 @@ async function askDirectly(
   using _lock = lockStateDirectory(stateDirectory);
   await using opened = openStore(config, { stateDirectory, clock: systemClock, log });
   const { store } = opened;
-  await using local = await openAccounts(() => config, { stateDirectory, variables: environment.variables, clock: systemClock, log });
+  await using local = await openAccounts(() => config, { ...environment, stateDirectory, clock: systemClock, log });
   const services: UpstreamService[] = config.upstreams.map((file) =>
     serviceOf(file, messageMemory(config), { clock: systemClock, version: environment.version, keepsConnections: false }),
   );

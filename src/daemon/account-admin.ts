@@ -1,5 +1,5 @@
 /** Local accounts as `popbridge account` sees and changes them, in the daemon or without one. */
-import { secretContext, type Account, type Accounts, type UpstreamCredentials } from '../accounts/accounts.ts';
+import { secretContext, type Account, type Accounts, type SignInState, type UpstreamCredentials } from '../accounts/accounts.ts';
 import type { TokenKeeper } from '../accounts/oauth/token-keeper.ts';
 import type { TokenSet } from '../accounts/oauth/tokens.ts';
 import { appPasswordProblem, generateAppPassword } from '../accounts/app-password.ts';
@@ -7,7 +7,7 @@ import { hashPassword } from '../accounts/password-hash.ts';
 import type { Clock } from '../clock.ts';
 import { canonicalUser, imapUserName } from '../config/user-name.ts';
 import { CredentialsError } from '../errors.ts';
-import type { AccountKey, AccountKind, AccountStore, Device, SealedSecret, SignIn } from '../store/account-store.ts';
+import type { AccountKey, AccountKind, AccountStore, Device, SealedSecret } from '../store/account-store.ts';
 import type { UpstreamLogin, UpstreamSession } from '../upstream/upstream.ts';
 import { chooseUpstream, maildropName, viewNamed } from './account.ts';
 import { inspectUpstream, type UpstreamReport } from './inspect-upstream.ts';
@@ -39,7 +39,7 @@ export interface AccountRow extends AccountKey {
   readonly source: string;
   readonly isDeclared: boolean;
   readonly devices: readonly Omit<Device, 'hash'>[];
-  readonly signIn: SignIn | undefined;
+  readonly signIn: SignInState | undefined;
 }
 
 export interface NewAccount extends AccountTarget {
@@ -105,9 +105,15 @@ export class AccountAdmin {
     const { upstreamPassword, tokens, isUntried } = account;
     if (upstreamPassword !== undefined && !isUntried) await this.#try(service, { user: upstreamUser, password: upstreamPassword });
     if (tokens !== undefined && !isUntried) await this.#try(service, { user: upstreamUser, password: tokens.accessToken, isToken: true });
+    // Nobody signs in where the client itself is given tokens.
+    if (upstreamPassword === undefined && tokens === undefined && !isUntried) {
+      const newcomer: Account = { ...key, upstreamUser, source: { kind: 'oauth' }, isDeclared: false };
+      await (await this.#parts.logIn(service, this.#parts.accounts.credentials(newcomer))).logout();
+    }
     const { device, password } = await this.#device(account.device, account.password, []);
     const kind = upstreamPassword === undefined ? 'oauth' : 'password';
     const secrets = upstreamPassword === undefined ? [] : [this.#sealed(key, upstreamPassword)];
+    this.#parts.tokens.forget(key);
     await this.#parts.store.addAccount({ ...key, upstreamUser, kind, createdAt: this.#now() }, [device], secrets);
     if (tokens !== undefined) await this.#parts.tokens.signedIn(key, tokens);
     return { ...key, device: device.name, password };

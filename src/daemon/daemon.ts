@@ -7,6 +7,7 @@ import type { BridgeConfig } from '../config/schema.ts';
 import type { Store } from '../store/store.ts';
 import type { UpstreamSession } from '../upstream/upstream.ts';
 import type { UpstreamCredentials } from '../accounts/accounts.ts';
+import type { Machine } from '../accounts/upstream-password.ts';
 import { AccountAdmin } from './account-admin.ts';
 import { AccountWork } from './account-work.ts';
 import { accountRequests } from './account-requests.ts';
@@ -30,15 +31,13 @@ import { SnapshotCache } from './snapshot-cache.ts';
 import { Turns } from './turns.ts';
 import { provenCredentials, proveUpstream, upstreamUserOf } from './upstream-proof.ts';
 
-export interface DaemonParts {
+export interface DaemonParts extends Machine {
   /** Reads the configuration afresh; throws ConfigError with every fault. */
   readonly loadConfig: () => BridgeConfig;
   /** An existing folder that only we use. */
   readonly stateDirectory: string;
   readonly version: string;
   readonly pid: number;
-  /** Of the environment. */
-  readonly variables: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly log: Log;
   readonly secrets: LiveSecrets;
@@ -136,10 +135,11 @@ export class Daemon {
   /** What `control.sock` tells. */
   async status(): Promise<Readonly<Record<string, unknown>>> {
     const ids = this.#config.upstreams.map((file) => file.upstream.id);
-    const accounts = await this.#accounts.store.accounts();
-    const signIns = await Promise.all(
-      accounts.filter(({ kind }) => kind === 'oauth').map((account) => this.#accounts.store.signIn(account)),
-    );
+    const { accounts: local } = this.#accounts;
+    const withAccounts = this.#config.upstreams.filter((file) => file.login.mode === 'accounts').map((file) => file.upstream.id);
+    const accounts = (await Promise.all(withAccounts.map((id) => local.of(id)))).flat();
+    const oauth = accounts.filter(({ source }) => source.kind === 'oauth');
+    const signIns = await Promise.all(oauth.map((account) => local.signIn(account)));
     const verdicts = await Promise.all(ids.map((id) => this.#store.sizeVerdict(id)));
     return {
       version: this.#parts.version,

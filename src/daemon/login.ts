@@ -7,7 +7,7 @@ import type { Accounts, UpstreamCredentials } from '../accounts/accounts.ts';
 import type { Clock } from '../clock.ts';
 import { pause } from '../clock.ts';
 import { canonicalUser } from '../config/user-name.ts';
-import { BusyError, CredentialsError, toBridgeError, UpstreamError, type BridgeError } from '../errors.ts';
+import { BusyError, CredentialsError, toBridgeError, UpstreamError, type BridgeError, type CredentialsCode } from '../errors.ts';
 import type { ViewConfig } from '../config/schema.ts';
 import type { Credentials } from '../pop3/sasl.ts';
 import type { MaildropKey, Store } from '../store/store.ts';
@@ -102,8 +102,10 @@ export async function logIn(
 
 /** The client's own password was wrong, not one that is stored here. */
 function isGuess(error: BridgeError): boolean {
-  return error instanceof CredentialsError && error.code !== 'AUTH_STORED_REFUSED' && error.code !== 'AUTH_SIGN_IN_NEEDED';
+  return error instanceof CredentialsError && !OF_WHAT_IS_KEPT.has(error.code);
 }
+
+const OF_WHAT_IS_KEPT: ReadonlySet<CredentialsCode> = new Set(['AUTH_STORED_REFUSED', 'AUTH_DECLARED_REFUSED', 'AUTH_SIGN_IN_NEEDED']);
 
 /** Local accounts have no server behind them that would count: whoever guesses from many addresses waits too. */
 function delayFor({ throttle }: LoginParts, services: readonly UpstreamService[], user: string, address: string): number {

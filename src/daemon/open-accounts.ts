@@ -3,6 +3,7 @@ import { Accounts, secretContext } from '../accounts/accounts.ts';
 import { TokenKeeper } from '../accounts/oauth/token-keeper.ts';
 import { SecretBox } from '../accounts/secret-box.ts';
 import { addKey, dropOldKeys, readKeys, type SecretKeys } from '../accounts/secret-key.ts';
+import type { Machine } from '../accounts/upstream-password.ts';
 import type { Clock } from '../clock.ts';
 import type { BridgeConfig, FileConfig } from '../config/schema.ts';
 import { ConfigError } from '../errors.ts';
@@ -10,9 +11,8 @@ import type { Log } from './logging.ts';
 import type { AccountStore } from '../store/account-store.ts';
 import { SqliteAccountStore } from '../store/sqlite-account-store.ts';
 
-export interface AccountPlaces {
+export interface AccountPlaces extends Machine {
   readonly stateDirectory: string;
-  readonly variables: Readonly<Record<string, string | undefined>>;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -68,7 +68,7 @@ export interface OpenAccounts extends AsyncDisposable {
 /** The caller holds the lock of the state directory. Throws ConfigError where the key is none, or not the one that sealed what is stored. */
 export async function openAccounts(config: () => BridgeConfig, places: AccountPlaces): Promise<OpenAccounts> {
   const { url } = config().process.store;
-  const { stateDirectory, variables, clock, log } = places;
+  const { stateDirectory, variables, killGroup, clock, log } = places;
   const store = new SqliteAccountStore(accountsPath(url, stateDirectory));
   try {
     const keys = readKeys({ configured: config().process.secrets.keyFile, stateDirectory, variables });
@@ -92,7 +92,7 @@ export async function openAccounts(config: () => BridgeConfig, places: AccountPl
       store,
       clock,
       box: () => vault.box,
-      variables,
+      machine: { variables, killGroup },
       declared: (upstream) => fileOf(upstream)?.accounts ?? [],
       tokens,
     });

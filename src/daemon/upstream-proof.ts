@@ -22,7 +22,7 @@ export interface ProofParts {
 
 /** What a client or a command gave is what the server gets. */
 export function passedOn(login: UpstreamLogin): UpstreamCredentials {
-  return { user: login.user, current: async () => login, after: async () => undefined, refusal: (error) => error };
+  return { user: login.user, current: async () => login, after: async () => undefined, refusal: (error) => error, accepted: () => {} };
 }
 
 /** What a user of POP3 logs in upstream with. With local accounts the password is proven here, before anything upstream; else by the server. */
@@ -65,6 +65,7 @@ export async function proveUpstream(
       throw again instanceof CredentialsError ? credentials.refusal(again) : again;
     });
   });
+  credentials.accepted();
   if (until.client.aborted) {
     void session.logout();
     throw new UpstreamError('unreachable', 'the client left during its login');

@@ -2,7 +2,7 @@
  * The only place that words a failure for a client. Fixed texts: nothing an upstream said ever reaches a client
  * (CONTRACT section 5.8, RFC 3206, RFC 2449 section 8.1).
  */
-import { BusyError, CredentialsError, UpstreamError } from '../errors.ts';
+import { BusyError, CredentialsError, StoreError, UpstreamError } from '../errors.ts';
 import type { BridgeError, BusyCode, CredentialsCode, UpstreamFailureKind } from '../errors.ts';
 import { err, type Reply, type ResponseCode } from './reply.ts';
 
@@ -13,6 +13,7 @@ const CREDENTIALS: { readonly [Code in CredentialsCode]: readonly [ResponseCode,
   AUTH_UNKNOWN_USER: REFUSED,
   AUTH_UNKNOWN_VIEW: REFUSED,
   AUTH_STORED_REFUSED: ['AUTH', 'mail server refuses the stored password, run: popbridge account passwd USER --upstream-password'],
+  AUTH_DECLARED_REFUSED: ['AUTH', 'mail server refuses the password that the configuration gives, see the log'],
   AUTH_SIGN_IN_NEEDED: ['AUTH', 'sign-in to the mail server has expired, run: popbridge account signin USER'],
 };
 
@@ -37,6 +38,8 @@ const UPSTREAM: { readonly [Kind in UpstreamFailureKind]: readonly [ResponseCode
   incomplete: ['SYS/TEMP', 'mail server gave an incomplete listing, try again'],
   'message-gone': [undefined, 'message is no longer on the server'],
   'message-unreadable': ['SYS/TEMP', 'message cannot be read now'],
+  'provider-refused': ['SYS/PERM', 'sign-in provider refuses the client registration, see the log'],
+  'provider-unavailable': ['SYS/TEMP', 'sign-in provider does not answer, try later'],
 };
 
 /** The reply for a failure that came before any octet of a positive reply. */
@@ -47,6 +50,9 @@ export function replyForError(error: BridgeError): Reply {
     const [code, text] = UPSTREAM[error.kind];
     const seconds = error.retryAfterMs === undefined ? '' : ` (in ${Math.ceil(error.retryAfterMs / 1000)} s)`;
     return coded([code, text + seconds]);
+  }
+  if (error instanceof StoreError && error.code === 'SECRETS_UNREADABLE') {
+    return err('credentials for the mail server cannot be read, see the log', 'SYS/TEMP');
   }
   return err('internal error, try again', 'SYS/TEMP');
 }

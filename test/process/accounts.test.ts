@@ -153,6 +153,25 @@ describe('popbridge account', () => {
   });
 });
 
+test('a connection that was kept serves nobody whose password of the server was changed since', async () => {
+  bridge.configure(config.replace('linger = "0s"', 'linger = "5m"'));
+  bridge.kill('SIGHUP');
+  await bridge.event('reloaded');
+  await account(['add', 'alice@example.com'], UPSTREAM.alice, APP_PASSWORD);
+  for (let times = 0; times < 2; times += 1) expect(await logIn('alice@example.com', APP_PASSWORD)).toMatch(/^\+OK/);
+  const connected = bridge.events('upstream-connected').length;
+  const refused = /^-ERR \[AUTH\] mail server refuses the stored password/;
+  expect((await account(['passwd', 'alice@example.com', '--upstream-password', '--no-check'], 'another one')).code).toBe(0);
+  expect(await logIn('alice@example.com', APP_PASSWORD)).toMatch(refused);
+  expect((await account(['remove', 'alice@example.com'])).code).toBe(0);
+  expect((await account(['add', 'alice@example.com', '--no-check'], 'yet another', APP_PASSWORD)).code).toBe(0);
+  expect(await logIn('alice@example.com', APP_PASSWORD)).toMatch(refused);
+  // And one that was not changed is still there.
+  expect((await account(['passwd', 'alice@example.com', '--upstream-password', '--no-check'], UPSTREAM.alice)).code).toBe(0);
+  expect(await logIn('alice@example.com', APP_PASSWORD)).toMatch(/^\+OK/);
+  expect(bridge.events('upstream-connected')).toHaveLength(connected);
+});
+
 test('guesses at an account from many addresses are answered ever later; its owner is not held up', async () => {
   await account(['add', 'alice@example.com'], UPSTREAM.alice, APP_PASSWORD);
   const guess = async (index: number): Promise<PopDialogue> => {

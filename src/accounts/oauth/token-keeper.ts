@@ -4,11 +4,11 @@
  */
 import type { Clock } from '../../clock.ts';
 import type { OAuthConfig } from '../../config/oauth-config.ts';
-import { CredentialsError, StoreError, UpstreamError } from '../../errors.ts';
-import type { AccountKey, AccountStore } from '../../store/account-store.ts';
-import { secretContext, type Account, type Tokens } from '../accounts.ts';
+import { CredentialsError, StoreError, UpstreamError, type BridgeError } from '../../errors.ts';
+import type { AccountKey, AccountStore, SignIn } from '../../store/account-store.ts';
+import { secretContext, type Account, type SignInState, type Tokens } from '../accounts.ts';
 import type { Provider } from './provider.ts';
-import { decodeTokens, encodeTokens, isStale, type TokenSet } from './tokens.ts';
+import { decodeTokens, encodeTokens, hasEnded, isStale, type TokenSet } from './tokens.ts';
 
 export interface TokenKeeperParts {
   readonly store: AccountStore;
@@ -33,13 +33,29 @@ interface KnownTokens {
   isSaved: boolean;
 }
 
+/** The provider refuses this client registration; asking again at each poll would not help. */
+interface Failure {
+  readonly config: OAuthConfig;
+  readonly times: number;
+  /** On the clock that never jumps. */
+  readonly until: number;
+  readonly error: BridgeError;
+}
+
 const NOBODY = 'nobody has signed in';
+const MINUTE_MS = 60_000;
+const MAX_PAUSE_MINUTES = 30;
 
 export class TokenKeeper implements Tokens {
   readonly #parts: TokenKeeperParts;
   readonly #renewals = new Map<string, Promise<TokenSet>>();
   /** Of accounts used since the start. */
   readonly #known = new Map<string, KnownTokens>();
+  /** Sign-ins so far, by account: a removed one counts too. */
+  readonly #grants = new Map<string, number>();
+  readonly #failures = new Map<string, Failure>();
+  /** Why the mail server refused the tokens of an account. */
+  readonly #refusals = new Map<string, string>();
   /** One provider a configuration: a reload makes another. */
   readonly #providers = new WeakMap<OAuthConfig, Promise<Provider>>();
 
@@ -50,7 +66,13 @@ export class TokenKeeper implements Tokens {
   async current(account: Account): Promise<string> {
     const tokens = await this.#load(account);
     if (tokens !== undefined && !isStale(tokens, this.#now())) return tokens.accessToken;
-    return (await this.#renewal(account)).accessToken;
+    try {
+      return (await this.#renewal(account)).accessToken;
+    } catch (error) {
+      // It was to be renewed early, for the case that this fails.
+      if (tokens !== undefined && error instanceof UpstreamError && !hasEnded(tokens, this.#now())) return tokens.accessToken;
+      throw error;
+    }
   }
 
   async after(account: Account, refused: string): Promise<string | undefined> {
@@ -61,15 +83,50 @@ export class TokenKeeper implements Tokens {
     return accessToken === refused ? undefined : accessToken;
   }
 
+  grant(account: Account): string {
+    const { upstream, user } = account;
+    return JSON.stringify([upstream, user, this.#grants.get(nameOf(this.#owner(account))) ?? 0]);
+  }
+
+  accepted(account: Account): void {
+    this.#refusals.delete(nameOf(this.#owner(account)));
+  }
+
+  /** Nobody has to sign in where the client itself is given tokens: then it is not the user's to mend. */
+  refused(account: Account, error: CredentialsError): BridgeError {
+    const name = nameOf(this.#owner(account));
+    const reason = `the mail server refuses the access token: ${error.message}`;
+    const isOfClient = this.#isOfClient(account);
+    if (!isOfClient && !this.#refusals.has(name)) this.#parts.events.signInNeeded(account, reason);
+    this.#refusals.set(name, reason);
+    return isOfClient
+      ? new UpstreamError('forbidden', reason, { cause: error })
+      : new CredentialsError('AUTH_SIGN_IN_NEEDED', reason, { cause: error });
+  }
+
+  async signIn(account: Account): Promise<SignInState | undefined> {
+    const owner = this.#owner(account);
+    const name = nameOf(owner);
+    const reason = this.#failures.get(name)?.error.message ?? this.#refusals.get(name);
+    const expiresAt = this.#known.get(name)?.tokens.expiresAt ?? 0;
+    const stored = this.#isOfClient(account) ? { state: 'ok' as const, expiresAt, reason: '' } : await this.#parts.store.signIn(owner);
+    return stored?.state === 'ok' && reason !== undefined ? { ...stored, state: 'failing', reason } : stored;
+  }
+
   /** Somebody has signed in. */
   async signedIn(key: AccountKey, tokens: TokenSet): Promise<void> {
+    this.forget(key);
     const known = { tokens, isSaved: false };
     this.#known.set(nameOf(key), known);
     await this.#save(key, known);
   }
 
   forget(key: AccountKey): void {
-    this.#known.delete(nameOf(key));
+    const name = nameOf(key);
+    this.#known.delete(name);
+    this.#failures.delete(name);
+    this.#refusals.delete(name);
+    this.#grants.set(name, (this.#grants.get(name) ?? 0) + 1);
   }
 
   async #load(account: Account): Promise<TokenSet | undefined> {
@@ -99,22 +156,24 @@ export class TokenKeeper implements Tokens {
     const config = this.#config(account);
     const state = await this.#parts.store.signIn(owner);
     if (state?.state === 'needed') throw new CredentialsError('AUTH_SIGN_IN_NEEDED', state.reason);
-    const isOfClient = config.flow === 'client-credentials';
+    const isOfClient = this.#isOfClient(account);
     if (!isOfClient) await this.#load(account);
-    const before = this.#known.get(nameOf(owner));
+    const name = nameOf(owner);
+    const before = this.#known.get(name);
     const refreshToken = isOfClient ? '' : before?.tokens.refreshToken;
-    if (refreshToken === undefined)
-      throw new CredentialsError('AUTH_SIGN_IN_NEEDED', state === undefined ? NOBODY : 'no refresh token was given');
-    const provider = await this.#provider(config);
-    const outcome = await settled(isOfClient ? provider.clientCredentials() : provider.refresh(refreshToken));
-    const known = this.#known.get(nameOf(owner));
+    if (refreshToken === undefined) throw await this.#ended(account, state);
+    this.#checkPause(name, config);
+    const outcome = await settled(this.#provider(config).then((one) => (isOfClient ? one.clientCredentials() : one.refresh(refreshToken))));
+    const known = this.#known.get(name);
     // Somebody has signed in meanwhile, or the account is gone: whatever became of this renewal changes nothing.
     if (known !== before) return tokensOf(known);
     if ('error' in outcome) {
-      const { error } = outcome;
-      if (error instanceof CredentialsError && !isOfClient) await this.#noteRefused(account, error);
-      throw error;
+      if (!(outcome.error instanceof CredentialsError)) throw this.#noteFailure(name, config, outcome.error);
+      // There is nobody who could sign in.
+      if (isOfClient) throw this.#noteFailure(name, config, new UpstreamError('provider-refused', outcome.error.message));
+      throw await this.#noteNeeded(account, outcome.error);
     }
+    this.#failures.delete(name);
     const renewed = { tokens: outcome.value, isSaved: isOfClient };
     // Kept also where it can't be written down now: the old refresh token may be worth nothing any more.
     this.#known.set(nameOf(owner), renewed);
@@ -123,9 +182,34 @@ export class TokenKeeper implements Tokens {
     return outcome.value;
   }
 
-  async #noteRefused(account: Account, error: CredentialsError): Promise<void> {
+  /** There is nothing to renew the access token with. */
+  async #ended(account: Account, state: SignIn | undefined): Promise<CredentialsError> {
+    if (state === undefined) return new CredentialsError('AUTH_SIGN_IN_NEEDED', NOBODY);
+    return this.#noteNeeded(
+      account,
+      new CredentialsError('AUTH_SIGN_IN_NEEDED', 'the access token has ended, and no refresh token was given'),
+    );
+  }
+
+  async #noteNeeded(account: Account, error: CredentialsError): Promise<CredentialsError> {
     this.#parts.events.signInNeeded(account, error.message);
     await this.#parts.store.putSignIn(this.#owner(account), { state: 'needed', expiresAt: 0, reason: error.message });
+    return error;
+  }
+
+  /** Throws what the provider said before, while it is not asked again. Another configuration may be a better one. */
+  #checkPause(name: string, config: OAuthConfig): void {
+    const failure = this.#failures.get(name);
+    if (failure?.config === config && this.#parts.clock.monotonic() < failure.until) throw failure.error;
+  }
+
+  /** What passes is asked again at the next poll; a refusal for good after 1, 2, 4 … 30 minutes. */
+  #noteFailure(name: string, config: OAuthConfig, error: unknown): unknown {
+    if (!(error instanceof UpstreamError) || error.kind !== 'provider-refused') return error;
+    const times = (this.#failures.get(name)?.times ?? 0) + 1;
+    const minutes = Math.min(2 ** (times - 1), MAX_PAUSE_MINUTES);
+    this.#failures.set(name, { config, times, until: this.#parts.clock.monotonic() + minutes * MINUTE_MS, error });
+    return error;
   }
 
   async #save(owner: AccountKey, known: KnownTokens): Promise<void> {
@@ -148,8 +232,13 @@ export class TokenKeeper implements Tokens {
   }
 
   /** With client credentials all accounts of an upstream have one token. */
-  #owner({ upstream, user }: Account): AccountKey {
-    return this.#parts.config(upstream)?.flow === 'client-credentials' ? { upstream, user: '' } : { upstream, user };
+  #owner(account: Account): AccountKey {
+    const { upstream, user } = account;
+    return this.#isOfClient(account) ? { upstream, user: '' } : { upstream, user };
+  }
+
+  #isOfClient({ upstream }: Account): boolean {
+    return this.#parts.config(upstream)?.flow === 'client-credentials';
   }
 
   #config({ upstream }: Account): OAuthConfig {

@@ -23,10 +23,16 @@ export const tokenSet = z.object({
 const EARLY_SECONDS = 300;
 const EARLY_PART = 0.2;
 
-/** Whether the access token should be renewed before it is used. */
-export function isStale({ issuedAt, expiresAt }: TokenSet, now: number): boolean {
-  if (expiresAt === 0) return false;
+/** Whether the access token should be renewed before it is used. One that can't be is good to its end. */
+export function isStale(tokens: TokenSet, now: number): boolean {
+  const { issuedAt, expiresAt, refreshToken } = tokens;
+  if (refreshToken === undefined || expiresAt === 0) return hasEnded(tokens, now);
   return now >= expiresAt - Math.min(EARLY_SECONDS, EARLY_PART * (expiresAt - issuedAt));
+}
+
+/** False where the provider did not say. */
+export function hasEnded({ expiresAt }: TokenSet, now: number): boolean {
+  return expiresAt !== 0 && now >= expiresAt;
 }
 
 export function encodeTokens(tokens: TokenSet): string {

@@ -9,7 +9,10 @@ import { FakeClock } from '../../support/fake-clock.ts';
 const ALICE = { upstream: 'mail', user: 'alice' };
 const NOW = 1_700_000_000;
 const NOBODY = { address: '', signal: new AbortController().signal };
-const UNUSED = { current: () => Promise.reject(new Error('unused')), after: () => Promise.reject(new Error('unused')) };
+const unused = (): never => {
+  throw new Error('unused');
+};
+const UNUSED = { current: unused, after: unused, grant: unused, accepted: unused, refused: unused, signIn: unused };
 
 let store: SqliteAccountStore;
 let accounts: Accounts;
@@ -17,7 +20,14 @@ let accounts: Accounts;
 beforeEach(async () => {
   store = new SqliteAccountStore(':memory:');
   const clock = new FakeClock(NOW * 1000);
-  accounts = new Accounts({ store, clock, box: () => undefined, variables: {}, declared: () => [], tokens: UNUSED });
+  accounts = new Accounts({
+    store,
+    clock,
+    box: () => undefined,
+    machine: { variables: {}, killGroup: () => {} },
+    declared: () => [],
+    tokens: UNUSED,
+  });
   const device = { name: 'phone', hash: await hashPassword('correct horse'), createdAt: NOW, usedAt: 0 };
   await store.addAccount({ ...ALICE, upstreamUser: 'alice', kind: 'password', createdAt: NOW }, [device], []);
 });

@@ -6,6 +6,7 @@ import type { Account } from '../../../src/accounts/accounts.ts';
 import { TokenKeeper } from '../../../src/accounts/oauth/token-keeper.ts';
 import { isStale } from '../../../src/accounts/oauth/tokens.ts';
 import type { OAuthConfig } from '../../../src/config/oauth-config.ts';
+import { CredentialsError } from '../../../src/errors.ts';
 import { SqliteAccountStore } from '../../../src/store/sqlite-account-store.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { until } from '../../support/until.ts';
@@ -165,20 +166,129 @@ test('a grant that was taken back is asked for once, and again only after a sign
 });
 
 test.each([
-  ['an overloaded provider', 503, { error: 'temporarily_unavailable' }, 'UPSTREAM_REFUSED'],
-  ['an answer that is no error of OAuth', 502, { oops: true }, 'UPSTREAM_REFUSED'],
-  ['an answer without a token', 200, { token_type: 'bearer' }, 'UPSTREAM_REFUSED'],
-  ['a client that is not known', 401, { error: 'invalid_client' }, 'UPSTREAM_FORBIDDEN'],
-  ['a scope that is not given', 400, { error: 'invalid_scope' }, 'UPSTREAM_FORBIDDEN'],
-])('%s leaves the sign-in as it is', async (_, status, body, code) => {
+  ['an overloaded provider', 503, { error: 'temporarily_unavailable' }],
+  ['an answer that is no error of OAuth', 502, { oops: true }],
+  ['an answer without a token', 200, { token_type: 'bearer' }],
+  ['a token with a line end in it', 200, { access_token: 'T\r\nT', token_type: 'bearer' }],
+])('%s passes: the sign-in is left as it is, and the next one who wants a token asks again', async (_, status, body) => {
   const tokens = keeper();
   await signIn(tokens);
   await clock.advance(AFTER_AN_HOUR);
   answer = () => ({ status, body });
-  await expect(tokens.current(ACCOUNT)).rejects.toEqual(expect.objectContaining({ code }));
-  expect(await store.signIn(ACCOUNT)).toMatchObject({ state: 'ok' });
+  await expect(tokens.current(ACCOUNT)).rejects.toEqual(expect.objectContaining({ code: 'UPSTREAM_PROVIDER_UNAVAILABLE' }));
+  expect(await tokens.signIn(ACCOUNT)).toMatchObject({ state: 'ok' });
   answer = rotating();
   expect(await tokens.current(ACCOUNT)).toBe('T2');
+});
+
+test.each([
+  ['a client that is not known', 401, { error: 'invalid_client' }],
+  ['a scope that is not given', 400, { error: 'invalid_scope' }],
+])('%s leaves the sign-in as it is, is told, and asked for after 1, 2, 4 minutes only', async (_, status, body) => {
+  const tokens = keeper();
+  await signIn(tokens);
+  await clock.advance(AFTER_AN_HOUR);
+  answer = () => ({ status, body });
+  const refused = (): Promise<void> =>
+    expect(tokens.current(ACCOUNT)).rejects.toEqual(expect.objectContaining({ code: 'UPSTREAM_PROVIDER_REFUSED' }));
+  const askedAfter: number[] = [];
+  for (let second = 0; second < 500; second += 10) {
+    await refused();
+    if (asked.length > askedAfter.length) askedAfter.push(second);
+    await clock.advance(10_000);
+  }
+  expect(askedAfter).toEqual([0, 60, 180, 420]);
+  expect(await store.signIn(ACCOUNT)).toMatchObject({ state: 'ok' });
+  expect(await tokens.signIn(ACCOUNT)).toMatchObject({ state: 'failing', reason: expect.stringContaining(body.error) });
+  // Somebody has changed the file.
+  config = { ...config };
+  answer = rotating();
+  expect(await tokens.current(ACCOUNT)).toBe('T2');
+  expect(await tokens.signIn(ACCOUNT)).toMatchObject({ state: 'ok', reason: '' });
+});
+
+test('an answer without an end is no answer, and is not kept', async () => {
+  const tokens = keeper();
+  await signIn(tokens);
+  await clock.advance(AFTER_AN_HOUR);
+  answer = () => ({ body: { access_token: 'T2', token_type: 'bearer', padding: 'x'.repeat(300 * 1024) } });
+  await expect(tokens.current(ACCOUNT)).rejects.toMatchObject({
+    code: 'UPSTREAM_PROVIDER_UNAVAILABLE',
+    message: expect.stringContaining('the answer is too long'),
+  });
+});
+
+test('a token that can not be renewed early is good to its end', async () => {
+  const tokens = keeper();
+  await signIn(tokens);
+  answer = () => ({ status: 503, body: {} });
+  await clock.advance(AFTER_AN_HOUR - 1_000);
+  expect(await tokens.current(ACCOUNT)).toBe('T1');
+  await clock.advance(1_000);
+  await expect(tokens.current(ACCOUNT)).rejects.toMatchObject({ code: 'UPSTREAM_PROVIDER_UNAVAILABLE' });
+});
+
+test('a token that nothing renews is good to its end; then somebody has to sign in, which is told once', async () => {
+  const tokens = keeper();
+  await tokens.signedIn(ACCOUNT, { accessToken: 'T1', refreshToken: undefined, issuedAt: now(), expiresAt: now() + HOUR });
+  await clock.advance(AFTER_AN_HOUR - 1_000);
+  expect(await tokens.current(ACCOUNT)).toBe('T1');
+  await clock.advance(1_000);
+  for (let times = 0; times < 2; times += 1)
+    await expect(tokens.current(ACCOUNT)).rejects.toMatchObject({
+      code: 'AUTH_SIGN_IN_NEEDED',
+      message: expect.stringContaining('no refresh'),
+    });
+  expect(told).toEqual(['the access token has ended, and no refresh token was given']);
+  expect(await tokens.signIn(ACCOUNT)).toMatchObject({ state: 'needed' });
+  expect(asked).toHaveLength(0);
+});
+
+test('tokens that the mail server refuses are told once, until it takes one', async () => {
+  const tokens = keeper();
+  await signIn(tokens);
+  const refusal = new CredentialsError('AUTH_REFUSED', 'invalid_token');
+  for (let times = 0; times < 2; times += 1) expect(tokens.refused(ACCOUNT, refusal)).toMatchObject({ code: 'AUTH_SIGN_IN_NEEDED' });
+  expect(told).toEqual(['the mail server refuses the access token: invalid_token']);
+  expect(await tokens.signIn(ACCOUNT)).toMatchObject({ state: 'failing', reason: told[0] });
+  tokens.accepted(ACCOUNT);
+  expect(await tokens.signIn(ACCOUNT)).toMatchObject({ state: 'ok' });
+});
+
+test('another sign-in is another grant, a renewal is not: it decides whom a kept connection serves', async () => {
+  const tokens = keeper();
+  await signIn(tokens);
+  const first = tokens.grant(ACCOUNT);
+  await clock.advance(AFTER_AN_HOUR);
+  expect(await tokens.current(ACCOUNT)).toBe('T2');
+  expect(tokens.grant(ACCOUNT)).toBe(first);
+  await signIn(tokens);
+  const second = tokens.grant(ACCOUNT);
+  tokens.forget(ACCOUNT);
+  expect(new Set([first, second, tokens.grant(ACCOUNT)]).size).toBe(3);
+});
+
+describe('of the client itself', () => {
+  beforeEach(() => {
+    config = { ...config, flow: 'client-credentials' };
+  });
+
+  test('tokens need nobody to sign in, and it stands well with them', async () => {
+    const tokens = keeper();
+    expect(await tokens.signIn(ACCOUNT)).toEqual({ state: 'ok', expiresAt: 0, reason: '' });
+    answer = () => ({ body: { access_token: 'C1', token_type: 'bearer', expires_in: HOUR } });
+    expect(await tokens.current(ACCOUNT)).toBe('C1');
+    expect(await tokens.signIn(ACCOUNT)).toEqual({ state: 'ok', expiresAt: now() + HOUR, reason: '' });
+  });
+
+  test('what the provider or the server refuses is an administrator’s to mend, and no sign-in is asked for', async () => {
+    const tokens = keeper();
+    answer = () => ({ status: 400, body: { error: 'access_denied' } });
+    await expect(tokens.current(ACCOUNT)).rejects.toMatchObject({ code: 'UPSTREAM_PROVIDER_REFUSED' });
+    expect(await tokens.signIn(ACCOUNT)).toMatchObject({ state: 'failing', reason: expect.stringContaining('access_denied') });
+    expect(tokens.refused(ACCOUNT, new CredentialsError('AUTH_REFUSED', 'no'))).toMatchObject({ code: 'UPSTREAM_FORBIDDEN' });
+    expect(told).toEqual([]);
+  });
 });
 
 describe.each([true, false])('during a renewal (that is refused: %s)', (isRefused) => {
@@ -236,6 +346,6 @@ test.each([
   [0, 99_999, false],
 ])('a token for %d seconds (0: nobody knows) is stale after %d seconds: %s', (lifetime, age, expected) => {
   const issuedAt = 1_000_000;
-  const tokens = { accessToken: 'T', refreshToken: undefined, issuedAt, expiresAt: lifetime === 0 ? 0 : issuedAt + lifetime };
+  const tokens = { accessToken: 'T', refreshToken: 'R', issuedAt, expiresAt: lifetime === 0 ? 0 : issuedAt + lifetime };
   expect(isStale(tokens, issuedAt + age)).toBe(expected);
 });
