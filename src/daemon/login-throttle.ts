@@ -7,6 +7,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import { BusyError, CredentialsError, UpstreamError, type BridgeError } from '../errors.ts';
+import { unlessAborted } from '../upstream/deadline.ts';
 
 const MINUTE_MS = 60_000;
 const WINDOW_MS = 10 * MINUTE_MS;
@@ -67,7 +68,7 @@ export class LoginThrottle {
     for (;;) {
       const running = record.proven === hash ? undefined : record.trying.get(hash);
       if (running === undefined) break;
-      const failure = await unlessAborted(running, signal);
+      const failure = await unlessAborted(running, signal, 'cancelled while another login was tried');
       if (failure !== undefined) throw failure;
     }
     this.checkPause(account);
@@ -176,13 +177,4 @@ export class LoginThrottle {
       .update(JSON.stringify([account, password]))
       .digest('base64');
   }
-}
-
-/** The promise's outcome, or a rejection as soon as the signal aborts: nobody waits for it any more. */
-function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const giveUp = (): void => reject(new UpstreamError('unreachable', 'cancelled while another login was tried'));
-  if (signal.aborted) giveUp();
-  signal.addEventListener('abort', giveUp, { once: true });
-  return Promise.race([promise, aborted]).finally(() => signal.removeEventListener('abort', giveUp));
 }

@@ -38,7 +38,8 @@ export async function lookBack(request: LookBackRequest, signal: AbortSignal): P
     void session.logout();
     return;
   }
-  await pause(request.clock, QUIET_MS, signal);
+  // Where others do not see what is done in a selected mailbox, none is kept for no more than a client that may come.
+  if (session.abilities.condstore) await pause(request.clock, QUIET_MS, signal);
   // What fails is nobody's loss: the next session goes on with it.
   if (!signal.aborted) await gather(request, missing, signal).catch(() => {});
   const left = new AbortController();

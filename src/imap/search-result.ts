@@ -21,6 +21,15 @@ export function isSearchResult(line: Buffer, tag: string): boolean {
   return named === null || named[1] === tag;
 }
 
+/**
+ * Whether such a line names what was found and nothing else: the set of an ESEARCH may span numbers that no message has, as UW's server does,
+ * which its COUNT tells.
+ */
+export function isExact(line: Buffer, found: readonly Uid[]): boolean {
+  const text = line.toString('latin1');
+  return SEARCH.test(text.slice(0, LONGEST_KEYWORD)) || Number(/\sCOUNT (\d+)/i.exec(text)?.[1]) === found.length;
+}
+
 /** The UIDs of such a line, without its line end, ascending and each once. Throws UpstreamError `protocol` where one is no UID. */
 export function searchResult(line: Buffer): Uid[] {
   const found = SEARCH.test(line.toString('latin1', 0, LONGEST_KEYWORD)) ? listed(line) : ranges(line.toString('latin1'));

@@ -115,14 +115,22 @@ export class ConnectionPool {
         hasLeft = true;
         member.sessions -= 1;
         if (member.sessions > 0) return;
-        if (this.#parts.lingerMs === 0 || member.isRetired || !isFit(member)) await this.#end(account, member);
-        else member.cancelLinger = this.#parts.clock.after(this.#parts.lingerMs, () => void this.#retire(account, member));
+        if (this.#parts.lingerMs === 0 || member.isRetired || !isFit(member) || !member.connection.canRest)
+          await this.#end(account, member);
+        else this.#linger(account, member);
         this.#forgetEmpty(user, account);
       },
       destroy: () => {
         if (!hasLeft || !account.members.has(member)) member.connection.destroy();
       },
     };
+  }
+
+  #linger(account: Account, member: Member): void {
+    member.cancelLinger = this.#parts.clock.after(this.#parts.lingerMs, () => void this.#retire(account, member));
+    void member.connection.rest().then((isAtRest) => {
+      if (!isAtRest) void this.#retire(account, member);
+    });
   }
 
   /** Lets go of what is no good any more. */

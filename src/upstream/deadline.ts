@@ -53,3 +53,17 @@ function watch(deadline: Deadline, expire: (error: UpstreamError) => void): () =
     deadline.signal.removeEventListener('abort', abort);
   };
 }
+
+/** The promise's outcome, or UpstreamError `unreachable` as soon as the signal aborts: nobody waits for it any more. */
+export async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal, reason: string): Promise<T> {
+  const { promise: aborted, reject } = Promise.withResolvers<never>();
+  const giveUp = (): void => reject(new UpstreamError('unreachable', reason));
+  if (signal.aborted) giveUp();
+  signal.addEventListener('abort', giveUp, { once: true });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener('abort', giveUp);
+    promise.catch(() => {});
+  }
+}

@@ -4,14 +4,14 @@
  */
 import type { Cancel, Clock } from '../clock.ts';
 import { UpstreamError } from '../errors.ts';
-import { namespacesIn, type NamespaceResponse } from '../imap/namespace-response.ts';
 import { isUid, isUidValidity, type UidValidity } from '../maildrop/numbers.ts';
-import { withDeadline, type Deadline } from './deadline.ts';
+import { unlessAborted, withDeadline, type Deadline } from './deadline.ts';
 import type { GatedSocket } from './gated-socket.ts';
 import { Holding, type Holder } from './holding.ts';
 import { ImapflowClient, type UpstreamEndpoint } from './imapflow-client.ts';
 import { commandFailure, loginFailure } from './imapflow-failure.ts';
 import type { ListingAheadRequest } from './listing-ahead.ts';
+import { learnNamespaces, tellId } from './introduction.ts';
 import { Pipeline, type Collector } from './pipeline.ts';
 import { Turnstile, type Leave } from './turnstile.ts';
 import type { UpstreamLogin } from './upstream.ts';
@@ -53,6 +53,8 @@ export class ImapConnection {
   readonly #turnstile = new Turnstile();
   readonly #gate: GatedSocket;
   #selected: SelectedMailbox | undefined;
+  /** The server has one selected. */
+  #hasMailbox = false;
   #hasSelected = false;
   #selecting: Promise<void> | undefined;
   #greeted: Promise<void> | undefined;
@@ -99,9 +101,42 @@ export class ImapConnection {
     return this.client.flow.capabilities.has(capability);
   }
 
+  /**
+   * Whether the server tells at once what others do in a selected mailbox, and shows others at once what is done there. With CONDSTORE
+   * (RFC 7162) each change has a number in the mailbox itself. Others may keep a view of their own for as long as the mailbox is selected:
+   * GNU imap4d writes it over what came meanwhile, UW's server keeps flags in it.
+   */
+  get isLive(): boolean {
+    return this.has('CONDSTORE');
+  }
+
+  /** One that is not live must have no mailbox selected while nobody uses it. */
+  get canRest(): boolean {
+    return this.isLive || !this.#hasMailbox || this.has('UNSELECT');
+  }
+
+  /** Lets go of a mailbox that is not live. False where the connection is of no use any more. Never rejects. */
+  async rest(): Promise<boolean> {
+    const { signal } = new AbortController();
+    const done = this.#letGo(signal);
+    // Who comes now waits for that, and selects afresh.
+    if (!this.isLive) this.#selected = undefined;
+    return done.then(
+      () => this.isUsable,
+      () => false,
+    );
+  }
+
+  /** Makes others see what was done in the mailbox. Rejects with UpstreamError. */
+  async settle(mailbox: SelectedMailbox, signal: AbortSignal): Promise<void> {
+    if (this.isLive) return;
+    const told = this.has('UNSELECT') ? this.#letGo(signal) : this.command(mailbox, 'CHECK', signal);
+    await told.catch(unlessRefused);
+  }
+
   /** The mailbox if it is selected, and the server told nothing new of it since. */
   kept(path: string): SelectedMailbox | undefined {
-    const selected = this.#selected;
+    const selected = this.isLive ? this.#selected : undefined;
     return selected?.path === path && selected.news === this.pipeline.news && this.#isSelected(selected) ? selected : undefined;
   }
 
@@ -113,7 +148,7 @@ export class ImapConnection {
       leave();
       throw error;
     });
-    await unlessAborted(done, signal);
+    await unlessAborted(done, signal, 'cancelled');
   }
 
   /** Runs an operation of imapflow when nothing else runs. Rejects with UpstreamError. */
@@ -140,7 +175,8 @@ export class ImapConnection {
   async reading(mailbox: SelectedMailbox, signal: AbortSignal, how: Patience = {}): Promise<Leave> {
     const answered = how.isPatient === true ? () => {} : this.holding.wait(how.behalf);
     try {
-      const leave = await this.#enter(laneOf(mailbox), signal);
+      // Who reads in one mailbox shares a lane.
+      const leave = await this.#enter(`${mailbox.uidValidity} ${mailbox.path}`, signal);
       await this.#selectWithin(mailbox, signal).catch((error: unknown) => {
         leave();
         throw error;
@@ -176,6 +212,8 @@ export class ImapConnection {
     const ms = this.#hasSelected ? this.timeoutMs : Math.max(MIN_SELECT_MS, left);
     const answered = this.holding.wait();
     try {
+      // Selected again as it is, it might be the same old view.
+      if (this.has('UNSELECT')) await this.#letGo(signal);
       const leave = await this.#enter({}, signal);
       if (ahead !== undefined) this.#gate.behindSelect(() => ahead.send());
       try {
@@ -210,6 +248,17 @@ export class ImapConnection {
   /** Ends the connection after that time, unless what this gives is called before. */
   destroyAfter(ms: number): Cancel {
     return this.#clock.after(Math.min(ms, this.timeoutMs), () => this.destroy());
+  }
+
+  /** UNSELECT (RFC 3691), where a mailbox is selected that is not live; who needs it selects it again. Never CLOSE, which expunges. */
+  async #letGo(signal: AbortSignal): Promise<void> {
+    if (this.isLive || !this.#hasMailbox) return;
+    await this.control(signal, async () => {
+      if (!this.#hasMailbox) return;
+      this.#hasMailbox = false;
+      this.#selected = undefined;
+      await this.pipeline.command('UNSELECT');
+    });
   }
 
   async #enter(lane: unknown, signal: AbortSignal): Promise<Leave> {
@@ -247,10 +296,12 @@ export class ImapConnection {
   async #open(path: string): Promise<SelectedMailbox> {
     const { flow } = this.client;
     this.#selected = undefined;
+    this.#hasMailbox = false;
     const greeted = this.#greet();
     if (path !== 'INBOX') await this.#learnNamespaces();
     this.client.skipListing(path);
     const selected = await flow.mailboxOpen(path);
+    this.#hasMailbox = true;
     await greeted;
     const uidValidity = Number(selected.uidValidity);
     if (!isUidValidity(uidValidity)) throw new UpstreamError('protocol', `${path} has no valid UIDVALIDITY`);
@@ -264,63 +315,23 @@ export class ImapConnection {
   /** Tells who we are (RFC 2971), together with the first SELECT: some servers refuse it else. They may refuse ID as well. */
   #greet(): Promise<void> {
     const { sendsId, clientInfo } = this.#endpoint;
-    this.#greeted ??=
-      sendsId && this.has('ID')
-        ? this.pipeline.ask(`ID ("name" ${quoted(clientInfo.name)} "version" ${quoted(clientInfo.version)})`, TAKES_ID).then(() => {})
-        : Promise.resolve();
+    this.#greeted ??= sendsId && this.has('ID') ? tellId(this.pipeline, clientInfo) : Promise.resolve();
     this.#greeted.catch(() => {});
     return this.#greeted;
   }
 
   #learnNamespaces(): Promise<void> {
-    this.#namespaces ??= this.#askNamespaces().catch((error: unknown) => {
+    this.#namespaces ??= learnNamespaces(this).catch((error: unknown) => {
       this.#namespaces = undefined;
       throw error;
     });
     return this.#namespaces;
   }
-
-  async #askNamespaces(): Promise<void> {
-    const { flow } = this.client;
-    let found: NamespaceResponse | undefined;
-    const take = (line: Buffer): boolean => {
-      const namespaces = namespacesIn(line.toString('latin1'));
-      found ??= namespaces;
-      return namespaces !== undefined;
-    };
-    if (this.has('NAMESPACE')) await this.pipeline.ask('NAMESPACE', { untagged: take });
-    const personal = [...(found?.personal ?? [])].map(({ prefix, delimiter }) => ({ prefix, delimiter: delimiter ?? '' }));
-    const [first = { prefix: '', delimiter: '' }] = personal;
-    const others = (namespaces: NamespaceResponse['other'] = []): { prefix: string; delimiter: string }[] | false =>
-      namespaces.length > 0 && namespaces.map(({ prefix, delimiter }) => ({ prefix, delimiter: delimiter ?? '' }));
-    flow.namespaces = { personal: personal.length > 0 ? personal : [first], other: others(found?.other), shared: others(found?.shared) };
-    flow.namespace = first;
-  }
 }
 
-const TAKES_ID = { untagged: (line: Buffer): boolean => /^\* +ID\b/i.test(line.toString('latin1', 0, 8)) };
-
-/** The promise's outcome, or a rejection as soon as the signal aborts. */
-async function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const giveUp = (): void => reject(new UpstreamError('unreachable', 'cancelled'));
-  if (signal.aborted) giveUp();
-  signal.addEventListener('abort', giveUp, { once: true });
-  try {
-    return await Promise.race([promise, aborted]);
-  } finally {
-    signal.removeEventListener('abort', giveUp);
-    promise.catch(() => {});
-  }
-}
-
-/** Who reads in one mailbox shares a lane. */
-function laneOf({ path, uidValidity }: SelectedMailbox): string {
-  return `${uidValidity} ${path}`;
-}
-
-function quoted(text: string): string {
-  return `"${text.replace(/[^\x20-\x7e]/g, '').replace(/["\\]/g, '\\$&')}"`;
+/** A server that will not do more has done what it can. */
+function unlessRefused(error: unknown): void {
+  if (!(error instanceof UpstreamError) || error.kind !== 'refused') throw error;
 }
 
 function throttled({ throttledForMs }: ImapflowClient, cause: unknown): UpstreamError | undefined {

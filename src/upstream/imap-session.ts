@@ -65,7 +65,12 @@ export class ImapSession implements UpstreamSession, OperationRunner {
 
   get abilities(): UpstreamAbilities {
     const capabilities = [...this.client.flow.capabilities.keys()];
-    return { capabilities, move: capabilities.includes('MOVE'), uidPlus: capabilities.includes('UIDPLUS') };
+    return {
+      capabilities,
+      move: capabilities.includes('MOVE'),
+      uidPlus: capabilities.includes('UIDPLUS'),
+      condstore: capabilities.includes('CONDSTORE'),
+    };
   }
 
   get isUsable(): boolean {

@@ -74,6 +74,13 @@ export function commandFailure(error: unknown): UpstreamError {
   return new UpstreamError(kind, describe(error, refusal), { cause: error, retryAfterMs });
 }
 
+/** True when the server refused a command that it announces as one that it does not know: go-imap's MOVE before a backend without it. */
+export function isUnsupported(error: unknown): boolean {
+  const refusal = refusalOf(fieldsOf(error));
+  if (refusal === undefined || refusal.code !== undefined) return false;
+  return refusal.status === 'BAD' || (refusal.status === 'NO' && /support|implement|unknown command/i.test(refusal.text));
+}
+
 /** True when the error is a tagged NO or BAD of the server. */
 export function hasAnswer(error: unknown): boolean {
   return asText(fieldsOf(error).responseStatus) !== '';

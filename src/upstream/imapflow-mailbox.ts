@@ -167,6 +167,11 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
     return this.#agreed(signal, () => this.#flow.messageFlagsAdd(set, ['\\Deleted'], { uid: true, silent: true }));
   }
 
+  settle(signal: AbortSignal): Promise<void> {
+    this.#runner.count();
+    return this.#runner.connection.settle(this.#selected, signal);
+  }
+
   unflagDeleted(set: string, signal: AbortSignal): Promise<boolean> {
     return this.#agreed(signal, () => this.#flow.messageFlagsRemove(set, ['\\Deleted'], { uid: true, silent: true }));
   }
@@ -185,9 +190,8 @@ export class ImapflowMailbox implements UpstreamMailbox, RemovalCommands, Folder
   }
 
   async createFolder(path: string, signal: AbortSignal): Promise<string> {
-    const created = await this.#runner.run(signal, () => this.#flow.mailboxCreate(path));
-    await this.#runner.run(signal, () => this.#flow.mailboxSubscribe(created.path));
-    return created.path;
+    // It is subscribed to as well, which other clients need to show it.
+    return (await this.#runner.run(signal, () => this.#flow.mailboxCreate(path))).path;
   }
 
   get #flow(): MailboxRunner['client']['flow'] {

@@ -66,11 +66,15 @@ export interface Abilities {
   has(capability: string): boolean;
 }
 
-/** UIDs found by a search key such as `UNSEEN`, ascending and each once. */
+/** UIDs found by a search key such as `UNSEEN`, ascending, each once, and none that no message has. */
 export async function search(runner: MailboxRunner, key: string, signal: AbortSignal): Promise<Uid[]> {
-  const { text, collector, uids } = searchFor(runner.connection, key);
-  await runner.command(text, signal, collector);
-  return uids();
+  const [short, whole] = [asSearch(`UID SEARCH RETURN (ALL COUNT) ${key}`), asSearch(`UID SEARCH ${key}`)];
+  if (runner.connection.has('ESEARCH')) {
+    await runner.command(short.text, signal, short.collector);
+    if (short.isExact()) return short.uids();
+  }
+  await runner.command(whole.text, signal, whole.collector);
+  return whole.uids();
 }
 
 export async function searchDeleted(runner: MailboxRunner, signal: AbortSignal): Promise<ReadonlySet<Uid>> {
@@ -93,17 +97,30 @@ export async function deletedNow(runner: MailboxRunner, signal: AbortSignal): Pr
 }
 
 /** A search that is sent on its own: the command, who takes its result, and the result once it is answered. */
-export function searchFor(
-  abilities: Abilities,
-  key: string,
-): { readonly text: string; readonly collector: Collector; readonly uids: () => Uid[] } {
+interface Search {
+  readonly text: string;
+  readonly collector: Collector;
+  readonly uids: () => Uid[];
+  readonly isExact: () => boolean;
+}
+
+/** Where UIDs that no message has do no harm among those that are found. */
+export function searchFor(abilities: Abilities, key: string): Search {
+  return asSearch(`${abilities.has('ESEARCH') ? 'UID SEARCH RETURN (ALL)' : 'UID SEARCH'} ${key}`);
+}
+
+function asSearch(text: string): Search {
   const parts: Uid[][] = [];
+  let areExact = true;
   const uids = (): Uid[] => {
     const [only = []] = parts;
     return parts.length < 2 ? only : [...new Set(parts.flat())].sort((one, other) => one - other);
   };
-  const how = abilities.has('ESEARCH') ? 'UID SEARCH RETURN (ALL)' : 'UID SEARCH';
-  return { text: `${how} ${key}`, collector: { found: (found) => void parts.push(found) }, uids };
+  const found = (some: Uid[], isExact: boolean): void => {
+    parts.push(some);
+    areExact &&= isExact;
+  };
+  return { text, collector: { found }, uids, isExact: () => parts.length > 0 && areExact };
 }
 
 /** Runs work for each, several at a time, begun in that order. The first failure ends it. */

@@ -6,7 +6,7 @@ import type { Cancel, Clock } from '../clock.ts';
 import { UpstreamError } from '../errors.ts';
 import type { BodySection, FetchRow } from '../imap/fetch-row.ts';
 import { OWN_TAG, ResponseParser, type BodySink, type TaggedResponse } from '../imap/response-parser.ts';
-import { isSearchResult, searchResult } from '../imap/search-result.ts';
+import { isExact, isSearchResult, searchResult } from '../imap/search-result.ts';
 import { classifyRefusal } from '../imap/upstream-failure.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import type { Gate, GateKeeper } from './gated-socket.ts';
@@ -18,7 +18,7 @@ export interface Collector {
   readonly body?: (row: FetchRow, section: BodySection, octets: number | undefined) => BodySink | undefined;
   /** A row is complete; true takes it. */
   readonly row?: (row: FetchRow) => boolean;
-  readonly found?: (uids: Uid[]) => void;
+  readonly found?: (uids: Uid[], isExact: boolean) => void;
   /** Any other untagged response, without its line end; true takes it. */
   readonly untagged?: (line: Buffer) => boolean;
 }
@@ -241,7 +241,8 @@ export class Pipeline implements GateKeeper, Flow {
 
 function found(line: Buffer, tag: string, collector: Collector): boolean {
   if (!isSearchResult(line, tag)) return collector.untagged?.(line) === true;
-  collector.found?.(searchResult(line));
+  const uids = searchResult(line);
+  collector.found?.(uids, isExact(line, uids));
   return true;
 }
 

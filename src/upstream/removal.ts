@@ -5,6 +5,7 @@
 import { UpstreamError, type UpstreamFailureKind } from '../errors.ts';
 import { MESSAGES_PER_COMMAND, uidBatches, type UidBatch } from '../imap/uid-set.ts';
 import type { Uid } from '../maildrop/numbers.ts';
+import { isUnsupported } from './imapflow-failure.ts';
 import type { DeletePolicy, Removal, RemovalResult } from './upstream.ts';
 
 /** Commands on the selected mailbox; `false` means that the server refused, a throw that the outcome is unknown. */
@@ -17,6 +18,8 @@ export interface RemovalCommands {
   copy(batch: UidBatch, target: string, signal: AbortSignal): Promise<readonly Uid[] | undefined>;
   flagAndExpunge(set: string, signal: AbortSignal): Promise<boolean>;
   flagDeleted(set: string, signal: AbortSignal): Promise<boolean>;
+  /** Makes others see the flags: some servers keep them to themselves while the mailbox is selected. */
+  settle(signal: AbortSignal): Promise<void>;
   unflagDeleted(set: string, signal: AbortSignal): Promise<boolean>;
   destination(policy: DeletePolicy, signal: AbortSignal): Promise<string | undefined>;
   /** Why the last command was refused. */
@@ -37,11 +40,16 @@ export function removalMethod(
 }
 
 export async function removeMessages(commands: RemovalCommands, removal: Removal, signal: AbortSignal): Promise<RemovalResult> {
-  const method = removal.stage === 'copied' ? methodAfterCopy(commands) : removalMethod(removal.policy, commands);
-  const onlyFlagged = method === 'flag' && removal.policy.action !== 'flag';
+  let method = removal.stage === 'copied' ? methodAfterCopy(commands) : removalMethod(removal.policy, commands);
   for (let { uids } = removal; ;) {
     const problem = await carryOut(commands, { ...removal, uids }, method, signal);
+    if (method === 'flag' && problem === undefined) await commands.settle(signal);
     const remaining = await commands.existing(uids, method === 'flag', signal);
+    if (method === 'move' && remaining.length === uids.length && isUnsupported(problem?.cause)) {
+      method = removalMethod(removal.policy, { canMove: false, canExpungeByUid: commands.canExpungeByUid });
+      continue;
+    }
+    const onlyFlagged = method === 'flag' && removal.policy.action !== 'flag';
     if (method !== 'move' || remaining.length === 0 || remaining.length === uids.length) {
       return { remaining, problem, onlyFlagged };
     }

@@ -30,6 +30,8 @@ export interface Upstream {
 export interface UpstreamAbilities {
   readonly move: boolean;
   readonly uidPlus: boolean;
+  /** What others do in a mailbox is told at once, and they see at once what is done here (RFC 7162). */
+  readonly condstore: boolean;
   /** Every capability, as announced after login. */
   readonly capabilities: readonly string[];
 }

@@ -3,10 +3,11 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer } from '../support/imap-server.ts';
+import { DEFAULT_CAPABILITIES } from '../support/imap-server/settings.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { until } from '../support/until.ts';
 
-allowInLog('login-failed', 'map-rematched');
+allowInLog('login-failed', 'map-rematched', 'only-flagged');
 
 const open: AsyncDisposable[] = [];
 
@@ -19,8 +20,8 @@ interface Site {
   readonly bridge: BridgeProcess;
 }
 
-async function site({ tables = '', upstream = [] as string[] } = {}): Promise<Site> {
-  const imap = await ImapServer.start();
+async function site({ tables = '', upstream = [] as string[], capabilities = DEFAULT_CAPABILITIES } = {}): Promise<Site> {
+  const imap = await ImapServer.start({ capabilities });
   open.push(imap);
   for (const number of [1, 2, 3]) imap.mailbox('INBOX').append(`Subject: ${number}\r\n\r\nbody ${number}\r\n`);
   const config = bridgeConfig({ imapPort: imap.port, tables, upstream: ['command_timeout = "2s"', ...upstream] });
@@ -184,4 +185,46 @@ function once(imap: ImapServer, beginning: string, fault: Parameters<typeof repl
 
 function reply(fault: { readonly reply: string } | { readonly hang: true }): typeof fault {
   return fault;
+}
+
+describe('where sessions have views of their own (no CONDSTORE)', () => {
+  const without = (...names: readonly string[]): readonly string[] => DEFAULT_CAPABILITIES.filter((name) => !names.includes(name));
+
+  test.for([
+    { how: 'a connection that stays holds no mailbox', capabilities: without('CONDSTORE'), logins: 1 },
+    { how: 'none stays where a mailbox can not be let go of', capabilities: without('CONDSTORE', 'UNSELECT'), logins: 3 },
+  ])('$how: what others do is seen and stays done', async ({ capabilities, logins }) => {
+    const running = await site({ capabilities });
+    const inbox = running.imap.mailbox('INBOX');
+    inbox.keepsViews = true;
+    await poll(running);
+    const isLetGo = (): boolean =>
+      running.imap.openConnections === 0 || running.imap.commands.findLastIndex((command) => command === 'UNSELECT') > lastFetch(running);
+    await until(isLetGo);
+    inbox.expunge(2);
+    inbox.append('Subject: 4\r\n\r\nbody 4\r\n');
+    expect(await poll(running)).toEqual(['1', '3', '4']);
+    await until(isLetGo);
+    expect(await poll(running)).toEqual(['1', '3', '4']);
+    expect(running.imap.logins).toBe(logins);
+    await running.bridge.stop();
+    expect(inbox.messages.map(({ uid }) => uid)).toEqual([1, 3, 4]);
+    expect(running.imap.commands.filter((command) => /^(?:CLOSE|EXPUNGE)/.test(command))).toEqual([]);
+  });
+
+  test.for([
+    ['UNSELECT', 'UNSELECT', without('CONDSTORE', 'UIDPLUS', 'MOVE')],
+    ['CHECK', 'CHECK', without('CONDSTORE', 'UIDPLUS', 'MOVE', 'UNSELECT')],
+  ] as const)('QUIT is +OK only when flags are out of the view, by %s', async ([, command, capabilities]) => {
+    const running = await site({ capabilities });
+    const client = await session(running);
+    await client.command('DELE 2');
+    expect(await client.command('QUIT')).toBe('+OK bye');
+    const stored = running.imap.commands.findIndex((one) => /^UID STORE 2 \+FLAGS\S* \(\\Deleted\)/.test(one));
+    expect(running.imap.commands[stored + 1]).toBe(command);
+  });
+});
+
+function lastFetch({ imap }: Site): number {
+  return imap.commands.findLastIndex((command) => /FETCH|SELECT /.test(command));
 }

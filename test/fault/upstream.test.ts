@@ -684,6 +684,35 @@ describe('what a server cannot do', () => {
     expect(imap.commands.filter((command) => /^(EXPUNGE|CLOSE)/.test(command))).toEqual([]);
   });
 
+  test('MOVE that is announced and not supported is done by COPY and UID EXPUNGE', async () => {
+    const { bridge, imap } = await site();
+    imap.setScript(on('UID MOVE', { reply: 'NO MOVE extension not supported' }));
+    const client = await session(bridge);
+    await client.command('DELE 2');
+    expect(await client.command('QUIT')).toBe('+OK bye');
+    expect([subjects(imap), subjects(imap, 'Trash')]).toEqual([['1', '3'], ['2']]);
+  });
+
+  test('a search result whose ranges span messages that are gone shortens and lengthens no list, and hides no deletion', async () => {
+    const { bridge, imap } = await site();
+    await (await session(bridge)).command('QUIT');
+    imap.mailbox('INBOX').append('Subject: 4\r\n\r\nbody 4\r\n');
+    imap.mailbox('INBOX').expunge(2);
+    // UW's server names runs of messages, whatever UIDs lie between them.
+    imap.setScript(({ verb, command, tag }) => {
+      if (verb !== 'UID SEARCH' || !command.includes('RETURN')) return undefined;
+      const found = command.endsWith(' ALL') ? '1:4' : undefined;
+      if (found === undefined) return undefined;
+      const count = command.includes('COUNT') ? ' COUNT 3' : '';
+      return { reply: 'OK Search completed.', untagged: `* ESEARCH (TAG "${tag}") UID ALL ${found}${count}` };
+    });
+    const client = await session(bridge);
+    expect(await client.multi('LIST')).toHaveLength(3);
+    await client.command('DELE 2');
+    expect(await client.command('QUIT')).toBe('+OK bye');
+    expect(subjects(imap)).toEqual(['1', '4']);
+  });
+
   test('without a Trash folder one is created', async () => {
     const { bridge, imap } = await site({ server: { folders: [{ path: 'INBOX' }] } });
     const client = await session(bridge);
@@ -846,7 +875,7 @@ describe('a poll of a mailbox seen before', () => {
     const commands = await asked(imap, async () => (after = await poll(bridge)));
     expect(commands.sort()).toEqual([
       expect.stringMatching(/^UID FETCH 3:4 /),
-      'UID SEARCH RETURN (ALL) ALL',
+      'UID SEARCH RETURN (ALL COUNT) ALL',
       'UID SEARCH RETURN (ALL) DELETED',
     ]);
     expect(after.map((line) => line.slice(2))).toEqual([before[0]?.slice(2), before[2]?.slice(2), expect.stringMatching(/00000004$/)]);

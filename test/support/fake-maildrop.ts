@@ -127,7 +127,7 @@ export function openFakeMaildrop(options: FakeMaildropOptions): { readonly logge
   const mailbox = fakeMailbox(options, traces);
   const upstream: UpstreamSession = {
     server: 'fake:143',
-    abilities: { move: true, uidPlus: true, capabilities: [] },
+    abilities: { move: true, uidPlus: true, condstore: true, capabilities: [] },
     isUsable: true,
     isKept: false,
     operations: 0,

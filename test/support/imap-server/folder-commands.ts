@@ -83,6 +83,8 @@ function namespace(context: CommandContext, args: Arguments): Completion {
 /** A SELECT that fails leaves no mailbox selected (RFC 3501 section 6.3.1). */
 function select(context: CommandContext, args: Arguments, account: Account, isExamine: boolean): Completion {
   const path = args.text();
+  // SELECT parameters (RFC 7162 section 3.1.8). These mailboxes have no mod-sequences.
+  const asksCondstore = context.has('CONDSTORE') && args.peek()?.kind === 'list' && options(args, ['CONDSTORE']).length > 0;
   args.end();
   context.enter({ phase: 'authenticated', account });
   const mailbox = account.folder(path)?.mailbox;
@@ -90,6 +92,7 @@ function select(context: CommandContext, args: Arguments, account: Account, isEx
   const view = new MailboxView(mailbox, isExamine);
   context.enter({ phase: 'selected', account, view });
   describeSelected(context, view);
+  if (asksCondstore) context.out.text('* OK [NOMODSEQ] Sorry\r\n');
   return view.isReadOnly ? `OK [READ-ONLY] ${isExamine ? 'Examine' : 'Select'} completed.` : 'OK [READ-WRITE] Select completed.';
 }
 

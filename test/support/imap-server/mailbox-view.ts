@@ -42,10 +42,12 @@ export class MailboxView implements MailboxObserver {
   }
 
   release(): void {
+    if (this.mailbox.keepsViews && !this.#isExamined) this.mailbox.overwrite(this.#messages);
     this.mailbox.unobserve(this);
   }
 
   messagesChanged(): void {
+    if (this.mailbox.keepsViews) return;
     this.#isStale = true;
     this.onNews?.();
   }

@@ -40,6 +40,11 @@ export class FakeMailbox {
   readOnly = false;
   /** SELECT warns that UIDs won't last (RFC 4315, UIDNOTSTICKY). */
   permitsUidNotSticky = false;
+  /**
+   * Each session has a view of its own, which it writes over the mailbox when it lets go of it, as GNU imap4d does with an mbox: what
+   * others did meanwhile is undone.
+   */
+  keepsViews = false;
   /** What SELECT tells instead of the real UIDNEXT; `none`: nothing. */
   toldUidNext: number | 'none' | undefined;
   readonly #clock: () => Date;
@@ -95,6 +100,16 @@ export class FakeMailbox {
   remove(messages: readonly FakeMessage[]): void {
     if (messages.length === 0) return;
     const removed = new Set(messages);
+    if (this.keepsViews) this.#messages = this.#messages.filter((message) => !removed.has(message));
+    else this.#remove(removed);
+  }
+
+  /** A session writes its view over what there is. */
+  overwrite(view: readonly FakeMessage[]): void {
+    this.#messages = view.map((message) => message as StoredMessage);
+  }
+
+  #remove(removed: ReadonlySet<FakeMessage>): void {
     for (const message of this.#messages) if (removed.has(message)) message.isExpunged = true;
     this.#messages = this.#messages.filter((message) => !message.isExpunged);
     for (const observer of this.#observers) observer.messagesChanged();

@@ -11,7 +11,7 @@ export interface TlsSettings {
 }
 
 export const DEFAULT_CAPABILITIES: readonly string[] =
-  'IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE ESEARCH SPECIAL-USE UNSELECT CHILDREN AUTH=PLAIN'.split(' ');
+  'IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE ESEARCH CONDSTORE SPECIAL-USE UNSELECT CHILDREN AUTH=PLAIN'.split(' ');
 
 /** How a session asks and tells its server. */
 export interface SessionHost {

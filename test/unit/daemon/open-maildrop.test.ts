@@ -44,7 +44,7 @@ function mailboxWith(path: string, identity: string | undefined): UpstreamMailbo
 function sessionWith(mailboxes: Readonly<Record<string, UpstreamMailbox>>, capabilities: readonly string[]): UpstreamSession {
   return {
     server: 'fake:143',
-    abilities: { move: true, uidPlus: true, capabilities },
+    abilities: { move: true, uidPlus: true, condstore: true, capabilities },
     isUsable: true,
     isKept: false,
     operations: 0,

@@ -173,6 +173,7 @@ describe('with imapflow', () => {
     expect(server.commands.filter((command) => !command.startsWith('ID '))).toEqual([
       'AUTHENTICATE PLAIN',
       'NAMESPACE',
+      'ENABLE CONDSTORE',
       'LIST "" "*"',
       'LSUB "" "*"',
     ]);

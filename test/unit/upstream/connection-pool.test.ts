@@ -25,6 +25,8 @@ function poolOf(options: Partial<PoolParts> = {}) {
     const number = opened.length;
     const connection = {
       isUsable: true,
+      canRest: true,
+      rest: () => Promise.resolve(true),
       logouts: [] as number[],
       logout() {
         this.isUsable = false;

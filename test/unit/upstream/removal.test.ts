@@ -7,6 +7,9 @@ import type { RemovalResult, RemovalStage } from '../../../src/upstream/upstream
 import { uids } from '../../support/fake-maildrop.ts';
 
 const { signal } = new AbortController();
+/** As imapflow tells it. */
+const answer = (responseStatus: string, responseText: string): Error =>
+  Object.assign(new Error('Command failed'), { responseStatus, responseText });
 
 /** A mailbox of messages 1 … n, and a Trash; `refuses` sees each command and may refuse it. */
 class FakeServer implements RemovalCommands {
@@ -16,6 +19,8 @@ class FakeServer implements RemovalCommands {
   readonly stages: RemovalStage[] = [];
   readonly flagged = new Set<Uid>();
   inbox: Uid[];
+  /** Why it refuses. */
+  reason: Error | undefined;
   /** UIDs that COPY leaves out, though it says OK. */
   forgets: readonly Uid[] = [];
   refuses: (command: string, count: number) => boolean = () => false;
@@ -54,6 +59,10 @@ class FakeServer implements RemovalCommands {
     return this.#run('FLAG', () => this.#named(set).forEach((uid) => this.flagged.add(uid)));
   }
 
+  async settle(): Promise<void> {
+    await this.#run('SETTLE', () => {});
+  }
+
   unflagDeleted(set: string): Promise<boolean> {
     return this.#run('UNFLAG', () => this.#named(set).forEach((uid) => this.flagged.delete(uid)));
   }
@@ -63,7 +72,7 @@ class FakeServer implements RemovalCommands {
   }
 
   refusal(what: string): UpstreamError {
-    return new UpstreamError('refused', what);
+    return new UpstreamError('refused', what, { cause: this.reason });
   }
 
   remove(removed: readonly Uid[], stage: RemovalStage = 'planned'): Promise<RemovalResult> {
@@ -142,6 +151,30 @@ describe('a removal by COPY and UID EXPUNGE', () => {
     expect((await server.remove(server.inbox, 'copied')).remaining).toEqual([1, 2]);
     expect(server.flagged.size).toBe(0);
   });
+});
+
+describe('MOVE that is announced and not there', () => {
+  test.for([
+    ['is replaced by COPY and UID EXPUNGE', true, answer('NO', 'MOVE extension not supported')],
+    ['is replaced by COPY and UID EXPUNGE', true, answer('BAD', 'Unknown command')],
+    ['is replaced by a flag where there is no UIDPLUS', false, answer('NO', 'MOVE not implemented')],
+  ] as const)('%s (UIDPLUS: %s, %s)', async ([, canExpungeByUid, reason]) => {
+    const server = Object.assign(new FakeServer(3), { canMove: true, canExpungeByUid, reason });
+    server.refuses = (command) => command === 'MOVE';
+    expect(await server.remove(uids(1, 2))).toEqual({ remaining: [], problem: undefined, onlyFlagged: !canExpungeByUid });
+    expect(server.trash).toEqual(canExpungeByUid ? [1, 2] : []);
+    expect([...server.flagged]).toEqual(canExpungeByUid ? [] : [1, 2]);
+  });
+
+  test.for([answer('NO', 'try again later'), answer('NO', '[OVERQUOTA] not supported for full mailboxes'), undefined])(
+    'is not taken for that where the server says no for now (%s)',
+    async (reason) => {
+      const server = Object.assign(new FakeServer(3), { canMove: true, reason });
+      server.refuses = (command) => command === 'MOVE';
+      expect(await server.remove(uids(1, 2))).toMatchObject({ remaining: [1, 2], onlyFlagged: false });
+      expect([server.trash, server.stages]).toEqual([[], []]);
+    },
+  );
 });
 
 function fail(): never {
