@@ -29,39 +29,50 @@ export interface SecretKeys {
   readonly source: string;
   /** Where it is a file of ours that a rotation may write. */
   readonly file: string | undefined;
+  /** The file in the state directory, where the key has another place now: what it sealed it still opens. */
+  readonly formerFile: string | undefined;
 }
 
 /** Reads the keys; none where there is no place that has one yet. Throws ConfigError where what is there is no key, or others can read it. */
 export function readKeys(places: KeyPlaces): SecretKeys {
-  const { configured, variables } = places;
+  const own = join(places.stateDirectory, DEFAULT_FILE);
+  const given = givenKeys(places);
+  if (given === undefined) return { keys: keysInFile(own), source: own, file: own, formerFile: undefined };
+  const former = given.file === own ? [] : keysInFile(own);
+  return { ...given, keys: [...given.keys, ...former], formerFile: former.length > 0 ? own : undefined };
+}
+
+/** From where an administrator has put them. */
+function givenKeys({ configured, variables }: KeyPlaces): Omit<SecretKeys, 'formerFile'> | undefined {
   const credentials = variables['CREDENTIALS_DIRECTORY'];
   const credential = credentials === undefined ? undefined : join(credentials, CREDENTIAL);
   if (configured !== undefined) return { keys: keysInFile(configured), source: configured, file: configured };
   if (credential !== undefined && existsSync(credential)) return { keys: keysInFile(credential), source: credential, file: undefined };
   const given = variables[VARIABLE];
-  if (given !== undefined && given !== '') return { keys: parseKeys(given, VARIABLE), source: VARIABLE, file: undefined };
-  const file = join(places.stateDirectory, DEFAULT_FILE);
-  return { keys: keysInFile(file), source: file, file };
+  return given === undefined || given === '' ? undefined : { keys: parseKeys(given, VARIABLE), source: VARIABLE, file: undefined };
 }
 
 /** A new key before those there are, on disk when this returns. */
-export function addKey({ keys, file, source }: SecretKeys): SecretKeys {
+export function addKey(known: SecretKeys): SecretKeys {
+  const { keys, file, source } = known;
   if (file === undefined) throw fault(source, 'holds no key that popbridge may change');
   const next = [randomBytes(KEY_OCTETS), ...keys];
   writeKeys(file, next);
-  return { keys: next, file, source };
+  return { ...known, keys: next };
 }
 
-/** Leaves the newest key alone in the file. */
-export function dropOldKeys({ keys, file, source }: SecretKeys): SecretKeys {
-  const newest = keys.slice(0, 1);
-  if (file !== undefined) writeKeys(file, newest);
-  return { keys: newest, file, source };
+/** Leaves the newest key alone in the file, and none in the state directory where the key has another place. Nothing may need the others any more. */
+export function dropOldKeys(known: SecretKeys): SecretKeys {
+  const keys = known.keys.slice(0, 1);
+  if (known.file !== undefined) writeKeys(known.file, keys);
+  if (known.formerFile !== undefined) rmSync(known.formerFile, { force: true });
+  return { ...known, keys, formerFile: undefined };
 }
 
 function keysInFile(path: string): readonly Buffer[] {
   const stat = statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return [];
+  if (!stat.isFile()) throw fault(path, 'is not a file');
   if ((stat.mode & OTHERS) !== 0) {
     const mode = (stat.mode & PERMISSIONS).toString(8).padStart(4, '0');
     throw fault(path, `others can use this secret (mode ${mode}); run: chmod o= ${path}`);
@@ -83,6 +94,7 @@ function parseKeys(text: string, source: string): readonly Buffer[] {
 
 /** A crash leaves the old file or the new one. */
 function writeKeys(path: string, keys: readonly Buffer[]): void {
+  if (!existsSync(dirname(path))) throw fault(path, 'its folder does not exist');
   const draft = `${path}.new`;
   rmSync(draft, { force: true });
   const handle = openSync(draft, 'wx', 0o600);

@@ -15,6 +15,7 @@ export function issuedLines({ user, device, password }: Issued): string[] {
 }
 
 function credentialsOf({ source, isDeclared }: AccountRow): string {
+  if (source === 'leftover') return 'left of an account that is gone';
   const named = source === 'stored' ? 'password' : source;
   return isDeclared ? `${named}, in the file` : named;
 }

@@ -20,6 +20,8 @@ export interface AccountAdminParts {
   readonly accounts: Accounts;
   readonly vault: Vault;
   readonly tokens: TokenKeeper;
+  /** Rejects with ConfigError where what is stored was sealed with another key. */
+  readonly checkKey: () => Promise<void>;
   readonly clock: Clock;
   readonly services: () => readonly UpstreamService[];
   /** Logs in upstream. Rejects as a login does. */
@@ -35,7 +37,7 @@ export interface AccountTarget {
 /** One account, as it may be shown. */
 export interface AccountRow extends AccountKey {
   readonly upstreamUser: string;
-  /** Where its upstream credentials are: stored, file, command, credential, oauth. */
+  /** Where its upstream credentials are: stored, file, command, credential, oauth; leftover where there is no such account any more. */
   readonly source: string;
   readonly isDeclared: boolean;
   readonly devices: readonly Omit<Device, 'hash'>[];
@@ -84,7 +86,12 @@ export class AccountAdmin {
     // Of upstreams that are configured no more: they can still be removed.
     const others = (await this.#parts.store.accounts()).filter((account) => !known.has(nameOf(account)));
     const orphans = (await Promise.all(others.map((account) => this.#parts.accounts.find(account)))).flatMap((one) => one ?? []);
-    return Promise.all([...configured, ...orphans].map((account) => this.#row(account)));
+    const rows = await Promise.all([...configured, ...orphans].map((account) => this.#row(account)));
+    const shown = new Set(rows.map(nameOf));
+    // Of accounts that a file declared once.
+    const left = (await this.#parts.store.secrets()).filter((secret) => !shown.has(nameOf(secret)));
+    const leftovers = new Map(left.map((secret) => [nameOf(secret), leftover(secret)])).values();
+    return [...rows, ...leftovers];
   }
 
   /** Who the account would be. Throws where no upstream with local accounts takes that user. */
@@ -97,6 +104,7 @@ export class AccountAdmin {
   }
 
   async add(account: NewAccount): Promise<Issued> {
+    await this.#parts.checkKey();
     const { service, key } = this.#resolve(account);
     if ((await this.#parts.accounts.find(key)) !== undefined) {
       throw new Error(`the account ${key.user} exists already; "popbridge account passwd" changes it`);
@@ -136,6 +144,7 @@ export class AccountAdmin {
   }
 
   async setUpstreamPassword(target: AccountTarget, password: string, isUntried: boolean): Promise<void> {
+    await this.#parts.checkKey();
     const account = await this.#stored(target);
     if (account.source.kind !== 'stored') throw new Error(`${account.user} signs in upstream with OAuth 2.0; it has no password there`);
     const { service } = this.#resolve(target);
@@ -145,6 +154,7 @@ export class AccountAdmin {
 
   /** Takes the tokens of a sign-in, once the server takes them for that user. What was there before stays where it does not. */
   async signedIn(target: AccountTarget, tokens: TokenSet): Promise<void> {
+    await this.#parts.checkKey();
     const { service, key } = this.#resolve(target);
     const account = await this.#parts.accounts.find(key);
     if (account === undefined) throw new Error(`there is no account ${key.user} of the upstream ${key.upstream}`);
@@ -153,10 +163,13 @@ export class AccountAdmin {
     await this.#parts.tokens.signedIn(key, tokens);
   }
 
+  /** Also what is left of one that a file declared, or declares besides. */
   async remove(target: AccountTarget): Promise<void> {
-    const account = await this.#stored(target);
-    await this.#parts.store.removeAccount(account);
-    this.#parts.tokens.forget(account);
+    const key = this.#key(target);
+    const { store, accounts, tokens } = this.#parts;
+    const isDeclared = (await accounts.find(key))?.isDeclared === true;
+    if ((isDeclared && (await store.account(key)) === undefined) || !(await store.removeAccount(key))) await this.#stored(target);
+    tokens.forget(key);
   }
 
   /** What `check --online` tells; no password is needed for it. */
@@ -241,6 +254,10 @@ export class AccountAdmin {
 
 function nameOf({ upstream, user }: AccountKey): string {
   return JSON.stringify([upstream, user]);
+}
+
+function leftover({ upstream, user }: AccountKey): AccountRow {
+  return { upstream, user, upstreamUser: '', source: 'leftover', isDeclared: false, devices: [], signIn: undefined };
 }
 
 function idsOf(services: readonly UpstreamService[]): string {

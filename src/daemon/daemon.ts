@@ -116,6 +116,7 @@ export class Daemon {
     const { store } = resources.use(openStore(config, parts));
     const latest = { config: () => config };
     const accounts = resources.use(await openAccounts(() => latest.config(), parts));
+    await accounts.checkKey();
     const bindings = bindingsOf(config, parts);
     const daemon = new Daemon(parts, { config, store, accounts }, resources.move());
     latest.config = () => daemon.#config;

@@ -19,12 +19,20 @@ export interface AccountPlaces extends Machine {
 
 /** What opens and seals secrets. A key is only made when something is sealed for the first time. */
 export class Vault {
+  readonly #read: () => SecretKeys;
   #keys: SecretKeys;
   #box: SecretBox;
 
-  constructor(keys: SecretKeys) {
-    this.#keys = keys;
-    this.#box = new SecretBox(keys.keys);
+  /** `read` gives the keys as they are now. Throws ConfigError as it does. */
+  constructor(read: () => SecretKeys) {
+    this.#read = read;
+    this.#keys = read();
+    this.#box = new SecretBox(this.#keys.keys);
+  }
+
+  /** For messages. */
+  get source(): string {
+    return this.#keys.source;
   }
 
   get box(): SecretBox {
@@ -39,10 +47,15 @@ export class Vault {
 
   /**
    * A new key for everything: it is on disk before anything is sealed with it, and the old one stays until nothing needs it. Where the key
-   * is not ours to write, only what older keys of it sealed is sealed anew. Gives how many secrets that were.
+   * is not ours to write, only what older keys of it sealed is sealed anew. Gives how many secrets that were. Rejects where there is no
+   * newer key.
    */
   async rotate(store: AccountStore): Promise<number> {
-    if (this.#keys.file !== undefined) this.#take(addKey(this.#keys));
+    this.#take(this.#read());
+    const { file, keys, source } = this.#keys;
+    if (file !== undefined) this.#take(addKey(this.#keys));
+    else if (keys.length < 2)
+      throw new Error(`${source} holds no newer key; put one on a line before the other, start the daemon again, then do this`);
     const renewed = await store.resealSecrets(({ upstream, user, purpose, sealed }) => {
       if (this.#box.isCurrent(sealed)) return undefined;
       const context = secretContext({ upstream, user }, purpose);
@@ -59,21 +72,22 @@ export class Vault {
 }
 
 export interface OpenAccounts extends AsyncDisposable {
+  /** Rejects with ConfigError where the key is not the one that sealed what is stored. */
+  readonly checkKey: () => Promise<void>;
   readonly accounts: Accounts;
   readonly store: AccountStore;
   readonly vault: Vault;
   readonly tokens: TokenKeeper;
 }
 
-/** The caller holds the lock of the state directory. Throws ConfigError where the key is none, or not the one that sealed what is stored. */
+/** The caller holds the lock of the state directory. Throws ConfigError where the key is none. */
 export async function openAccounts(config: () => BridgeConfig, places: AccountPlaces): Promise<OpenAccounts> {
   const { url } = config().process.store;
   const { stateDirectory, variables, killGroup, clock, log } = places;
   const store = new SqliteAccountStore(accountsPath(url, stateDirectory));
   try {
-    const keys = readKeys({ configured: config().process.secrets.keyFile, stateDirectory, variables });
-    const vault = new Vault(keys);
-    await checkKey(store, vault, keys.source);
+    const { keyFile: configured } = config().process.secrets;
+    const vault = new Vault(() => readKeys({ configured, stateDirectory, variables }));
     const fileOf = (upstream: string): FileConfig | undefined => config().upstreams.find((file) => file.upstream.id === upstream);
     const tokens = new TokenKeeper({
       store,
@@ -96,7 +110,14 @@ export async function openAccounts(config: () => BridgeConfig, places: AccountPl
       declared: (upstream) => fileOf(upstream)?.accounts ?? [],
       tokens,
     });
-    return { accounts, store, vault, tokens, [Symbol.asyncDispose]: () => store[Symbol.asyncDispose]() };
+    return {
+      accounts,
+      store,
+      vault,
+      tokens,
+      checkKey: () => checkKey(store, vault),
+      [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+    };
   } catch (error) {
     await store[Symbol.asyncDispose]();
     throw error;
@@ -104,16 +125,22 @@ export async function openAccounts(config: () => BridgeConfig, places: AccountPl
 }
 
 /** Better said at the start than at the first login: a key that was lost or exchanged. */
-async function checkKey(store: AccountStore, { box }: Vault, source: string): Promise<void> {
+async function checkKey(store: AccountStore, { box, source }: Vault): Promise<void> {
+  const users = new Set<string>();
   for (const secret of await store.secrets()) {
     try {
       box.open(secret.sealed, secretContext(secret, secret.purpose));
     } catch {
-      const problem = `is not the key of the secrets that are stored (of ${secret.user}); put the right one back, or remove those accounts`;
-      throw new ConfigError([{ file: source, key: '', problem }]);
+      users.add(secret.user);
     }
   }
+  if (users.size === 0) return;
+  const named = [...users].slice(0, MOST_NAMED).join(', ') + (users.size > MOST_NAMED ? ` and ${users.size - MOST_NAMED} more` : '');
+  const problem = `is not the key of the secrets that are stored (of ${named}); put the right one back, or remove those accounts (popbridge account remove)`;
+  throw new ConfigError([{ file: source, key: '', problem }]);
 }
+
+const MOST_NAMED = 5;
 
 /** Beside the UID maps; nothing where they are kept in memory. */
 function accountsPath(url: string, stateDirectory: string): string {

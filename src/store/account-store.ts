@@ -53,7 +53,7 @@ export interface AccountStore extends AsyncDisposable {
   devices(key: AccountKey): Promise<Device[]>;
   /** Adds an account with its devices and secrets in one transaction; replaces what was there under that name. */
   addAccount(account: StoredAccount, devices: readonly Device[], secrets: readonly SealedSecret[]): Promise<void>;
-  /** False where there is none. Takes devices, secrets and sign-in with it. */
+  /** With its devices, secrets and sign-in, also where these are all there is. False where there is nothing. */
   removeAccount(key: AccountKey): Promise<boolean>;
   /** Adds the device or replaces the one of that name. */
   putDevice(key: AccountKey, device: Device): Promise<void>;

@@ -99,10 +99,10 @@ export class SqliteAccountStore implements AccountStore {
   }
 
   #forget({ upstream, user }: AccountKey): boolean {
-    for (const table of ['secret', 'sign_in']) {
-      this.#database.prepare(`DELETE FROM ${table} WHERE upstream = ? AND user = ?`).run(upstream, user);
-    }
-    return this.#database.prepare('DELETE FROM account WHERE upstream = ? AND user = ?').run(upstream, user).changes > 0;
+    const changes = ['secret', 'sign_in', 'account'].map(
+      (table) => this.#database.prepare(`DELETE FROM ${table} WHERE upstream = ? AND user = ?`).run(upstream, user).changes,
+    );
+    return changes.some((count) => count > 0);
   }
 
   #putDevice({ upstream, user }: AccountKey, { name, hash, createdAt, usedAt }: Device): void {

@@ -1,5 +1,6 @@
 /** Local accounts, as an administrator and as mail programs see them. */
-import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -255,14 +256,59 @@ describe('secrets at rest', () => {
     await bridge.stop();
     const key = join(state(), 'secrets.key');
     renameSync(key, `${key}.away`);
-    const expected = `popbridge: ${key}: is not the key of the secrets that are stored (of alice@example.com); put the right one back, or remove those accounts\n`;
+    const expected = `popbridge: ${key}: is not the key of the secrets that are stored (of alice@example.com); put the right one back, or remove those accounts (popbridge account remove)\n`;
     const started = async (): Promise<ProgramResult> => runBridge(['serve', ...options()]);
     expect(await started()).toMatchObject({ code: 78, stderr: expected });
     writeFileSync(key, `${Buffer.alloc(32, 7).toString('base64')}\n`, { mode: 0o600 });
     expect(await started()).toMatchObject({ code: 78, stderr: expected });
+    // Nothing is sealed with another key beside it; what needs none works.
+    expect(await account(['add', 'bob@example.com', '--no-check'], UPSTREAM.bob)).toMatchObject({ code: 78, stderr: expected });
+    expect((await account(['list'])).stdout).toContain('alice@example.com');
+    rmSync(key);
+    expect(await account(['add', 'bob@example.com', '--no-check'], UPSTREAM.bob)).toMatchObject({ code: 78, stderr: expected });
+    expect(existsSync(key)).toBe(false);
     renameSync(`${key}.away`, key);
     bridge = await BridgeProcess.start({ config, folder });
     expect(await logIn('alice@example.com', APP_PASSWORD)).toMatch(/^\+OK/);
+  });
+});
+
+describe('a key that popbridge may not change', () => {
+  const state = (): string => join(folder, 'state');
+  const keys = Array.from({ length: 3 }, () => randomBytes(32).toString('base64'));
+  const restart = async (...lines: readonly string[]): Promise<void> => {
+    await bridge.stop();
+    bridge = await BridgeProcess.start({ config, folder, variables: { POPBRIDGE_SECRETS_KEY: lines.join('\n') } });
+  };
+
+  test('takes over from the one in the state directory, and is exchanged in three steps', async () => {
+    await bridge.stop();
+    // As one does before the service is started for the first time.
+    await account(['add', 'alice@example.com'], UPSTREAM.alice, APP_PASSWORD);
+    expect(existsSync(join(state(), 'secrets.key'))).toBe(true);
+    const [first = '', second = ''] = keys;
+    await restart(first);
+    expect(await logIn('alice@example.com', APP_PASSWORD)).toMatch(/^\+OK/);
+    expect(await account(['rotate-key'])).toMatchObject({ code: 0, stdout: '1 secrets are sealed with the new key\n' });
+    expect(existsSync(join(state(), 'secrets.key'))).toBe(false);
+    const none = await account(['rotate-key']);
+    expect(none.code).toBe(1);
+    expect(none.stderr).toMatch(/^popbridge: POPBRIDGE_SECRETS_KEY holds no newer key; put one on a line before the other/);
+    await restart(second, first);
+    expect((await account(['rotate-key'])).stdout).toBe('1 secrets are sealed with the new key\n');
+    await restart(second);
+    expect(await logIn('alice@example.com', APP_PASSWORD)).toMatch(/^\+OK/);
+  });
+
+  test('that is lost does not keep anybody from removing the accounts that needed it', async () => {
+    const [first = '', , third = ''] = keys;
+    await restart(first);
+    await account(['add', 'alice@example.com'], UPSTREAM.alice, APP_PASSWORD);
+    await bridge.stop();
+    expect(await account(['list'])).toMatchObject({ code: 0, stdout: expect.stringContaining('alice@example.com') });
+    expect((await account(['remove', 'alice@example.com'])).code).toBe(0);
+    await restart(third);
+    expect((await account(['list'])).stdout).toBe('there are no local accounts\n');
   });
 });
 

@@ -77,7 +77,8 @@ describe('the key', () => {
     expect(readKeys(places()).keys).toEqual([both.keys[0]]);
   });
 
-  test('is taken from a configured file, else from a systemd credential, else from the environment', () => {
+  test('is taken from a configured file, else from a systemd credential, else from the environment; one that was made before still opens', () => {
+    const { keys: former, file: formerFile } = readKeys(places());
     const write = (name: string, key: Buffer): string => {
       const path = join(folder, name);
       writeFileSync(path, key.toString('base64'), { mode: 0o600 });
@@ -87,13 +88,20 @@ describe('the key', () => {
     write('popbridge.key', newer);
     const third = randomBytes(32);
     const variables = { CREDENTIALS_DIRECTORY: folder, POPBRIDGE_SECRETS_KEY: third.toString('base64') };
-    expect(readKeys(places(variables, configured))).toMatchObject({ keys: [older], source: configured, file: configured });
-    expect(readKeys(places(variables))).toMatchObject({ keys: [newer], file: undefined });
+    expect(readKeys(places(variables, configured))).toMatchObject({
+      keys: [older, ...former],
+      source: configured,
+      file: configured,
+      formerFile,
+    });
+    expect(readKeys(places(variables))).toMatchObject({ keys: [newer, ...former], file: undefined });
     expect(readKeys(places({ POPBRIDGE_SECRETS_KEY: third.toString('base64') }))).toMatchObject({
-      keys: [third],
+      keys: [third, ...former],
       source: 'POPBRIDGE_SECRETS_KEY',
     });
     expect(() => addKey(readKeys(places(variables)))).toThrow(/holds no key that popbridge may change/);
+    dropOldKeys(readKeys(places(variables)));
+    expect(readKeys(places())).toMatchObject({ keys: [], file: formerFile });
   });
 
   test('that others can read, or that is none, is an error that says what to do and shows nothing of it', () => {
@@ -101,6 +109,9 @@ describe('the key', () => {
     writeFileSync(path, `${older.toString('base64')}\n`, { mode: 0o644 });
     chmodSync(path, 0o644);
     expect(() => readKeys(places({}, path))).toThrow(`${path}: others can use this secret (mode 0644); run: chmod o= ${path}`);
+    expect(() => readKeys(places({}, folder))).toThrow(`${folder}: is not a file`);
+    const nowhere = join(folder, 'none', 'a.key');
+    expect(() => addKey(readKeys(places({}, nowhere)))).toThrow(`${nowhere}: its folder does not exist`);
     writeFileSync(path, 'too short');
     chmodSync(path, 0o600);
     expect(() => readKeys(places({}, path))).toThrow(/bad\.key: is no key; must hold 32 octets in base64, one key a line/);
