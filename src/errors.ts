@@ -72,21 +72,24 @@ export class BusyError extends BridgeError {
 }
 
 /** What went wrong upstream; the table that decides it is imap/upstream-failure.ts. */
-export type UpstreamFailureKind =
-  | 'unreachable'
-  | 'timeout'
-  | 'tls'
-  | 'refused'
-  | 'throttled'
-  | 'forbidden'
-  | 'missing'
-  | 'protocol'
-  | 'incomplete'
-  | 'message-gone'
-  | 'message-unreadable'
-  /** Not the mail server: the OAuth 2.0 provider whose tokens it wants. */
-  | 'provider-refused'
-  | 'provider-unavailable';
+export const UPSTREAM_FAILURE_KINDS = [
+  'unreachable',
+  'timeout',
+  'tls',
+  'refused',
+  'throttled',
+  'forbidden',
+  'missing',
+  'protocol',
+  'incomplete',
+  'message-gone',
+  'message-unreadable',
+  // Not the mail server: the OAuth 2.0 provider whose tokens it wants.
+  'provider-refused',
+  'provider-unavailable',
+] as const;
+
+export type UpstreamFailureKind = (typeof UPSTREAM_FAILURE_KINDS)[number];
 
 const PERMANENT_KINDS: ReadonlySet<UpstreamFailureKind> = new Set(['tls', 'forbidden', 'missing', 'message-gone', 'provider-refused']);
 

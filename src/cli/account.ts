@@ -6,6 +6,7 @@ import type { TokenSet } from '../accounts/oauth/tokens.ts';
 import type { OAuthFlow } from '../config/oauth-config.ts';
 import type { AccountRow, Issued, ResolvedAccount } from '../daemon/account-admin.ts';
 import type { AccountKey } from '../store/account-store.ts';
+import { checkName } from './account-names.ts';
 import { accountLines, issuedLines } from './account-text.ts';
 import type { CliEnvironment, GlobalOptions } from './environment.ts';
 import { UsageError } from './exit-code.ts';
@@ -33,10 +34,11 @@ interface AddOptions extends PasswordOptions, FlowOptions {
   readonly oauth: boolean | undefined;
   readonly yes: boolean;
   readonly 'client-id': string | undefined;
+  readonly 'client-secret-file': string | undefined;
 }
 
 interface PasswdOptions extends PasswordOptions {
-  readonly device: string;
+  readonly device: string | undefined;
   readonly remove: boolean;
   readonly 'upstream-password': boolean;
 }
@@ -93,7 +95,8 @@ function addOptions(yargs: Argv<StateOptions>): Argv<AddOptions> {
     .option('oauth', { type: 'boolean', describe: 'Sign in with OAuth 2.0, or with --no-oauth not; default: where the file has [oauth]' })
     .option('flow', FLOW)
     .option('yes', { type: 'boolean', default: false, describe: 'Write a file for the server that is found, without asking' })
-    .option('client-id', { type: 'string', describe: 'Id of your client registration, for the file that is written' });
+    .option('client-id', { type: 'string', describe: 'Id of your client registration, for the file that is written' })
+    .option('client-secret-file', { type: 'string', describe: 'A file with its secret, where it has one, for the file that is written' });
 }
 
 const FLOW = { choices: FLOWS, describe: 'How to sign in, instead of oauth.flow' } as const;
@@ -104,7 +107,7 @@ function signinOptions(yargs: Argv<StateOptions>): Argv<UserOptions & FlowOption
 
 function passwdOptions(yargs: Argv<StateOptions>): Argv<PasswdOptions> {
   return passwordOptions(yargs, 'the password, instead of one that is made')
-    .option('device', { type: 'string', default: FIRST_DEVICE, describe: 'Name of the mail program' })
+    .option('device', { type: 'string', describe: `Name of the mail program; default: ${FIRST_DEVICE}` })
     .option('remove', { type: 'boolean', default: false, describe: 'Take the app password of that device away' })
     .option('upstream-password', { type: 'boolean', default: false, describe: 'Change the stored password of the upstream instead' });
 }
@@ -114,18 +117,36 @@ function hashOptions(yargs: Argv<StateOptions>): Argv<StateOptions & { readonly 
 }
 
 async function add(environment: CliEnvironment, options: AddOptions): Promise<void> {
+  const named = options['upstream-user'];
+  checkName('the user name', options.user);
+  checkName('the name of the device', options.device);
+  if (named !== undefined) checkName('the user name upstream', named);
+  if (options.flow === 'paste' && options['password-stdin'])
+    throw new UsageError('--flow paste reads the address from standard input; leave --password-stdin out, and the app password is made');
   const { ensureUpstream } = await import('./new-upstream.ts');
-  await ensureUpstream(environment, options);
+  const isNew = await ensureUpstream(environment, options);
+  if (!isNew && (options['client-id'] ?? options['client-secret-file']) !== undefined)
+    throw new UsageError(
+      '--client-id and --client-secret-file are for the file of a new upstream, and one takes that user already; see [oauth] there',
+    );
   prepare(environment, options);
   const target = await asked<ResolvedAccount>(environment, options, 'account-target', whose(options));
   if (target.exists) throw new Error(`the account ${target.user} exists already; "popbridge account passwd" changes it`);
-  const upstreamUser = options['upstream-user'] ?? target.upstreamUser;
+  const upstreamUser = named ?? target.upstreamUser;
   const isOAuth = options.oauth ?? target.kind === 'oauth';
+  if (!isOAuth && options.flow !== undefined)
+    throw new UsageError(`--flow is for accounts that sign in with OAuth 2.0, and the upstream ${target.upstream} has no [oauth]`);
   const question = isOAuth ? [] : [`password of ${upstreamUser} on the upstream ${target.upstream}: `];
   const given = await passwordsFrom(environment, options, question);
   const [upstreamPassword, password] = isOAuth ? [undefined, given[0]] : [given[0] ?? '', given[1]];
-  if (upstreamPassword === '') throw new UsageError('the upstream password is empty');
-  const tokens = isOAuth ? await tokensFor(environment, options, target) : undefined;
+  if (upstreamPassword === '')
+    throw new UsageError(
+      'the upstream password is empty; type it on a terminal, or give it as a line of standard input with --password-stdin',
+    );
+  // Before somebody signs in: that may be done once only.
+  const problem = password === undefined ? undefined : appPasswordProblem(password);
+  if (problem !== undefined) throw new UsageError(`the app password ${problem}`);
+  const tokens = isOAuth ? await hinted(environment, options, () => tokensFor(environment, options, target)) : undefined;
   const account = {
     ...whose(options),
     upstreamUser,
@@ -135,12 +156,7 @@ async function add(environment: CliEnvironment, options: AddOptions): Promise<vo
     password,
     isUntried: !options.check,
   };
-  const issued = await withHints(
-    environment,
-    () => configOf(environment, options),
-    target.upstream,
-    () => asked<Issued>(environment, options, 'account-add', account),
-  );
+  const issued = await hinted(environment, options, () => asked<Issued>(environment, options, 'account-add', account));
   print(environment, options, issued, issuedLines(issued));
 }
 
@@ -151,8 +167,13 @@ async function list(environment: CliEnvironment, options: StateOptions): Promise
 }
 
 async function passwd(environment: CliEnvironment, options: PasswdOptions): Promise<void> {
-  const { device, remove: isRemoval, 'upstream-password': isUpstream, 'password-stdin': isGiven } = options;
+  const { device = FIRST_DEVICE, remove: isRemoval, 'upstream-password': isUpstream, 'password-stdin': isGiven } = options;
   if (isRemoval && (isUpstream || isGiven)) throw new UsageError('--remove takes no password');
+  if (isUpstream && options.device !== undefined)
+    throw new UsageError('--upstream-password is the same for all devices; leave --device out');
+  if (!isUpstream && !options.check)
+    throw new UsageError('--no-check is for --upstream-password: app passwords are never checked upstream');
+  checkName('the name of the device', device);
   prepare(environment, options);
   if (isRemoval) {
     await asked(environment, options, 'account-remove-device', { ...whose(options), device });
@@ -162,7 +183,8 @@ async function passwd(environment: CliEnvironment, options: PasswdOptions): Prom
   if (isUpstream) {
     const [password = ''] = await passwordsFrom(environment, options, [`password of ${options.user} upstream: `]);
     if (password === '') throw new UsageError('the password is empty');
-    await asked(environment, options, 'account-set-upstream-password', { ...whose(options), password, isUntried: !options.check });
+    const request = { ...whose(options), password, isUntried: !options.check };
+    await hinted(environment, options, () => asked(environment, options, 'account-set-upstream-password', request));
     print(environment, options, { user: options.user, changed: true }, [`the upstream password of ${options.user} is stored`]);
     return;
   }
@@ -178,7 +200,7 @@ async function signin(environment: CliEnvironment, options: UserOptions & FlowOp
   if (target.kind !== 'oauth') throw new Error(`${target.user} logs in upstream with a password, not with OAuth 2.0`);
   const tokens = await tokensFor(environment, options, target);
   if (tokens === undefined) throw new Error('flow = "client-credentials" needs no sign-in: the daemon asks for tokens itself');
-  await asked(environment, options, 'account-signed-in', { ...whose(options), tokens });
+  await hinted(environment, options, () => asked(environment, options, 'account-signed-in', { ...whose(options), tokens }));
   print(environment, options, { user: target.user, signedIn: true }, [`${target.user} is signed in`]);
 }
 
@@ -217,6 +239,13 @@ async function rotateKey(environment: CliEnvironment, options: StateOptions): Pr
   prepare(environment, options);
   const done = await asked<{ readonly renewed: number }>(environment, options, 'account-rotate-key', {});
   print(environment, options, done, [`${done.renewed} secrets are sealed with the new key`]);
+}
+
+/** With the hints of the upstream's preset, where it refuses. */
+function hinted<T>(environment: CliEnvironment, options: UserOptions, work: () => Promise<T>): Promise<T> {
+  const upstream = async (): Promise<string> =>
+    (await asked<ResolvedAccount>(environment, options, 'account-target', whose(options))).upstream;
+  return withHints(environment, () => configOf(environment, options), upstream, work);
 }
 
 /** Accounts may be added before the daemon ran for the first time. */

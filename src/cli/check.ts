@@ -55,7 +55,12 @@ async function online(environment: CliEnvironment, config: BridgeConfig, options
   const service = serviceFor(config, user, environment.version);
   const inspect = (): Promise<UpstreamReport> =>
     service.mode === 'accounts' ? inspectAccount(environment, config, options, user) : inspectAsUser(environment, options, service, user);
-  const report = await withHints(environment, () => config, service.id, inspect);
+  const report = await withHints(
+    environment,
+    () => config,
+    () => Promise.resolve(service.id),
+    inspect,
+  );
   const known = await sizesKnown(environment, config, options, service.id);
   return known === undefined ? report : { ...report, sizesBefore: known, lines: [...report.lines, sizesLine(known, 'read before')] };
 }

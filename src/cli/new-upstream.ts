@@ -4,8 +4,9 @@
  */
 import { resolveSrv } from 'node:dns/promises';
 import { chownSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { domainToASCII } from 'node:url';
+import { z } from 'zod';
 import { discover, type Discovered } from '../accounts/discovery/discover.ts';
 import { defaultConfigPath, loadConfig } from '../config/load.ts';
 import type { BridgeConfig } from '../config/schema.ts';
@@ -24,17 +25,18 @@ export interface NewUpstreamOptions extends StateOptions {
   readonly user: string;
   readonly yes: boolean;
   readonly 'client-id': string | undefined;
+  readonly 'client-secret-file': string | undefined;
 }
 
 const ROOT = 0;
 /** It also names a file. */
 const DOMAIN = /^[\p{L}\p{N}][\p{L}\p{M}\p{N}.-]*$/u;
 
-/** Does nothing where an upstream takes the user. Rejects with Error or ConfigError where in the end none does. */
-export async function ensureUpstream(environment: CliEnvironment, options: NewUpstreamOptions): Promise<void> {
+/** True where a file was written; nothing is done where an upstream takes the user. Rejects with Error or ConfigError where in the end none does. */
+export async function ensureUpstream(environment: CliEnvironment, options: NewUpstreamOptions): Promise<boolean> {
   const { user } = options;
   const { domain } = splitUser(user);
-  if (options.upstream !== undefined || isTaken(environment, options)) return;
+  if (options.upstream !== undefined || isTaken(environment, options)) return false;
   if (domain === '')
     throw new UsageError(`no upstream is configured; give a whole address in place of ${harmless(user)}, so that its server can be found`);
   if (!DOMAIN.test(domain) || domainToASCII(domain) === '')
@@ -49,10 +51,15 @@ export async function ensureUpstream(environment: CliEnvironment, options: NewUp
   for (const line of proposal(found, domain)) environment.writeQuestion(`${harmless(line)}\n`);
   const clientId = await clientIdFor(environment, options, found);
   if (!(await isAgreed(environment, options, file))) throw new Error('nothing was written');
-  write(environment, options, file, textFor(found, domain, clientId));
+  write(environment, options, file, textFor(found, domain, { clientId, secretFile: options['client-secret-file'] }));
   environment.writeQuestion(`${file} is written.\n`);
-  await askDaemon(stateDirectory(environment, options), 'reload', {}, () => {});
+  const answer = await askDaemon(stateDirectory(environment, options), 'reload', {}, () => {});
+  const { kept } = reloaded.parse(answer !== undefined && 'result' in answer ? answer.result : {});
+  if (kept !== undefined) throw new Error(`the daemon goes on without that file: ${harmless(kept)}`);
+  return true;
 }
+
+const reloaded = z.object({ kept: z.string().optional() });
 
 function isTaken(environment: CliEnvironment, options: NewUpstreamOptions): boolean {
   const paths = pathsOf(environment, options);
@@ -106,7 +113,7 @@ function proposal(found: Discovered, domain: string): string[] {
   }
   const { preset } = found;
   return [
-    `${domain} is ${preset.title} (preset ${preset.name}); it is logged in to with: ${preset.login}`,
+    `${domain} is ${found.source === undefined ? '' : 'at '}${preset.title} (preset ${preset.name}${found.source === undefined ? '' : `, says ${found.source}`}); it is logged in to with: ${preset.login}`,
     ...preset.hints.map((hint) => `- ${hint}`),
   ];
 }
@@ -114,6 +121,8 @@ function proposal(found: Discovered, domain: string): string[] {
 /** Where there is no other way than OAuth 2.0 a client registration is needed first. */
 async function clientIdFor(environment: CliEnvironment, options: NewUpstreamOptions, found: Discovered): Promise<string | undefined> {
   const given = options['client-id'];
+  if (given === undefined && options['client-secret-file'] !== undefined)
+    throw new UsageError('--client-secret-file needs --client-id, the id of your own client registration');
   if (given !== undefined || found.by === 'network' || found.preset.login !== 'OAuth 2.0') return given;
   if (!environment.stdin.isTTY) throw new UsageError(`${found.preset.title} needs --client-id, the id of your own client registration`);
   const typed = (await ask(environment.stdin, 'id of your client registration: ', environment.writeQuestion)).trim();
@@ -128,13 +137,19 @@ async function isAgreed(environment: CliEnvironment, { yes }: NewUpstreamOptions
   return /^y(es)?$/i.test(answer.trim());
 }
 
-function textFor(found: Discovered, domain: string, clientId: string | undefined): string {
+/** Yours, at the provider. */
+interface Registration {
+  readonly clientId: string | undefined;
+  readonly secretFile: string | undefined;
+}
+
+function textFor(found: Discovered, domain: string, { clientId, secretFile }: Registration): string {
   const quote = (text: string): string => JSON.stringify(text);
-  const domains = found.by === 'preset' ? found.preset.domains : [domain];
+  const domains = found.by === 'preset' && found.source === undefined ? found.preset.domains : [domain];
   const { host, port, security, username } = found.by === 'preset' ? { host: '', port: 0, security: '', username: '' } : found.server;
   const flow = found.by === 'preset' && found.preset.oauth?.device !== undefined ? 'device' : 'code';
   return [
-    `# Written by "popbridge account add": ${found.by === 'preset' ? `a preset knows ${domain}` : `${found.source} says so`}.`,
+    `# Written by "popbridge account add": ${found.source === undefined ? `a preset knows ${domain}` : `${found.source} says so`}.`,
     '[upstream]',
     ...(found.by === 'preset'
       ? [`preset = ${quote(found.preset.name)}`]
@@ -144,6 +159,7 @@ function textFor(found: Discovered, domain: string, clientId: string | undefined
     'mode = "accounts"',
     `domains = [${domains.map(quote).join(', ')}]`,
     ...(clientId === undefined ? [] : ['', '[oauth]', `client_id = ${quote(clientId)}`, `flow = ${quote(flow)}`]),
+    ...(secretFile === undefined ? [] : [`client_secret_file = ${quote(resolve(secretFile))}`]),
     '',
   ].join('\n');
 }

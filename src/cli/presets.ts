@@ -1,7 +1,8 @@
 /** `popbridge presets`: the providers and server products that upstream.preset may name. */
 import type { Argv, CommandModule } from 'yargs';
-import type { Preset } from '../config/presets/preset.ts';
+import type { Preset, PresetQuirks } from '../config/presets/preset.ts';
 import { presetNamed, PRESETS } from '../config/presets/presets.ts';
+import { nearestWord } from '../config/suggest.ts';
 import type { CliEnvironment, GlobalOptions } from './environment.ts';
 import { UsageError } from './exit-code.ts';
 import { table } from './maildrop-text.ts';
@@ -26,7 +27,11 @@ export function presetsCommand(environment: CliEnvironment): CommandModule<Globa
 function show(environment: CliEnvironment, { name, json }: PresetsOptions): void {
   const preset = name === undefined ? undefined : presetNamed(name);
   if (name !== undefined && preset === undefined) {
-    throw new UsageError(`there is no preset ${JSON.stringify(name)}; there are: ${PRESETS.map((one) => one.name).join(', ')}`);
+    const names = PRESETS.map((one) => one.name);
+    const near = nearestWord(name, names);
+    throw new UsageError(
+      `there is no preset ${JSON.stringify(name)}; ${near === undefined ? `there are: ${names.join(', ')}` : `did you mean ${near}?`}`,
+    );
   }
   const lines = preset === undefined ? overview() : details(preset);
   environment.write(json ? `${JSON.stringify(preset ?? PRESETS)}\n` : lines.map((line) => `${line}\n`).join(''));
@@ -37,7 +42,7 @@ function overview(): string[] {
   return table([['NAME', 'PROVIDER', 'HOST', 'LOGS IN WITH'], ...rows]);
 }
 
-function details({ name, title, domains, tables, oauth, login, hints }: Preset): string[] {
+function details({ name, title, domains, tables, oauth, login, quirks = {}, hints }: Preset): string[] {
   const { host, port, security = 'tls', username } = tables.upstream;
   return [
     `${name}: ${title}`,
@@ -46,11 +51,22 @@ function details({ name, title, domains, tables, oauth, login, hints }: Preset):
     `logs in with: ${login}`,
     ...(domains.length === 0 ? [] : [`addresses: ${domains.map((domain) => `@${domain}`).join(', ')}`]),
     ...(oauth === undefined ? [] : oauthLines(oauth)),
+    ...quirkLines(quirks).map((line) => `- ${line}`),
     ...hints.map((hint) => `- ${hint}`),
     '',
     '[upstream]',
     `preset = "${name}"`,
     ...(host === undefined ? ['host = "imap.example.com"'] : []),
+  ];
+}
+
+function quirkLines({ connections, messages, needsId, expungeLeaves, trash }: PresetQuirks): string[] {
+  return [
+    ...(connections === undefined ? [] : [`At most ${connections} connections of an account at a time`]),
+    ...(messages === undefined ? [] : [`At most the newest ${messages.toLocaleString('en')} messages of a folder are shown`]),
+    ...(needsId === undefined ? [] : ['Needs ID (RFC 2971): upstream.client_id is on']),
+    ...(expungeLeaves === undefined ? [] : [`[delete] action = "expunge" leaves a message ${expungeLeaves}`]),
+    ...(trash === undefined ? [] : [`Trash: ${trash}`]),
   ];
 }
 

@@ -13,9 +13,11 @@ export async function ask(stdin: NodeJS.ReadStream, question: string, write: Wri
 export async function askHidden(stdin: NodeJS.ReadStream, question: string, write: Write): Promise<string> {
   write(question);
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const line = await readLine(stdin, silent);
-  write('\n');
-  return line;
+  try {
+    return await readLine(stdin, silent);
+  } finally {
+    write('\n');
+  }
 }
 
 export async function readAll(stdin: NodeJS.ReadStream): Promise<string> {
@@ -25,6 +27,7 @@ export async function readAll(stdin: NodeJS.ReadStream): Promise<string> {
 }
 
 async function readLine(stdin: NodeJS.ReadStream, output?: Writable): Promise<string> {
+  if (stdin.readableEnded) throw new Error('nothing was entered');
   const lines = createInterface(output === undefined ? { input: stdin } : { input: stdin, output, terminal: true });
   try {
     return await new Promise((resolve, reject) => {

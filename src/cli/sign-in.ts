@@ -18,7 +18,7 @@ export async function signIn(environment: CliEnvironment, config: OAuthConfig, f
   const signal = AbortSignal.timeout(SIGN_IN_MS);
   switch (flow) {
     case 'device':
-      return withDevice(environment, provider, signal);
+      return withDevice(environment, provider);
     case 'paste':
       return withPaste(environment, provider, config);
     case 'code':
@@ -57,10 +57,13 @@ async function withPaste(environment: CliEnvironment, provider: Provider, config
   return provider.exchangeCode(request, returned);
 }
 
-async function withDevice(environment: CliEnvironment, provider: Provider, signal: AbortSignal): Promise<TokenSet> {
+async function withDevice(environment: CliEnvironment, provider: Provider): Promise<TokenSet> {
   const request = await provider.requestDeviceCode();
   const minutes = Math.ceil(request.expiresIn / 60);
   const invitation = harmless(`On any device, open ${request.uri} and type the code ${request.code} (good for ${minutes} minutes)`);
   environment.writeQuestion(`${invitation}\n`);
-  return request.granted(signal);
+  const signal = AbortSignal.timeout(request.expiresIn * 1000);
+  return request.granted(signal).catch((error: unknown) => {
+    throw signal.aborted ? new Error('nobody signed in within the time for it') : error;
+  });
 }

@@ -18,7 +18,16 @@ import { provenCredentials, upstreamUserOf } from '../daemon/upstream-proof.ts';
 import type { UpstreamSession } from '../upstream/upstream.ts';
 import type { UpstreamCredentials } from '../accounts/accounts.ts';
 import { openStore } from '../daemon/open-store.ts';
-import { BusyError, CredentialsError, InvariantError, StoreError, UpstreamError, type UpstreamFailureKind } from '../errors.ts';
+import {
+  BusyError,
+  ConfigError,
+  CredentialsError,
+  InvariantError,
+  StoreError,
+  UPSTREAM_FAILURE_KINDS,
+  UpstreamError,
+  type UpstreamFailureKind,
+} from '../errors.ts';
 import type { CliEnvironment } from './environment.ts';
 
 export interface StateAccess {
@@ -48,6 +57,8 @@ async function askDirectly(
   params: unknown,
 ): Promise<unknown> {
   const config = loadConfig();
+  if (config.process.store.url === 'memory:')
+    throw new StoreError('STORE_FAILED', 'store.url = "memory:" keeps nothing outside the daemon; start it first');
   const secrets = new LiveSecrets();
   const log = createLog({ level: 'warn', pretty: true, write: (line) => environment.warn(line.trimEnd()) }, secrets);
   using _lock = lockStateDirectory(stateDirectory);
@@ -100,9 +111,14 @@ function rebuilt({ kind, code, message }: RemoteError): Error {
   if (kind === 'CredentialsError') return new CredentialsError('AUTH_REFUSED', message);
   if (kind === 'UpstreamError') return new UpstreamError(upstreamKind(code), message);
   if (kind === 'StoreError') return new StoreError('STORE_FAILED', message);
+  if (kind === 'ConfigError') return new ConfigError([{ file: '', key: '', problem: message }]);
   return new InvariantError(message);
 }
 
 function upstreamKind(code: string): UpstreamFailureKind {
-  return code === 'UPSTREAM_UNREACHABLE' ? 'unreachable' : code === 'UPSTREAM_TIMEOUT' ? 'timeout' : 'refused';
+  const name = code
+    .replace(/^UPSTREAM_/, '')
+    .toLowerCase()
+    .replaceAll('_', '-');
+  return UPSTREAM_FAILURE_KINDS.find((kind) => kind === name) ?? 'refused';
 }

@@ -38,6 +38,8 @@ export function checkAccounts({ account, login, oauth }: FileTables): CrossFault
 
 const OTHER_SOURCES = 'upstream_password_command, upstream_credential, oauth = true';
 
+const ANY_TENANT = 'common';
+
 /** Faults of [oauth]. */
 export function checkOAuth({ oauth, login, upstream }: FileTables): CrossFault[] {
   if (oauth === undefined) return [];
@@ -63,6 +65,9 @@ export function checkOAuth({ oauth, login, upstream }: FileTables): CrossFault[]
       problem: `"device" is not given by ${upstream?.preset ?? ''} for mail; must be "code" or "paste"`,
       reads,
     });
+  const hasTenants = oauth.issuer === '' && (known === undefined || known.authorization.includes('{tenant}'));
+  if (oauth.tenant !== ANY_TENANT && !hasTenants)
+    faults.push({ path: at('tenant'), problem: 'has no use but with the preset "outlook"; leave it out', reads });
   if (oauth.flow !== 'client-credentials') return faults;
   if (oauth.client_secret_file === '')
     faults.push({ path: at('client_secret_file'), problem: 'is missing; flow = "client-credentials" needs it', reads: [at('flow')] });

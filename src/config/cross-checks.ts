@@ -6,6 +6,7 @@ import { certificatePair, hasCertificateKeys, securityOf } from './certificate-p
 import { shown } from './fault-text.ts';
 import { formatKeyPath, type KeyPath } from './key-path.ts';
 import { formatAddress, isLoopbackHost } from './network-address.ts';
+import { presetNamed } from './presets/presets.ts';
 import type { FileTables, ListenTable } from './schema.ts';
 import type { KeyFault } from './tolerant-parse.ts';
 import { viewsOf, type NamedView } from './views.ts';
@@ -19,6 +20,7 @@ export interface CrossFault extends KeyFault {
 export function crossCheck(tables: FileTables): CrossFault[] {
   return [
     ...checkUpstream(tables.upstream),
+    ...checkQuirks(tables.upstream),
     ...checkPair(['tls'], tables.tls),
     ...tables.listen.flatMap((listen, index) => checkListen(['listen', index], listen, tables.tls)),
     ...checkAddresses(tables.listen),
@@ -27,6 +29,14 @@ export function crossCheck(tables: FileTables): CrossFault[] {
     ...checkOAuth(tables),
     ...checkViews(tables),
   ];
+}
+
+/** What the provider refuses in any case. */
+function checkQuirks(upstream: FileTables['upstream']): CrossFault[] {
+  const most = presetNamed(upstream?.preset ?? '')?.quirks?.connections;
+  if (upstream === undefined || most === undefined || upstream.connections_per_account <= most) return [];
+  const problem = `is more than ${upstream.preset} takes; must be 1 to ${most}`;
+  return [{ path: ['upstream', 'connections_per_account'], problem, reads: [['upstream', 'preset']] }];
 }
 
 function checkUpstream(upstream: FileTables['upstream']): CrossFault[] {

@@ -25,18 +25,17 @@ export interface OAuthConfig {
 export function oauthConfig(table: OAuthTable, preset: string, resolveFile: (path: string) => string | undefined): OAuthConfig | undefined {
   if (table === undefined || table.client_id === '') return undefined;
   const shared = { clientId: table.client_id, clientSecretFile: resolveFile(table.client_secret_file), flow: table.flow };
-  if (table.issuer !== '')
-    return { ...shared, scopes: table.scopes, issuer: table.issuer, endpoints: undefined, redirectHost: '127.0.0.1', parameters: {} };
   const known = presetNamed(preset)?.oauth;
-  if (known === undefined) return undefined;
-  const of = (url: string): string => url.replace('{tenant}', encodeURIComponent(table.tenant));
-  const ownScopes = table.flow === 'client-credentials' ? (known.applicationScopes ?? []) : known.scopes;
-  return {
+  const ownScopes = (table.flow === 'client-credentials' ? known?.applicationScopes : known?.scopes) ?? [];
+  const wanted = {
     ...shared,
     scopes: table.scopes.length > 0 ? table.scopes : ownScopes,
-    issuer: of(known.issuer),
-    endpoints: { authorization: of(known.authorization), token: of(known.token), device: known.device && of(known.device) },
-    redirectHost: known.redirectHost ?? '127.0.0.1',
-    parameters: known.parameters,
+    redirectHost: known?.redirectHost ?? ('127.0.0.1' as const),
+    parameters: known?.parameters ?? {},
   };
+  if (table.issuer !== '') return { ...wanted, issuer: table.issuer, endpoints: undefined };
+  if (known === undefined) return undefined;
+  const of = (url: string): string => url.replace('{tenant}', encodeURIComponent(table.tenant));
+  const endpoints = { authorization: of(known.authorization), token: of(known.token), device: known.device && of(known.device) };
+  return { ...wanted, issuer: of(known.issuer), endpoints };
 }

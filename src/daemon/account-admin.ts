@@ -106,6 +106,9 @@ export class AccountAdmin {
   async add(account: NewAccount): Promise<Issued> {
     await this.#parts.checkKey();
     const { service, key } = this.#resolve(account);
+    const name = maildropName(service, key.user);
+    if (name.isRecent || name.view !== undefined)
+      throw new Error(`${key.user} is how clients ask for a view of ${name.user}; add the account ${name.user}`);
     if ((await this.#parts.accounts.find(key)) !== undefined) {
       throw new Error(`the account ${key.user} exists already; "popbridge account passwd" changes it`);
     }

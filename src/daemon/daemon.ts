@@ -52,6 +52,11 @@ interface DaemonState {
   readonly accounts: OpenAccounts;
 }
 
+/** `kept`: why the configuration is still the one before. */
+export interface Reloaded {
+  readonly kept?: string;
+}
+
 /** Remembered at a time, of all accounts. */
 const MAX_CUT_MESSAGES = 1_000;
 
@@ -71,7 +76,7 @@ export class Daemon {
   readonly #connections = new Set<Connection>();
   readonly #stopping = new AbortController();
   readonly #background: BackgroundWork;
-  #reloading: Promise<void> = Promise.resolve();
+  #reloading: Promise<unknown> = Promise.resolve();
   readonly #listeners = new Map<string, Listener>();
   #bindings = new Map<string, Binding>();
   #config: BridgeConfig;
@@ -186,14 +191,15 @@ export class Daemon {
   }
 
   /** SIGHUP: takes the new configuration whole, or keeps the old one and says why. Sessions go on with what they have. */
-  reload(): Promise<void> {
-    this.#reloading = this.#reloading.then(() => this.#reload());
-    return this.#reloading;
+  async reload(): Promise<Reloaded> {
+    const done = this.#reloading.then(() => this.#reload());
+    this.#reloading = done;
+    return done;
   }
 
-  async #reload(): Promise<void> {
+  async #reload(): Promise<Reloaded> {
     const { log } = this.#parts;
-    if (this.#stopping.signal.aborted) return;
+    if (this.#stopping.signal.aborted) return { kept: 'the daemon is stopping' };
     try {
       const config = this.#parts.loadConfig();
       await this.#bind(bindingsOf(config, this.#parts));
@@ -203,8 +209,10 @@ export class Daemon {
       this.#config = config;
       this.#parts.onReload(config);
       log.info('reloaded', { upstreams: config.upstreams.map((file) => file.upstream.id) });
+      return {};
     } catch (error) {
       log.error('reload-failed', { error, kept: 'the configuration before' });
+      return { kept: error instanceof Error ? error.message : String(error) };
     }
   }
 

@@ -140,11 +140,17 @@ export class LoginThrottle {
   #check(record: AccountRecord, hash: string): void {
     const now = this.#clock.monotonic();
     const refusal = record.refusals.get(hash);
-    if (refusal !== undefined && now < refusal.until) throw new CredentialsError('AUTH_REFUSED_BEFORE', 'this password was refused lately');
+    if (refusal !== undefined && now < refusal.until)
+      throw new CredentialsError(
+        'AUTH_REFUSED_BEFORE',
+        `this password was refused lately; it is tried again in ${seconds(refusal.until - now)} s`,
+      );
     if (hash === record.proven) return;
     record.refusedAt = record.refusedAt.filter((at) => at > now - WINDOW_MS);
     if (record.refusedAt.length + record.trying.size >= MAX_REFUSED_PASSWORDS) {
-      throw new BusyError('LOGIN_BACKOFF', 'too many passwords of this account were refused');
+      const [oldest = now] = record.refusedAt;
+      const wait = seconds(oldest + WINDOW_MS - now);
+      throw new BusyError('LOGIN_BACKOFF', `too many passwords of this account were refused; another one is tried in ${wait} s`);
     }
   }
 
@@ -177,4 +183,8 @@ export class LoginThrottle {
       .update(JSON.stringify([account, password]))
       .digest('base64');
   }
+}
+
+function seconds(ms: number): number {
+  return Math.max(1, Math.ceil(ms / 1000));
 }

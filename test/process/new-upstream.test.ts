@@ -49,6 +49,26 @@ describe('an address of a known provider', () => {
     expect((await runBridge(['check', '--config', config])).code).toBe(0);
   });
 
+  test.for([
+    ['126.com', 'netease-126'],
+    ['gmx.com', 'gmx-com'],
+  ] as const)('at %s is not taken for a neighbour of it', async ([domain, preset]) => {
+    await add(`alice@${domain}`, '--yes');
+    expect(readFileSync(join(config, `${domain}.toml`), 'utf8')).toContain(`preset = "${preset}"\n`);
+  });
+
+  test('may have a client registration with a secret in its file', async () => {
+    const secret = join(folder, 'client-secret');
+    writeFileSync(secret, 'the secret\n', { mode: 0o600 });
+    const refused = await add('alice@gmail.com', '--yes', '--client-secret-file', secret);
+    expect(refused).toMatchObject({ code: 64, stderr: expect.stringMatching(/--client-secret-file needs --client-id/) });
+    // Nobody signs in here, where nobody answers.
+    await add('alice@gmail.com', '--yes', '--no-oauth', '--client-id', 'mine', '--client-secret-file', secret);
+    expect(readFileSync(join(config, 'gmail.com.toml'), 'utf8')).toMatch(
+      `[oauth]\nclient_id = "mine"\nflow = "code"\nclient_secret_file = ${JSON.stringify(secret)}\n`,
+    );
+  });
+
   test('of another one gets a file of its own beside the first', async () => {
     await add('alice@gmail.com', '--yes');
     expect(await add('alice@icloud.com', '--yes')).toMatchObject({ code: 0 });

@@ -4,7 +4,7 @@
  */
 import { domainToASCII } from 'node:url';
 import type { Preset } from '../../config/presets/preset.ts';
-import { presetOfDomain } from '../../config/presets/presets.ts';
+import { presetOfDomain, presetOfHost } from '../../config/presets/presets.ts';
 import { imapServersIn, type FoundServer } from './autoconfig.ts';
 
 export interface SrvRecord {
@@ -22,7 +22,9 @@ export interface DiscoveryParts {
 }
 
 export type Discovered =
-  { readonly by: 'preset'; readonly preset: Preset } | { readonly by: 'network'; readonly server: FoundServer; readonly source: string };
+  /** `source` names the server of the preset; undefined where the domain is the provider's own. */
+  | { readonly by: 'preset'; readonly preset: Preset; readonly source: string | undefined }
+  | { readonly by: 'network'; readonly server: FoundServer; readonly source: string };
 
 const TIMEOUT_MS = 10_000;
 
@@ -30,10 +32,10 @@ const TIMEOUT_MS = 10_000;
 export async function discover(address: string, { get, srv }: DiscoveryParts): Promise<Discovered | undefined> {
   const domain = domainToASCII(address.slice(address.lastIndexOf('@') + 1));
   const preset = presetOfDomain(domain);
-  if (preset !== undefined) return { by: 'preset', preset };
+  if (preset !== undefined) return { by: 'preset', preset, source: undefined };
   for (const url of autoconfigUrls(domain, address)) {
     const [server] = imapServersIn(await get(url, AbortSignal.timeout(TIMEOUT_MS)).catch(() => ''));
-    if (server !== undefined) return { by: 'network', server, source: new URL(url).origin };
+    if (server !== undefined) return foundAt(server, new URL(url).origin);
   }
   for (const [service, security] of [
     ['_imaps', 'tls'],
@@ -43,10 +45,16 @@ export async function discover(address: string, { get, srv }: DiscoveryParts): P
     const best = bestOf(await srv(name).catch(() => []));
     if (best !== undefined) {
       const server = { host: best.name.replace(/\.$/, ''), port: best.port, security, username: '{user}' };
-      return { by: 'network', server, source: `the SRV record ${name}` };
+      return foundAt(server, `the SRV record ${name}`);
     }
   }
   return undefined;
+}
+
+/** A provider that serves domains of its customers wants of them what it wants of its own. */
+function foundAt(server: FoundServer, source: string): Discovered {
+  const preset = presetOfHost(server.host);
+  return preset === undefined ? { by: 'network', server, source } : { by: 'preset', preset, source };
 }
 
 /** The domain itself comes before Mozilla's list of providers. */

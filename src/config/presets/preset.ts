@@ -18,6 +18,19 @@ export interface PresetOAuth {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
+export interface PresetQuirks {
+  /** So many of an account at a time; more are refused. */
+  readonly connections?: number;
+  /** Only so many of a folder are shown, the newest. */
+  readonly messages?: number;
+  /** Nothing is given to who has not told ID (RFC 2971). */
+  readonly needsId?: true;
+  /** Where a message is still, after an expunge in its folder. */
+  readonly expungeLeaves?: string;
+  /** What the trash folder is called. */
+  readonly trash?: string;
+}
+
 export interface Preset {
   readonly name: string;
   readonly title: string;
@@ -36,6 +49,8 @@ export interface Preset {
     readonly delete?: { readonly action?: string };
   };
   readonly oauth?: PresetOAuth;
+  /** What it does otherwise than others. */
+  readonly quirks?: PresetQuirks;
   /** What POP3 clients, or accounts here, log in with. */
   readonly login: 'password' | 'app password' | 'OAuth 2.0' | 'app password or OAuth 2.0';
   /** What a user has to know, a line each. */

@@ -24,8 +24,8 @@ export const PRESETS: readonly Preset[] = [
       'With 2-step verification on, make an app password: https://myaccount.google.com/apppasswords',
       'For OAuth 2.0 register a client of type "Desktop app" with the Gmail scope; while it is "in testing" a sign-in lasts 7 days',
       'In Gmail\'s settings, "limit IMAP folders" hides the rest from popbridge too',
-      'At most 15 connections an account at a time',
     ],
+    quirks: { connections: 15, expungeLeaves: 'in All Mail', trash: '[Gmail]/Trash, or [Gmail]/Bin, in the language of the account' },
   },
   {
     name: 'outlook',
@@ -43,6 +43,7 @@ export const PRESETS: readonly Preset[] = [
       parameters: {},
     },
     login: 'OAuth 2.0',
+    quirks: { trash: 'Deleted, or Deleted Items' },
     hints: [
       'Microsoft takes no passwords over IMAP, app passwords included: sign in with OAuth 2.0',
       'Register an application (Entra ID, "App registrations") with the redirect address http://localhost and public client flows allowed',
@@ -74,10 +75,8 @@ export const PRESETS: readonly Preset[] = [
       parameters: {},
     },
     login: 'app password or OAuth 2.0',
-    hints: [
-      'Make an app password: account security, "Generate app password"; new OAuth 2.0 clients for mail are hardly given',
-      'At most the newest 10,000 messages of a folder are shown',
-    ],
+    hints: ['Make an app password: account security, "Generate app password"; new OAuth 2.0 clients for mail are hardly given'],
+    quirks: { messages: 10_000, connections: 5 },
   },
   {
     name: 'aol',
@@ -94,6 +93,7 @@ export const PRESETS: readonly Preset[] = [
       parameters: {},
     },
     login: 'app password or OAuth 2.0',
+    quirks: { messages: 10_000, connections: 5 },
     hints: ['Make an app password: account security, "Generate app password"'],
   },
   {
@@ -119,7 +119,15 @@ export const PRESETS: readonly Preset[] = [
     domains: ['zoho.com', 'zohomail.com'],
     tables: { upstream: { host: 'imap.zoho.com' } },
     login: 'app password',
-    hints: ['Switch IMAP on in the settings; own domains on paid plans use host = "imappro.zoho.com", in Europe .eu in place of .com'],
+    hints: ['Switch IMAP on in the settings; own domains on paid plans use host = "imappro.zoho.com"'],
+  },
+  {
+    name: 'zoho-eu',
+    title: 'Zoho Mail, Europe',
+    domains: ['zohomail.eu', 'zoho.eu'],
+    tables: { upstream: { host: 'imap.zoho.eu' } },
+    login: 'app password',
+    hints: ['Switch IMAP on in the settings; own domains on paid plans use host = "imappro.zoho.eu"'],
   },
   {
     name: 'gmx',
@@ -127,10 +135,15 @@ export const PRESETS: readonly Preset[] = [
     domains: ['gmx.de', 'gmx.net', 'gmx.at', 'gmx.ch'],
     tables: { upstream: { host: 'imap.gmx.net' } },
     login: 'password',
-    hints: [
-      'Switch on "POP3 & IMAP" in the settings; with two-factor authentication make an app password',
-      'gmx.com has host = "imap.gmx.com"',
-    ],
+    hints: ['Switch on "POP3 & IMAP" in the settings; with two-factor authentication make an app password'],
+  },
+  {
+    name: 'gmx-com',
+    title: 'GMX, international',
+    domains: ['gmx.com', 'gmx.us', 'gmx.co.uk'],
+    tables: { upstream: { host: 'imap.gmx.com' } },
+    login: 'password',
+    hints: ['Switch on "POP3 & IMAP" in the settings; with two-factor authentication make an app password'],
   },
   {
     name: 'webde',
@@ -150,12 +163,30 @@ export const PRESETS: readonly Preset[] = [
   },
   {
     name: 'netease',
-    title: 'NetEase 163, 126, yeah',
-    domains: ['163.com', '126.com', 'yeah.net'],
-    // SELECT is refused ("Unsafe Login") to who has not sent ID.
+    title: 'NetEase 163',
+    domains: ['163.com'],
     tables: { upstream: { host: 'imap.163.com', client_id: true } },
     login: 'app password',
-    hints: ['Switch IMAP on and make an authorisation code; 126.com has host = "imap.126.com", yeah.net "imap.yeah.net"'],
+    quirks: { needsId: true },
+    hints: ['Switch IMAP on and make an authorisation code'],
+  },
+  {
+    name: 'netease-126',
+    title: 'NetEase 126',
+    domains: ['126.com'],
+    tables: { upstream: { host: 'imap.126.com', client_id: true } },
+    login: 'app password',
+    quirks: { needsId: true },
+    hints: ['Switch IMAP on and make an authorisation code'],
+  },
+  {
+    name: 'netease-yeah',
+    title: 'NetEase yeah',
+    domains: ['yeah.net'],
+    tables: { upstream: { host: 'imap.yeah.net', client_id: true } },
+    login: 'app password',
+    quirks: { needsId: true },
+    hints: ['Switch IMAP on and make an authorisation code'],
   },
   {
     name: 'proton-bridge',
@@ -186,7 +217,8 @@ export const PRESETS: readonly Preset[] = [
     domains: [],
     tables: { upstream: {} },
     login: 'password',
-    hints: ['Give host', 'Where the trash folder has no special use, name it: [delete] folder = "INBOX.Trash"'],
+    quirks: { trash: 'INBOX.Trash, which [delete] folder has to name where it has no special use' },
+    hints: ['Give host'],
   },
   {
     name: 'courier',
@@ -194,7 +226,8 @@ export const PRESETS: readonly Preset[] = [
     domains: [],
     tables: { upstream: {} },
     login: 'password',
-    hints: ['Give host', 'Folders are below INBOX: [delete] folder = "INBOX.Trash"'],
+    quirks: { trash: 'INBOX.Trash, which [delete] folder has to name where it has no special use' },
+    hints: ['Give host'],
   },
   {
     name: 'exchange',
@@ -214,3 +247,11 @@ export function presetNamed(name: string): Preset | undefined {
 export function presetOfDomain(domain: string): Preset | undefined {
   return PRESETS.find(({ domains }) => domains.includes(domain.toLowerCase()));
 }
+
+/** The preset of the provider whose server that is: its own domains are not the only ones that are served there. */
+export function presetOfHost(host: string): Preset | undefined {
+  const name = host.toLowerCase().replace(/\.$/, '');
+  return PRESETS.find(({ domains, tables }) => domains.length > 0 && tables.upstream.host === name && name !== LOOPBACK);
+}
+
+const LOOPBACK = '127.0.0.1';

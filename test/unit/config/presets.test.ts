@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { presetNamed, presetOfDomain, PRESETS } from '../../../src/config/presets/presets.ts';
+import { presetNamed, presetOfDomain, presetOfHost, PRESETS } from '../../../src/config/presets/presets.ts';
 import { faultsOf, upstreamOf } from './parse.ts';
 
 const ACCOUNTS = '[login]\nmode = "accounts"\n';
@@ -13,6 +13,12 @@ describe('every preset', () => {
     for (const domain of preset.domains) expect(presetOfDomain(domain.toUpperCase())).toBe(preset);
   });
 
+  test('is found by its server too, for domains of customers, where it is a provider with one', () => {
+    expect(presetOfHost('OUTLOOK.office365.com.')?.name).toBe('outlook');
+    expect(presetOfHost('imap.fastmail.com')?.name).toBe('fastmail');
+    expect([presetOfHost('imap.example.com'), presetOfHost('127.0.0.1')]).toEqual([undefined, undefined]);
+  });
+
   test('has a name of its own, and domains that no other has', () => {
     expect(new Set(PRESETS.map(({ name }) => name)).size).toBe(PRESETS.length);
     const domains = PRESETS.flatMap((preset) => preset.domains);
@@ -24,7 +30,8 @@ describe('every preset', () => {
     for (const url of [oauth?.issuer, oauth?.authorization, oauth?.token, oauth?.device ?? 'https://x']) {
       expect(URL.parse(url ?? '')?.protocol).toBe('https:');
     }
-    const { oauth: config } = upstreamOf(`[upstream]\npreset = "${name}"\n${ACCOUNTS}[oauth]\nclient_id = "mine"\ntenant = "my tenant"`);
+    const tenant = oauth?.token.includes('{tenant}') === true ? 'tenant = "my tenant"' : '';
+    const { oauth: config } = upstreamOf(`[upstream]\npreset = "${name}"\n${ACCOUNTS}[oauth]\nclient_id = "mine"\n${tenant}`);
     expect(JSON.stringify(config)).not.toContain('{tenant}');
     expect(config).toMatchObject({ clientId: 'mine', flow: 'code', scopes: oauth?.scopes });
   });
@@ -46,6 +53,7 @@ describe('a preset', () => {
 
   test.each([
     ['[upstream]\npreset = "gmial"', /^upstream\.preset: "gmial" /],
+    ['[upstream]\npreset = "yahoo"\nconnections_per_account = 6', /^upstream\.connections_per_account: .* must be 1 to 5/],
     ['[upstream]\npreset = 7\nhost = "a"', /^upstream\.preset: /],
     ['[upstream]\npreset = "dovecot"', /^upstream\.host: missing; /],
     ['[upstream]\npreset = "gmail"\n[delete]\naction = 7', /^delete\.action: /],
@@ -86,6 +94,13 @@ describe('[oauth]', () => {
       endpoints: undefined,
       scopes: ['mail'],
     });
+    // Of the preset only the endpoints are the issuer's.
+    expect(upstreamOf(`${GMAIL}issuer = "https://login.example.com"`).oauth).toMatchObject({
+      issuer: 'https://login.example.com',
+      endpoints: undefined,
+      scopes: ['https://mail.google.com/'],
+      parameters: { access_type: 'offline', prompt: 'consent' },
+    });
   });
 
   test.each([
@@ -100,6 +115,8 @@ describe('[oauth]', () => {
       `${GMAIL}flow = "client-credentials"\nclient_secret_file = "x"`,
       'oauth.flow: "client-credentials" is not given by gmail; must be "code" or "paste"',
     ],
+    [`${GMAIL}tenant = "consumers"`, 'oauth.tenant: has no use but with the preset "outlook"; leave it out'],
+    [`${OWN}issuer = "https://a"\ntenant = "consumers"`, 'oauth.tenant: has no use but with the preset "outlook"; leave it out'],
     [
       `${OWN}issuer = "https://a"\nflow = "client-credentials"`,
       'oauth.client_secret_file: is missing; flow = "client-credentials" needs it',

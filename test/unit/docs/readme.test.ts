@@ -89,7 +89,7 @@ describe('examples in README', () => {
 
 describe('what a user may see', () => {
   const catalogue = read('src/errors.ts');
-  const [, kinds = ''] = /export type UpstreamFailureKind =([^;]+);/.exec(catalogue) ?? [];
+  const [, kinds = ''] = /export const UPSTREAM_FAILURE_KINDS = \[([^\]]+)\]/.exec(catalogue) ?? [];
   const codes = [
     ...all(catalogue, /'([A-Z]+(?:_[A-Z]+)+)'/g),
     ...all(kinds, /'([a-z-]+)'/g).map((kind) => `UPSTREAM_${kind.toUpperCase().replaceAll('-', '_')}`),

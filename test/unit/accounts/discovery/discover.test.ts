@@ -84,6 +84,13 @@ describe('the server of a mail domain', () => {
     expect(asked[0]).toBe('https://autoconfig.example.com/mail/config-v1.1.xml?emailaddress=alice%40example.com');
   });
 
+  test('that is the one of a known provider is that provider, with all that it wants', async () => {
+    pages['https://example.com/.well-known/autoconfig/mail/config-v1.1.xml'] = config(
+      server(IMAPS.replace('imap.example.com', 'outlook.office365.com')),
+    );
+    expect(await found('alice@example.com')).toMatchObject({ by: 'preset', preset: { name: 'outlook' }, source: 'https://example.com' });
+  });
+
   test('is what Mozilla knows of it, which is told the domain alone', async () => {
     pages['https://autoconfig.thunderbird.net/v1.1/example.com'] = config(server(IMAPS));
     expect(await found('alice@example.com')).toMatchObject({ source: 'https://autoconfig.thunderbird.net' });
