@@ -1,6 +1,6 @@
 /** Tables of local accounts: [[account]], [oauth] and [secrets] (CONTRACT section 4). */
 import { z } from 'zod';
-import { commandLine, issuerUrl, optionalText, passwordHash } from './fields.ts';
+import { commandLine, credentialName, issuerUrl, optionalText, passwordHash } from './fields.ts';
 
 export const account = z
   .strictObject({
@@ -14,7 +14,7 @@ export const account = z
     upstream_password_command: commandLine()
       .default([])
       .describe('A program and its arguments, run without a shell; the first line it prints is the upstream password'),
-    upstream_credential: optionalText().default('').describe('The name of a systemd credential that is the upstream password'),
+    upstream_credential: credentialName().default('').describe('The name of a systemd credential that is the upstream password'),
     oauth: z.boolean().default(false).describe('Signs in upstream with OAuth 2.0; see [oauth]'),
   })
   .describe('A local account, besides those of "popbridge account add"; exactly one source of upstream credentials');
@@ -41,7 +41,7 @@ export const secrets = z
     key_file: optionalText()
       .default('')
       .describe(
-        'The key for tokens and passwords at rest; default: the systemd credential popbridge.key, else secrets.key in the state directory',
+        'The key for tokens and passwords at rest; default: the systemd credential popbridge.key, else the variable POPBRIDGE_SECRETS_KEY, else secrets.key in the state directory',
       ),
   })
   .prefault({})

@@ -15,6 +15,7 @@ const SHA256_HEX = /^(?:(?:[0-9A-Fa-f]{2}:?){31}[0-9A-Fa-f]{2})?$/;
 const STORE_URL = /^(?:sqlite:[^\u0000-\u001f\u007f]*|memory:)$/;
 const VIEW_NAME = /^[^\s/\u0000-\u001f\u007f]{1,64}$/;
 const AGE = new RegExp(`^$|${DURATION_PATTERN.source}`);
+const CREDENTIAL_NAME = /^(?!\.)[^/\u0000-\u001f\u007f]{0,255}$/;
 const DOMAIN = /^[^\s@/\u0000-\u001f\u007f]+$/;
 
 /** Node's timers count milliseconds in 31 bits, 24.8 days; a longer one would fire at once. */
@@ -137,6 +138,11 @@ function isSecureUrl(text: string): boolean {
 export function commandLine() {
   const command = z.array(optionalText());
   return command.refine((parts) => parts.length === 0 || parts[0] !== '', { error: 'names no program; write ["PROGRAM", "ARGUMENT", …]' });
+}
+
+/** The name of a systemd credential: that of a file in one folder. */
+export function credentialName() {
+  return matching(CREDENTIAL_NAME, 'is no name of a credential; write it as LoadCredential= has it, without a path');
 }
 
 /** An app password as scrypt has it. The text is never shown back: it may be the password itself. */

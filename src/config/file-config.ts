@@ -24,6 +24,8 @@ export interface ReferencedFile {
   readonly path: string;
   /** A secret: nobody else may read it. */
   readonly isSecret: boolean;
+  /** It is made when it is first needed. */
+  readonly mayBeMissing?: boolean;
 }
 
 /** What one file says about its upstream. */
@@ -135,7 +137,7 @@ function storeUrl(origin: FileOrigin, url: string): string {
 }
 
 /** Every file that the tables name. */
-export function references(origin: FileOrigin, { upstream, tls, listen, account, oauth }: FileTables): ReferencedFile[] {
+export function references(origin: FileOrigin, { upstream, tls, listen, account, oauth, secrets }: FileTables): ReferencedFile[] {
   const reference = (key: string, text: string, isSecret: boolean): ReferencedFile[] => {
     const path = resolveFile(origin, text);
     return path === undefined ? [] : [{ file: origin.file, key, path, isSecret }];
@@ -148,6 +150,7 @@ export function references(origin: FileOrigin, { upstream, tls, listen, account,
     ...reference('upstream.ca_file', upstream?.ca_file ?? '', false),
     ...pair('tls', tls),
     ...listen.flatMap((one, index) => pair(`listen[${index}]`, one)),
+    ...reference('secrets.key_file', secrets.key_file, true).map((key) => Object.assign(key, { mayBeMissing: true })),
     ...reference('oauth.client_secret_file', oauth?.client_secret_file ?? '', true),
     ...account.flatMap((one, index) => reference(`account[${index}].upstream_password_file`, one.upstream_password_file, true)),
   ];

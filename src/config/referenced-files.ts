@@ -1,5 +1,6 @@
 /** Looks at the files that a configuration names, before anything is started with them. */
 import { accessSync, constants, statSync } from 'node:fs';
+import { dirname } from 'node:path';
 import type { ConfigFault } from '../errors.ts';
 import type { ReferencedFile } from './file-config.ts';
 import { fileProblem } from './file-problem.ts';
@@ -18,9 +19,10 @@ export interface LookedAt {
 export function lookAtFiles(references: readonly ReferencedFile[]): LookedAt {
   const faults: ConfigFault[] = [];
   const causes: unknown[] = [];
-  for (const { file, key, path, isSecret } of references) {
+  for (const { file, key, path, isSecret, mayBeMissing = false } of references) {
     try {
-      const problem = problemOf(path, isSecret);
+      const isMade = mayBeMissing && statSync(path, { throwIfNoEntry: false }) === undefined;
+      const problem = isMade ? folderProblem(path) : problemOf(path, isSecret);
       if (problem !== undefined) faults.push({ file, key, problem });
     } catch (error) {
       causes.push(error);
@@ -28,6 +30,12 @@ export function lookAtFiles(references: readonly ReferencedFile[]): LookedAt {
     }
   }
   return { faults, causes };
+}
+
+/** Of a file that is to be made. */
+function folderProblem(path: string): string | undefined {
+  const folder = dirname(path);
+  return statSync(folder, { throwIfNoEntry: false })?.isDirectory() === true ? undefined : `${path}: there is no folder ${folder}`;
 }
 
 function problemOf(path: string, isSecret: boolean): string | undefined {

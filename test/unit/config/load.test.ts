@@ -134,6 +134,16 @@ describe('faults', () => {
     ]);
   });
 
+  test('a key for secrets may be missing, as it is made when it is needed, but not its folder; and nobody else may read it', () => {
+    const fault = (key: string): string[] =>
+      refusal(() => loadConfig({ paths: [write('a.toml', `${HOST}[secrets]\nkey_file = "${key}"`)] }));
+    expect(fault('new.key')).toEqual([]);
+    expect(fault('nowhere/new.key')).toEqual(['DIR/a.toml: secrets.key_file: DIR/nowhere/new.key: there is no folder DIR/nowhere']);
+    expect(fault('.')).toEqual([expect.stringMatching(/secrets\.key_file: .*: is a directory; give a file$/)]);
+    write('open.key', 'x', 0o644);
+    expect(fault('open.key')).toEqual([expect.stringContaining('others can use this secret (mode 0644)')]);
+  });
+
   test('a key that others can use is refused; a certificate may be public', () => {
     write('cert.pem', 'x', 0o644);
     const key = write('key.pem', 'x', 0o644);

@@ -87,6 +87,32 @@ describe('examples in README', () => {
   });
 });
 
+describe('provider notes', () => {
+  const pages = section(readme, 'Provider notes')
+    .split(/^(?=### )/m)
+    .slice(1);
+
+  test.for(pages.map((page) => [/^### (.*)$/m.exec(page)?.[1] ?? '', page] as const))(
+    '%s: ends with what to type into an old program',
+    ([, page]) => {
+      const [last = ''] = page.trimEnd().split('\n\n').slice(-1);
+      expect(rows(last).map(([setting]) => setting)).toEqual([
+        'setting',
+        'incoming server',
+        'authentication',
+        'user name',
+        'password',
+        'messages',
+        'outgoing server (SMTP)',
+      ]);
+    },
+  );
+
+  test('are there for the providers that people have', () => {
+    expect(pages).toHaveLength(8);
+  });
+});
+
 describe('what a user may see', () => {
   const catalogue = read('src/errors.ts');
   const [, kinds = ''] = /export const UPSTREAM_FAILURE_KINDS = \[([^\]]+)\]/.exec(catalogue) ?? [];
