@@ -18,6 +18,9 @@ import { SessionTally } from './session-tally.ts';
 /** A session silent for so long may be taken over by a new login (CONTRACT section 5.9). */
 const STALE_MS = 120_000;
 
+/** How soon after its time a client is cut whose password was being tried then, and was refused. */
+const AUTHENTICATING_MS = 1_000;
+
 export class Connection implements LockHolder {
   readonly #parts: ConnectionParts;
   readonly #client: ClientSocket;
@@ -29,6 +32,7 @@ export class Connection implements LockHolder {
   #isPumping = false;
   #hasEnded = false;
   #cancelTimer: Cancel = () => {};
+  #cancelLoginTimer: Cancel = () => {};
   #lastCommandAt: number;
 
   constructor(parts: ConnectionParts) {
@@ -43,10 +47,10 @@ export class Connection implements LockHolder {
 
   /** Greets the client, after the handshake on a TLS port, and begins. */
   async start(): Promise<void> {
+    this.#limitLogin(this.#parts.timeouts.loginMs);
     try {
       if (!(await this.#begin())) return;
       await this.#reply({ ok: true, text: 'POP3 server ready' });
-      this.#armTimer();
     } catch (error) {
       this.#fail(error);
       return;
@@ -90,9 +94,9 @@ export class Connection implements LockHolder {
     else void this.#sayGoodbye(effects);
   }
 
-  /** Nobody has logged in here, and nobody is about to: such a connection makes room for a new one. */
-  get isIdleBeforeLogin(): boolean {
-    return !this.#isPumping && (this.#state.phase === 'AUTHORIZATION' || this.#state.phase === 'SECURING');
+  /** Nobody has logged in here, and no password is being tried: such a connection makes room for a new one, whatever it is doing. */
+  get isBeforeLogin(): boolean {
+    return this.#state.phase === 'AUTHORIZATION' || this.#state.phase === 'SECURING';
   }
 
   displace(): void {
@@ -197,6 +201,7 @@ export class Connection implements LockHolder {
     this.#cancelTimer();
     try {
       const { session, opened } = await this.#parts.logIn(credentials, this, this.#gone.signal);
+      this.#cancelLoginTimer();
       this.#session = session;
       this.#tally.outcome = 'no QUIT';
       return { on: 'maildrop-opened', opened };
@@ -290,16 +295,20 @@ export class Connection implements LockHolder {
     if (!this.#isPumping) this.#finish();
   }
 
-  /** Silence: before login a while, after it the idle limit, then a close without a word (RFC 1939 section 3). */
+  /** The idle limit, then a close without a word (RFC 1939 section 3). */
   #armTimer(): void {
     this.#cancelTimer();
-    if (this.#hasEnded) return;
-    const { loginMs, idleMs } = this.#parts.timeouts;
-    const isLoggedIn = this.#state.phase === 'TRANSACTION';
-    const left = isLoggedIn ? idleMs : Math.max(0, this.#startedAt + loginMs - this.#parts.clock.monotonic());
-    this.#cancelTimer = this.#parts.clock.after(left, () => {
-      if (this.#isPumping) return;
-      this.#cut(isLoggedIn ? 'idle' : 'login timeout');
+    if (this.#hasEnded || this.#state.phase !== 'TRANSACTION') return;
+    this.#cancelTimer = this.#parts.clock.after(this.#parts.timeouts.idleMs, () => {
+      if (!this.#isPumping) this.#cut('idle');
+    });
+  }
+
+  /** From the connection to the login, whatever the client does meanwhile: only a password that is being tried is waited for. */
+  #limitLogin(ms: number): void {
+    this.#cancelLoginTimer = this.#parts.clock.after(ms, () => {
+      if (this.isBeforeLogin) this.#cut('login timeout');
+      else if (this.#state.phase === 'AUTHENTICATING') this.#limitLogin(AUTHENTICATING_MS);
     });
   }
 
@@ -307,6 +316,7 @@ export class Connection implements LockHolder {
     if (this.#hasEnded) return;
     this.#hasEnded = true;
     this.#cancelTimer();
+    this.#cancelLoginTimer();
     if (this.#state.phase !== 'CLOSED') {
       this.#state = { phase: 'CLOSED' };
       this.#client.end();

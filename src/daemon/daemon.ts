@@ -310,7 +310,7 @@ export class Daemon {
   /** At the limit of sessions the oldest connection without a login makes room: whoever opens many must not lock out who has mail to fetch. */
   #displaceOldest(): boolean {
     for (const connection of this.#connections) {
-      if (!connection.isIdleBeforeLogin) continue;
+      if (!connection.isBeforeLogin) continue;
       connection.displace();
       return true;
     }

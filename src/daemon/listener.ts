@@ -3,6 +3,7 @@ import { BlockList, createServer, isIP, type Server, type Socket } from 'node:ne
 import { BusyError, toBridgeError } from '../errors.ts';
 import { encodeStatus, err } from '../pop3/reply.ts';
 import { replyForError } from '../pop3/reply-for-error.ts';
+import { limitedAs } from './client-network.ts';
 import type { GiveBack, SessionCounter } from './session-limits.ts';
 
 export interface ListenAddress {
@@ -64,7 +65,7 @@ export class Listener {
     }
     let giveBack: GiveBack = () => {};
     try {
-      giveBack = this.#parts.counter.connect(client);
+      giveBack = this.#parts.counter.connect(limitedAs(client));
       this.#parts.onConnection(socket, client, giveBack);
     } catch (error) {
       giveBack();

@@ -16,6 +16,7 @@ const MAX_LOCAL_REFUSAL_MINUTES = 30;
 const MAX_ANSWER_DELAY_MS = 30_000;
 const DEFAULT_BACKOFF_MS = 30_000;
 const MAX_ACCOUNTS = 10_000;
+const MAX_STRANGERS = 20_000;
 const MAX_ADDRESSES = 10_000;
 const MAX_PASSWORDS_REMEMBERED = 50;
 
@@ -47,7 +48,10 @@ export interface Attempt {
 export class LoginThrottle {
   readonly #clock: Clock;
   readonly #key = randomBytes(32);
+  /** By name in lower case: servers may hold spellings for one user, and lock out the one for guesses at all. */
   readonly #accounts = new LRUCache<string, AccountRecord>({ max: MAX_ACCOUNTS });
+  /** Names for which no password was right so far, apart from those: many made-up names make no user forgotten. */
+  readonly #strangers = new LRUCache<string, AccountRecord>({ max: MAX_STRANGERS });
   readonly #addresses = new LRUCache<string, number[]>({ max: MAX_ADDRESSES });
   readonly #freeFailures: () => number;
 
@@ -81,6 +85,8 @@ export class LoginThrottle {
     };
     return {
       succeeded: () => {
+        this.#accounts.set(account.toLowerCase(), record);
+        this.#strangers.delete(account.toLowerCase());
         record.proven = hash;
         record.refusals.delete(hash);
         settle();
@@ -164,7 +170,8 @@ export class LoginThrottle {
   }
 
   #record(account: string): AccountRecord {
-    const known = this.#accounts.get(account);
+    const name = account.toLowerCase();
+    const known = this.#accounts.get(name) ?? this.#strangers.get(name);
     if (known !== undefined) return known;
     const record: AccountRecord = {
       proven: undefined,
@@ -174,7 +181,7 @@ export class LoginThrottle {
       trying: new Map(),
       backoffUntil: 0,
     };
-    this.#accounts.set(account, record);
+    this.#strangers.set(name, record);
     return record;
   }
 

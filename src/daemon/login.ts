@@ -15,6 +15,7 @@ import type { Upstream, UpstreamSession } from '../upstream/upstream.ts';
 import { removalMethod } from '../upstream/removal.ts';
 import { chooseUpstream, maildropName, viewNamed, type MaildropName, type UserRule } from './account.ts';
 import type { BackgroundWork } from './background-work.ts';
+import { limitedAs } from './client-network.ts';
 import type { LoggedIn } from './connection-parts.ts';
 import { lookBack } from './look-back.ts';
 import type { LiveSecrets, Log } from './logging.ts';
@@ -86,7 +87,7 @@ export async function logIn(
     const upstream = await provenCredentials(parts.accounts, service, {
       user: name.user,
       password,
-      by: { address: client.address, signal },
+      by: { address: limitedAs(client.address), signal },
     });
     const wanted = { service, name, view: viewNamed(service.views, name), password };
     return await openFor(parts, wanted, upstream, client, signal, undo);
@@ -95,7 +96,7 @@ export async function logIn(
     // Before the password is forgotten: a server may have echoed it, and only what is known can be struck out.
     parts.log.warn('login-failed', { user: credentials.user, client: client.address, error: failure });
     for (const give of undo.reverse()) give();
-    if (isGuess(failure)) await pause(parts.clock, delayFor(parts, services, credentials.user, client.address), signal);
+    if (isGuess(failure)) await pause(parts.clock, delayFor(parts, services, credentials.user, limitedAs(client.address)), signal);
     throw failure;
   }
 }

@@ -3,11 +3,11 @@
  * whose maildrop nobody uses right now (CONTRACT section 5.2).
  */
 import type { ViewConfig } from '../config/schema.ts';
-import { UpstreamError } from '../errors.ts';
+import { StoreError, UpstreamError } from '../errors.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { emptyMap, firstDue, type UidMap } from '../maildrop/uid-map.ts';
 import { withoutDeletion, withoutMessages } from '../maildrop/map-changes.ts';
-import type { MailboxKey, MaildropKey, Store } from '../store/store.ts';
+import type { JournalEntry, MailboxKey, MaildropKey, Store } from '../store/store.ts';
 import type { UpstreamMailbox } from '../upstream/upstream.ts';
 import { dueMessages, upstreamPolicy } from './deletion.ts';
 import { templateFor } from './derivation.ts';
@@ -61,25 +61,41 @@ async function finishPromised(request: OverdueRequest, maildrop: MaildropKey, si
       request.events.deleteFailed({ total: entry.uids.length, outcome: 'put off', error });
       return 'not now' as const;
     });
-    if (mailbox === 'not now') {
-      left.set(entry.path, new Set([...(left.get(entry.path) ?? []), ...entry.uids]));
-      continue;
-    }
-    if (mailbox === undefined) {
-      request.events.deleteFailed({ total: entry.uids.length, outcome: 'abandoned', reason: `${entry.path} is gone` });
-      await store.removeEntry(entry.id);
-      continue;
-    }
-    const map = (await store.loadMap(key)) ?? emptyMap(mailbox.uidValidity);
-    // Perhaps copied: it is shown again, not copied again as due.
-    const shown = entry.stage === 'copying' ? withoutDeletion(map, entry.uids) : map;
-    if (shown !== map) await saveMap(request, key, map, shown);
-    const forget = (strangers: readonly Uid[]): Promise<void> => saveMap(request, key, shown, withoutMessages(shown, strangers));
-    if (await finishEntry(partsFor(request, maildrop), { key, mailbox, map: shown, forget }, entry, signal))
-      await store.removeEntry(entry.id);
-    else left.set(entry.path, new Set([...(left.get(entry.path) ?? []), ...entry.uids]));
+    const isDone =
+      mailbox !== 'not now' &&
+      (await takeUp(request, key, mailbox, entry, signal).catch((error: unknown) => {
+        // A disk that is full keeps nobody from reading mail: what was promised is looked at again at the next login.
+        if (!(error instanceof StoreError)) throw error;
+        request.events.saveFailed(error);
+        return false;
+      }));
+    if (!isDone) left.set(entry.path, new Set([...(left.get(entry.path) ?? []), ...entry.uids]));
   }
   return left;
+}
+
+/** True when nothing is left to do for the entry, which is struck out then. */
+async function takeUp(
+  request: OverdueRequest,
+  key: MailboxKey,
+  mailbox: UpstreamMailbox | undefined,
+  entry: JournalEntry,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { store } = request;
+  if (mailbox === undefined) {
+    request.events.deleteFailed({ total: entry.uids.length, outcome: 'abandoned', reason: `${entry.path} is gone` });
+    await store.removeEntry(entry.id);
+    return true;
+  }
+  const map = (await store.loadMap(key)) ?? emptyMap(mailbox.uidValidity);
+  // Perhaps copied: it is shown again, not copied again as due.
+  const shown = entry.stage === 'copying' ? withoutDeletion(map, entry.uids) : map;
+  if (shown !== map) await saveMap(request, key, map, shown);
+  const forget = (strangers: readonly Uid[]): Promise<void> => saveMap(request, key, shown, withoutMessages(shown, strangers));
+  const isDone = await finishEntry(partsFor(request, key.maildrop), { key, mailbox, map: shown, forget }, entry, signal);
+  if (isDone) await store.removeEntry(entry.id);
+  return isDone;
 }
 
 async function finishDue(request: OverdueRequest, maildrop: MaildropKey, signal: AbortSignal): Promise<void> {

@@ -2,7 +2,7 @@
  * Removes messages upstream as QUIT promised it (CONTRACT sections 5.1 and 5.2): makes sure that they are still the same ones, writes
  * the journal, then acts, then strikes the entry out. An entry left open is taken up at the next login.
  */
-import { toBridgeError, UpstreamError, type BridgeError, type UpstreamFailureKind } from '../errors.ts';
+import { StoreError, toBridgeError, UpstreamError, type BridgeError, type UpstreamFailureKind } from '../errors.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { knownMessage, segmentNumber, type UidMap } from '../maildrop/uid-map.ts';
 import { UNIDENTIFIED, type Identity } from '../maildrop/rematch.ts';
@@ -167,6 +167,7 @@ export function mapAfter(map: UidMap, { removed, strangers, flagged }: RemovalRe
 }
 
 export function endsTheConnection(error: unknown): boolean {
+  if (error instanceof StoreError) return false;
   return !(error instanceof UpstreamError) || ENDS_THE_CONNECTION.has(error.kind);
 }
 

@@ -76,6 +76,11 @@ export class ResponseParser {
     this.#limits = limits;
   }
 
+  /** Octets of a line whose end has not come. */
+  get pendingOctets(): number {
+    return this.#piecesOctets;
+  }
+
   /** Throws UpstreamError `protocol` where the octets make no sense. */
   feed(chunk: Buffer): void {
     let at = 0;

@@ -213,7 +213,7 @@ export class ImapConnection {
     const answered = this.holding.wait();
     try {
       // Selected again as it is, it might be the same old view.
-      if (this.has('UNSELECT')) await this.#letGo(signal);
+      if (this.has('UNSELECT')) await this.#letGo(signal).catch(unlessRefused);
       const leave = await this.#enter({}, signal);
       if (ahead !== undefined) this.#gate.behindSelect(() => ahead.send());
       try {

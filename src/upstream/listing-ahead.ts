@@ -45,7 +45,7 @@ export class ListingAheadRequest {
   }
 
   async #ask(): Promise<ListingAhead | undefined> {
-    const gathered = new RowGatherer(this.#abilities, undefined);
+    const gathered = new RowGatherer(this.#abilities, undefined, () => this.#pipeline.exists);
     const search = searchFor(this.#abilities, 'DELETED');
     const found = this.#unlessRefused(this.#pipeline.command(search.text, search.collector));
     const rows = this.#withRows ? this.#unlessRefused(this.#pipeline.command(`UID FETCH 1:* ${gathered.items}`, gathered)) : undefined;

@@ -11,6 +11,9 @@ import type { ListingRows } from './upstream.ts';
 
 /** Commands that the server is given before it has answered the first of them. */
 const COMMANDS_AT_A_TIME = 8;
+/** A message may be told of more than once, and a mailbox may grow meanwhile. */
+const MAX_REPEATS = 3;
+const SPARE_ROWS = 10_000;
 /** Of the header fields that are asked for; what is longer is cut. */
 const MAX_FIELDS_OCTETS = 64 * 1024;
 
@@ -20,7 +23,7 @@ export function noRows(): ListingRows {
 
 /** Rows of every message of a mailbox that is said to hold `count`, ascending by UID; fewer where they did not come. */
 export async function rowsOfAll(runner: MailboxRunner, count: number, signal: AbortSignal): Promise<ListingRows> {
-  const gathered = new RowGatherer(runner.connection, undefined);
+  const gathered = new RowGatherer(runner.connection, undefined, () => count);
   let answered = 0;
   function* ranges(): Generator<readonly [from: number, to: number]> {
     // Once it has fallen short it is of no use, and a server can claim more messages than there is memory.
@@ -42,8 +45,8 @@ export async function rowsOf(
   withMessageIds: boolean,
   signal: AbortSignal,
 ): Promise<ListingRows> {
-  const gathered = new RowGatherer(runner.connection, new Set(uids));
-  const headers = new HeaderGatherer();
+  const gathered = new RowGatherer(runner.connection, new Set(uids), () => uids.length);
+  const headers = new HeaderGatherer(uids.length);
   const items = withMessageIds ? gathered.items.replace(')', ` ${headers.item})`) : gathered.items;
   const collector: Collector = withMessageIds
     ? { body: headers.body, row: (row) => [headers.row(row), gathered.row(row)].includes(true) }
@@ -54,7 +57,7 @@ export async function rowsOf(
 
 /** The Message-IDs, or what stands in for them (see messageIdIn), of those that have any. */
 export async function messageIdsOf(runner: MailboxRunner, uids: readonly Uid[], signal: AbortSignal): Promise<ReadonlyMap<Uid, string>> {
-  const headers = new HeaderGatherer();
+  const headers = new HeaderGatherer(uids.length);
   for (const { set } of uidBatches(uids, MESSAGES_PER_COMMAND)) {
     await runner.command(`UID FETCH ${set} (UID ${headers.item})`, signal, headers);
   }
@@ -139,6 +142,7 @@ async function inOrder<T>(all: Iterable<T>, work: (one: T) => Promise<void>): Pr
 export class RowGatherer implements Collector {
   readonly items: string;
   readonly #wanted: ReadonlySet<number> | undefined;
+  readonly #expected: () => number;
   readonly #kind: string;
   readonly #uids: Uid[] = [];
   readonly #octets: number[] = [];
@@ -146,9 +150,10 @@ export class RowGatherer implements Collector {
   readonly #identities: (string | undefined)[] = [];
   #isAscending = true;
 
-  /** `wanted`: only these UIDs. */
-  constructor(abilities: Abilities, wanted: ReadonlySet<number> | undefined) {
+  /** `wanted`: only these UIDs. `expected`: so many rows; a server may repeat some, but not for ever. */
+  constructor(abilities: Abilities, wanted: ReadonlySet<number> | undefined, expected: () => number) {
     this.#wanted = wanted;
+    this.#expected = expected;
     const hasEmailId = abilities.has('OBJECTID');
     const identity = hasEmailId ? ' EMAILID' : abilities.has('X-GM-EXT-1') ? ' X-GM-MSGID' : '';
     this.#kind = hasEmailId ? IDENTITY_KINDS.emailId : IDENTITY_KINDS.gmailId;
@@ -163,6 +168,7 @@ export class RowGatherer implements Collector {
     // News of flags may come in between.
     if (octets === undefined && arrival === undefined) return false;
     if (!isUid(uid) || this.#wanted?.has(uid) === false) return false;
+    if (this.#uids.length >= MAX_REPEATS * this.#expected() + SPARE_ROWS) return false;
     this.#isAscending &&= uid > (this.#uids.at(-1) ?? 0);
     const identity = emailId ?? gmailId ?? '';
     this.#uids.push(uid);
@@ -192,7 +198,12 @@ export class RowGatherer implements Collector {
 class HeaderGatherer {
   readonly item = `BODY.PEEK[HEADER.FIELDS (${TELLING_FIELDS.join(' ').toUpperCase()})]`;
   readonly messageIds = new Map<Uid, string>();
+  readonly #expected: number;
   #fields: Buffer[] | undefined;
+
+  constructor(expected: number) {
+    this.#expected = expected;
+  }
 
   readonly body = (_row: FetchRow, { name }: BodySection): BodySink | undefined => {
     if (name !== 'HEADER.FIELDS') return undefined;
@@ -210,7 +221,7 @@ class HeaderGatherer {
   readonly row = ({ uid }: FetchRow): boolean => {
     const fields = this.#fields;
     this.#fields = undefined;
-    if (fields === undefined || !isUid(uid)) return false;
+    if (fields === undefined || !isUid(uid) || this.messageIds.size >= this.#expected + SPARE_ROWS) return false;
     this.messageIds.set(uid, messageIdIn(Buffer.concat(fields)) ?? '');
     return true;
   };

@@ -41,6 +41,10 @@ const MIB = 1024 * 1024;
 const LIMITS = { lineOctets: 16 * MIB, literalOctets: 2 ** 40 };
 /** Fewer octets in the whole of a deadline are no progress. */
 const LEAST_PROGRESS_OCTETS = 512;
+/** So many deadlines long a line may take to come, and no answer with it. */
+const MAX_LINE_DEADLINES = 3;
+/** A search is answered by one line, or by a few of a generous server. */
+const MAX_SEARCH_LINES = 100;
 const NEWS = /^\* +(?:(\d{1,10}) +(EXISTS|EXPUNGE)|(VANISHED))\b/i;
 const BYE = /^\* +BYE */i;
 const LONGEST_NEWS = 40;
@@ -62,6 +66,8 @@ export class Pipeline implements GateKeeper, Flow {
   #exists = 0;
   #octets = 0;
   #progressAt = 0;
+  /** When something last came that a command wants: what else a server says, it may say for ever. */
+  #usefulAt = 0;
   #progressOctets = 0;
   #cancelWatch: Cancel | undefined;
 
@@ -126,13 +132,26 @@ export class Pipeline implements GateKeeper, Flow {
     if (this.#lost !== undefined || gate === undefined) return Promise.reject(this.#lost ?? gone());
     const tag = OWN_TAG + (++this.#count).toString(36);
     const { promise, resolve, reject } = Promise.withResolvers<TaggedResponse>();
-    const withTag: Collector =
-      collector.found === undefined ? collector : { ...collector, untagged: (line) => found(line, tag, collector) };
-    if (this.isIdle) this.#noteProgress();
+    const withTag = collector.found === undefined ? collector : this.#searching(tag, collector);
+    if (this.isIdle) this.#noteUseful();
     this.#running.set(tag, { collector: withTag, resolve, reject });
     this.#watch();
     gate.send(`${tag} ${text}\r\n`);
     return promise;
+  }
+
+  #searching(tag: string, collector: Collector): Collector {
+    let lines = 0;
+    const untagged = (line: Buffer): boolean => {
+      if (!isSearchResult(line, tag)) return collector.untagged?.(line) === true;
+      lines += 1;
+      if (lines > MAX_SEARCH_LINES) throw new UpstreamError('protocol', 'a search is answered without an end');
+      this.#noteUseful();
+      const uids = searchResult(line);
+      collector.found?.(uids, isExact(line, uids));
+      return true;
+    };
+    return { ...collector, untagged };
   }
 
   /** Stops reading until `letGo`; the server's silence does not count meanwhile. */
@@ -141,17 +160,18 @@ export class Pipeline implements GateKeeper, Flow {
   }
 
   letGo(holder: object): void {
-    this.#noteProgress();
+    this.#noteUseful();
     this.#gate?.letGo(holder);
   }
 
   // GateKeeper
 
   receive(chunk: Buffer): void {
-    this.#octets += chunk.length;
-    if (this.#octets - this.#progressOctets >= LEAST_PROGRESS_OCTETS) this.#noteProgress();
+    const before = this.#parser.pendingOctets;
     try {
       this.#parser.feed(chunk);
+      const grown = this.#parser.pendingOctets - before;
+      if (grown > 0 && this.#parts.clock.monotonic() - this.#usefulAt < MAX_LINE_DEADLINES * this.#parts.timeoutMs) this.#noteOctets(grown);
     } catch (error) {
       this.#fail(error instanceof UpstreamError ? error : new UpstreamError('protocol', 'the answer could not be read', { cause: error }));
       this.#parts.destroy();
@@ -180,7 +200,7 @@ export class Pipeline implements GateKeeper, Flow {
     const running = this.#running.get(response.tag);
     if (running === undefined) throw new UpstreamError('protocol', 'the server answers a command that was not sent');
     this.#running.delete(response.tag);
-    this.#noteProgress();
+    this.#noteUseful();
     running.resolve(response);
   }
 
@@ -200,21 +220,44 @@ export class Pipeline implements GateKeeper, Flow {
 
   /** All bodies of a row go to one command: another one that waits for the same message must not be given the second of them. */
   #body(row: FetchRow, section: BodySection, octets: number | undefined): BodySink | undefined {
-    if (this.#rowTaker !== undefined) return this.#rowTaker.body?.(row, section, octets);
+    if (this.#rowTaker !== undefined) return this.#counted(this.#rowTaker.body?.(row, section, octets));
     for (const { collector } of this.#running.values()) {
       const sink = collector.body?.(row, section, octets);
       if (sink === undefined) continue;
       this.#rowTaker = collector;
-      return sink;
+      return this.#counted(sink);
     }
     return undefined;
+  }
+
+  /** Octets that somebody wants are progress. */
+  #counted(sink: BodySink | undefined): BodySink | undefined {
+    if (sink === undefined) return undefined;
+    return {
+      write: (octets) => {
+        this.#noteOctets(octets.length, true);
+        sink.write(octets);
+      },
+    };
   }
 
   #row(row: FetchRow): void {
     const taker = this.#rowTaker;
     this.#rowTaker = undefined;
-    if (taker?.row?.(row) === true) return;
-    for (const { collector } of this.#running.values()) if (collector !== taker && collector.row?.(row) === true) return;
+    if (taker?.row?.(row) === true) return this.#noteUseful();
+    for (const { collector } of this.#running.values()) if (collector !== taker && collector.row?.(row) === true) return this.#noteUseful();
+  }
+
+  #noteOctets(octets: number, areUseful = false): void {
+    this.#octets += octets;
+    if (this.#octets - this.#progressOctets < LEAST_PROGRESS_OCTETS) return;
+    if (areUseful) this.#noteUseful();
+    else this.#noteProgress();
+  }
+
+  #noteUseful(): void {
+    this.#noteProgress();
+    this.#usefulAt = this.#progressAt;
   }
 
   #noteProgress(): void {
@@ -237,13 +280,6 @@ export class Pipeline implements GateKeeper, Flow {
       this.#parts.destroy();
     });
   }
-}
-
-function found(line: Buffer, tag: string, collector: Collector): boolean {
-  if (!isSearchResult(line, tag)) return collector.untagged?.(line) === true;
-  const uids = searchResult(line);
-  collector.found?.(uids, isExact(line, uids));
-  return true;
 }
 
 function gone(cause?: Error): UpstreamError {

@@ -54,7 +54,7 @@ describe('the command line', () => {
     [['maildrop', 'show'], 'user'],
     [['maildrop', 'undelete', '--user', 'alice', '--config', 'x.toml'], 'give unique-ids, or --all'],
     [['maildrop', 'import', '--user', 'alice', '--from', 'pop3+insecure://mail.example.com'], 'in clear'],
-    [['presets', 'gmial'], 'there is no preset "gmial"; there are: gmail, '],
+    [['presets', 'gmial'], 'there is no preset "gmial"; did you mean gmail?'],
     [['status', '--json'], 'not built yet'],
     [['trace', 'alice', 'on'], 'not built yet'],
     [['completion'], 'not built yet'],

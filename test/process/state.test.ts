@@ -1,4 +1,5 @@
 /** The state on disk: damage, a full disk, two daemons, and crashes at every step (SECURITY.md, fault matrix). */
+import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -110,6 +111,29 @@ describe('a state that can not be written', () => {
     holder.exec('ROLLBACK');
     holder.close();
     expect((await it.look()).ids).toEqual(meanwhile.ids);
+  });
+
+  test('for want of room on the disk gives mail under the same ids, and QUIT tells the truth', async () => {
+    const it = await site();
+    const { ids } = await it.look();
+    // The daemon's files may not grow any more.
+    const limitFiles = (octets: string): void =>
+      void execFileSync('prlimit', ['--pid', String(it.bridge.pid), `--fsize=${octets}:unlimited`]);
+    limitFiles('4096');
+    it.deliver('INBOX', 'four');
+    const meanwhile = await it.look();
+    expect(meanwhile.ids).toMatchObject(ids);
+    expect(it.bridge.events('save-failed').length).toBeGreaterThan(0);
+    const before = it.upstream('INBOX');
+    const client = await it.open();
+    await client.command('DELE 1');
+    expect(await client.command('QUIT')).toBe('-ERR [SYS/TEMP] 1 of 1 messages not deleted');
+    expect(it.upstream('INBOX')).toEqual(before);
+    limitFiles('unlimited');
+    expect((await it.look()).ids).toEqual(meanwhile.ids);
+    const again = await it.restart('SIGKILL', '');
+    open.push(again.bridge);
+    expect((await again.look()).ids).toEqual(meanwhile.ids);
   });
 
   test('that can be written again at the end of the session holds all of the map then, not only what changed in it', async () => {

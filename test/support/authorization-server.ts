@@ -6,6 +6,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Provider } from 'oidc-provider';
+import { noteSecrets } from './secrets-used.ts';
 
 /** How the token endpoint answers instead of the provider. */
 export type TokenFault = { readonly status: number; readonly body: string } | 'hang' | 'hang up';
@@ -37,6 +38,7 @@ export class AuthorizationServer implements AsyncDisposable {
   private constructor(server: Server, issuer: string) {
     this.#server = server;
     this.issuer = issuer;
+    noteSecrets(CLIENT_SECRET);
     this.#provider = new Provider(issuer, this.#configuration());
     this.#provider.on('grant.success', ({ oidc: { entities } }) => {
       const user = entities.Account?.accountId;
@@ -105,7 +107,10 @@ export class AuthorizationServer implements AsyncDisposable {
     const end = response.end.bind(response) as (chunk?: unknown) => ServerResponse;
     response.end = ((chunk?: unknown) => {
       const given = /"(?:access|refresh)_token":"([^"]+)"/g;
-      for (const [, token = ''] of textOf(chunk).matchAll(given)) this.tokens.push(token);
+      for (const [, token = ''] of textOf(chunk).matchAll(given)) {
+        this.tokens.push(token);
+        noteSecrets(token);
+      }
       return end(chunk);
     }) as typeof response.end;
   }

@@ -6,12 +6,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { formsOfSecrets, noteSecrets } from './secrets-used.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const START_MS = 20_000;
-const PASSWORDS = ['secret', 'correct horse', 'sesame'];
-/** As they are, in base64, and as SASL PLAIN has them. */
-const SECRETS = PASSWORDS.flatMap((password) => [password, ...[password, `\0alice\0${password}`, `\0bob\0${password}`].map(base64)]);
+const USERS = ['alice', 'bob', 'carol'];
 /** What the log has in their place, cut short perhaps. */
 const STRUCK_OUT = /\[secret?\]?/g;
 
@@ -47,6 +46,8 @@ export async function runBridge(
   variables: Readonly<Record<string, string>> = {},
   output: number | 'pipe' = 'pipe',
 ): Promise<ProgramResult> {
+  // Passwords, a line each.
+  noteSecrets(...input.split('\n'));
   const env = { ...process.env, ...variables };
   const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['pipe', output, 'pipe'], env });
   let stdout = '';
@@ -61,6 +62,8 @@ export async function runBridge(
 export class BridgeProcess implements AsyncDisposable {
   readonly folder: string;
   readonly log: LogLine[] = [];
+  /** The same as they came. */
+  readonly rawLog: string[] = [];
   readonly #child: ChildProcess;
   readonly #ownsFolder: boolean;
   readonly #watchers = new Set<() => void>();
@@ -128,7 +131,8 @@ export class BridgeProcess implements AsyncDisposable {
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     if (this.#child.exitCode === null && this.#child.signalCode === null) {
       this.#child.kill(signal);
-      await once(this.#child, 'exit');
+      // With all that it has written.
+      await once(this.#child, 'close');
     }
     return this.#child.exitCode;
   }
@@ -143,6 +147,7 @@ export class BridgeProcess implements AsyncDisposable {
   #read(): void {
     if (this.#child.stdout === null) return;
     createInterface({ input: this.#child.stdout }).on('line', (line) => {
+      this.rawLog.push(line);
       this.log.push(JSON.parse(line) as LogLine);
       this.#wake();
     });
@@ -166,14 +171,10 @@ export class BridgeProcess implements AsyncDisposable {
   }
 }
 
-function base64(text: string): string {
-  return Buffer.from(text).toString('base64');
-}
-
-/** Whatever a test is about: no daemon may log a password that tests log in with, nor a warning or an error that nobody reckoned with. */
+/** Whatever a test is about: no daemon may log a secret that the tests have used, nor a warning or an error that nobody reckoned with. */
 function faultsIn(log: readonly LogLine[], stderr: string): string[] {
   const text = `${log.map((line) => JSON.stringify(line)).join('\n')}\n${stderr}`;
-  const leaked = SECRETS.filter((secret) => text.replaceAll(STRUCK_OUT, '').includes(secret));
+  const leaked = formsOfSecrets(USERS).filter((secret) => text.replaceAll(STRUCK_OUT, '').includes(secret));
   const unexpected = log.filter(({ event, level }) => (level === 'warn' || level === 'error') && !allowed.has(event));
   return [...leaked, ...unexpected.map((line) => JSON.stringify(line))];
 }

@@ -9,9 +9,11 @@ import type { FakeMailbox } from './imap-server/mailbox.ts';
 import { type CommandEvent, evaluateScript, type Fault, type ImapScript } from './imap-server/script.ts';
 import { Session } from './imap-server/session.ts';
 import { SessionSocket } from './imap-server/session-socket.ts';
+import { noteSecrets } from './secrets-used.ts';
 import { DEFAULT_CAPABILITIES, type SessionHost, type TlsSettings } from './imap-server/settings.ts';
 
 const LOOPBACK = '127.0.0.1';
+const MOST_DROPPED = 64 * 1024;
 const DEFAULT_FOLDERS: readonly FolderOptions[] = [
   { path: 'INBOX' },
   { path: 'Drafts', specialUse: '\\Drafts' },
@@ -43,6 +45,7 @@ export class ImapServer implements AsyncDisposable {
   readonly #sockets = new Set<SessionSocket>();
   readonly #serving = new Set<Promise<void>>();
   readonly #commands: string[] = [];
+  #dropped = '';
   readonly #counts = new Map<string, number>();
   #script: ImapScript | undefined;
   #connections = 0;
@@ -62,6 +65,7 @@ export class ImapServer implements AsyncDisposable {
     this.#listener = listener;
     this.port = portOf(listener);
     this.#users = options.users ?? { alice: 'secret' };
+    noteSecrets(...Object.values(this.#users));
     this.#accounts = new Map(Object.keys(this.#users).map((user) => [user, new Account(user, options.folders ?? DEFAULT_FOLDERS, clock)]));
     this.#script = options.script;
     this.#sessionHost = this.#makeSessionHost(options);
@@ -71,6 +75,11 @@ export class ImapServer implements AsyncDisposable {
   /** Every command received, without tags and with passwords as `***`; also the DONE that ends an IDLE. */
   get commands(): readonly string[] {
     return this.#commands;
+  }
+
+  /** What came to sessions that hang, the beginning of it: also what a client says to one that will never answer. */
+  get dropped(): string {
+    return this.#dropped;
   }
 
   /** Connections accepted so far. */
@@ -138,6 +147,9 @@ export class ImapServer implements AsyncDisposable {
       firstAccount: this.#accounts.values().next().value,
       authenticate: (user, password) => this.#authenticate(user, password),
       note: (line) => this.#commands.push(line),
+      drop: (octets) => {
+        if (this.#dropped.length < MOST_DROPPED) this.#dropped += octets.toString('latin1');
+      },
       fault: (event) => this.#fault(event),
     };
   }

@@ -1,6 +1,7 @@
 /** A POP3 client for tests and the demo: one command, one answer, octets untouched. */
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { noteSecrets } from './secrets-used.ts';
 
 const CRLF = Buffer.from('\r\n');
 const END = Buffer.from('\r\n.\r\n');
@@ -66,6 +67,7 @@ export class PopDialogue {
 
   /** Sends a command and gives its status line. */
   async command(line: string): Promise<string> {
+    noteSecrets(/^PASS (.*)$/i.exec(line)?.[1] ?? '');
     this.send(`${line}\r\n`);
     return this.line();
   }

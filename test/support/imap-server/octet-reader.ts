@@ -14,7 +14,7 @@ export class OctetReader {
   #chunks: Buffer[] = [];
   #length = 0;
   #isEnded = false;
-  #discards = false;
+  #onDropped: ((chunk: Buffer) => void) | undefined;
   #wake: (() => void) | undefined;
   readonly #settleEnded: () => void;
 
@@ -25,7 +25,7 @@ export class OctetReader {
   }
 
   push(chunk: Buffer): void {
-    if (this.#discards) return;
+    if (this.#onDropped !== undefined) return this.#onDropped(chunk);
     this.#chunks.push(chunk);
     this.#length += chunk.length;
     this.#wake?.();
@@ -43,10 +43,11 @@ export class OctetReader {
     this.#length = 0;
   }
 
-  /** From now on every octet is dropped unseen, so that a session which hangs on purpose holds no memory. */
-  discardAll(): void {
+  /** From now on octets are only shown, and dropped, so that a session which hangs on purpose holds no memory. */
+  discardAll(onDropped: (chunk: Buffer) => void): void {
+    for (const chunk of this.#chunks) onDropped(chunk);
     this.clear();
-    this.#discards = true;
+    this.#onDropped = onDropped;
   }
 
   /** The next line without its line end; nothing when the input ended before one. */

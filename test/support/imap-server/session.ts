@@ -111,7 +111,7 @@ export class Session implements CommandContext {
       let outcome = await this.#greet();
       while (outcome === 'go-on') outcome = await this.#serveCommand();
       if (outcome === 'hang') {
-        this.#socket.reader.discardAll();
+        this.#socket.reader.discardAll((chunk) => this.#host.drop(chunk));
         await this.#socket.reader.ended;
       }
     } catch (error) {

@@ -22,6 +22,8 @@ export interface SessionHost {
   readonly firstAccount: Account | undefined;
   authenticate(user: string, password: Buffer): Account | undefined;
   note(line: string): void;
+  /** Came to a session that hangs. */
+  drop(octets: Buffer): void;
   /** What the script wants done to a command. */
   fault(event: Omit<CommandEvent, 'count'>): Fault | undefined;
 }

@@ -101,6 +101,16 @@ describe('a connection', () => {
     expect((await ended).outcome).toBe('lost');
   });
 
+  test('before login ends after its time, also while a client that reads nothing is being answered', async () => {
+    const { client, connection, ended } = await open();
+    client.pause();
+    client.write('CAPA\r\n'.repeat(200_000));
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(connection.isBeforeLogin).toBe(true);
+    await clock.advance(60_000);
+    expect((await ended).outcome).toBe('login timeout');
+  });
+
   test('that is silent before login is closed without a word after the login timeout', async () => {
     const { until, received, ended } = await open();
     await until('ready');
@@ -163,7 +173,7 @@ describe('a connection', () => {
 
   test('on a TLS port is cut by a shutdown in the midst of its handshake, and makes room where room is needed', async () => {
     const shutDown = await open(undefined, true);
-    expect(shutDown.connection.isIdleBeforeLogin).toBe(true);
+    expect(shutDown.connection.isBeforeLogin).toBe(true);
     shutDown.connection.shutdown();
     expect((await shutDown.ended).outcome).toBe('shutdown');
     const displaced = await open(undefined, true);

@@ -59,6 +59,22 @@ describe('the login throttle (CONTRACT section 5.7)', () => {
     expect(await tryWrong('f')).toBe('upstream');
   });
 
+  test('takes spellings of a name for one user, as servers do that lock users out', async () => {
+    const spellings = ['alice', 'Alice', 'ALICE', 'aLICE', 'alicE'];
+    for (const [index, name] of spellings.entries()) expect(await tryWrong(`guess ${index}`, name)).toBe('upstream');
+    expect(await tryWrong('another guess', 'ALice')).toBe('LOGIN_BACKOFF');
+    // What one spelling's password is, is another matter.
+    expect(throttle.isProven('alice', 'guess 0')).toBe(false);
+  });
+
+  test('is not made to forget a user, or a pause, by names that nobody has', async () => {
+    await tryRight('proven');
+    throttle.notePause('alice', new UpstreamError('throttled', 'later', { retryAfterMs: MINUTE_MS }));
+    for (let index = 0; index < 25_000; index += 1) throttle.isProven(`nobody ${index}`, 'x');
+    expect(throttle.isProven('alice', 'proven')).toBe(true);
+    expect(() => throttle.checkPause('alice')).toThrow(/asked for a pause/);
+  });
+
   test('lets the last password that worked through even then', async () => {
     await tryRight('proven');
     for (const password of ['a', 'b', 'c', 'd', 'e']) await tryWrong(password);

@@ -152,6 +152,45 @@ describe('the deadline', () => {
     expect(state.isDestroyed).toBe(true);
   });
 
+  test.each([
+    ['what nobody asked for', '* OK still here, and here, and here\r\n'.repeat(20)],
+    ['news of flags', '* 1 FETCH (FLAGS (\\Seen))\r\n'.repeat(20)],
+    ['bodies that nobody wants', `* 1 FETCH (UID 1 BODY[] {600}\r\n${'x'.repeat(600)})\r\n`],
+    ['long lines of nothing', `* OK ${'x'.repeat(2_000)}\r\n`],
+  ])('is not kept from running out by %s', async (_, said) => {
+    const { clock, pipeline, says } = wire();
+    const failure = failureOf(pipeline.command('UID SEARCH ALL', { found: () => {}, row: () => false }));
+    let passed = 0;
+    void failure.then(() => (passed = -1));
+    for (; passed >= 0 && passed < 20 * TIMEOUT_MS; passed += 500) {
+      says(said);
+      await clock.advance(500);
+    }
+    expect(await Promise.race([failure, Promise.resolve('none')])).toMatchObject({ kind: 'timeout' });
+  });
+
+  test('waits for a long line that comes slowly, though not for ever', async () => {
+    const { clock, pipeline, state, says } = wire();
+    void failureOf(pipeline.command('UID SEARCH ALL', { found: () => {} }));
+    says('* SEARCH');
+    const step = async (): Promise<void> => {
+      says(' 1234567'.repeat(100));
+      await clock.advance(TIMEOUT_MS - 1);
+    };
+    for (let count = 0; count < 3; count += 1) await step();
+    expect(state.isDestroyed).toBe(false);
+    for (let count = 0; count < 3; count += 1) await step();
+    expect(state.isDestroyed).toBe(true);
+  });
+
+  test('and no search is answered by lines without an end', async () => {
+    const { pipeline, says, state } = wire();
+    const failure = failureOf(pipeline.command('UID SEARCH ALL', { found: () => {} }));
+    says('* SEARCH 1 2 3\r\n'.repeat(101));
+    expect((await failure).kind).toBe('protocol');
+    expect(state.isDestroyed).toBe(true);
+  });
+
   test('does not run while a client keeps the server from being read', async () => {
     const { clock, pipeline, state } = wire();
     const failure = failureOf(pipeline.command('NOOP'));
