@@ -3,7 +3,8 @@ import type { Argv, CommandModule } from 'yargs';
 import { z } from 'zod';
 import { systemClock } from '../clock.ts';
 import { defaultConfigPath, loadConfig } from '../config/load.ts';
-import type { BridgeConfig, FileConfig } from '../config/schema.ts';
+import { presetNamed } from '../config/presets/presets.ts';
+import type { BridgeConfig, FileConfig, ViewConfig } from '../config/schema.ts';
 import { chooseUpstream, imapUser, maildropName, viewNamed } from '../daemon/account.ts';
 import { bindingsOf, messageMemory, serviceOf } from '../daemon/bindings.ts';
 import { createLog, LiveSecrets } from '../daemon/logging.ts';
@@ -141,11 +142,21 @@ function text(config: BridgeConfig, report: UpstreamReport | undefined): string 
 }
 
 /** What is allowed, and may yet surprise (CONTRACT section 5.2). */
-function warningsOf({ views }: FileConfig): string[] {
-  const delayed = [...views].filter(([, view]) => view.delete.afterSeconds > 0).map(([name]) => name);
-  if (delayed.length === 0) return [];
-  const where = delayed.map((name) => (name === '' ? 'delete.after' : `views.${name}.after`)).join(', ');
-  return [`${where}: with login.mode = "upstream" what is due is removed at the user's next login, not before`];
+function warningsOf({ views, listen, login, upstream }: FileConfig): string[] {
+  const keysOf = (key: string, isMeant: (view: ViewConfig) => boolean): string =>
+    [...views]
+      .filter(([, view]) => isMeant(view))
+      .map(([name]) => (name === '' ? `delete.${key}` : `views.${name}.${key}`))
+      .join(', ');
+  const delayed = login.mode === 'upstream' ? keysOf('after', (view) => view.delete.afterSeconds > 0) : '';
+  const leftBehind = presetNamed(upstream.preset)?.quirks?.expungeLeaves;
+  const expunging = leftBehind === undefined ? '' : keysOf('action', (view) => view.delete.action === 'expunge');
+  const legacy = listen.filter((one) => one.legacy).map((one) => one.name);
+  return [
+    ...(delayed === '' ? [] : [`${delayed}: with login.mode = "upstream" what is due is removed at the user's next login, not before`]),
+    ...(expunging === '' ? [] : [`${expunging}: "expunge" leaves a message ${leftBehind}`]),
+    ...legacy.map((name) => `listen.legacy: TLS 1.0 and old ciphers are accepted on ${name}`),
+  ];
 }
 
 function describeFile(file: FileConfig): string {

@@ -288,7 +288,7 @@ export class Daemon {
       timeouts: { loginMs: limits.loginTimeoutMs, idleMs: limits.idleTimeoutMs, writeMs: limits.writeTimeoutMs },
       logIn: (credentials, holder, signal) => {
         const onAccount = (found: typeof account): void => {
-          account = found;
+          account = { ...found, ...(binding.isLegacy && { tls: 'legacy' }) };
         };
         return logIn(loginParts, binding.services, credentials, { address: client, holder, onAccount }, signal);
       },

@@ -143,6 +143,22 @@ describe('TLS', () => {
 });
 
 describe('limits', () => {
+  test('too many sessions of one user get one line, and only who has the password; others are let in', async () => {
+    await using limited = await start('[limits]\nsessions_per_user = 1\n[maildrop]\nlock = "shared"');
+    const first = await session('alice', limited);
+    const second = await PopDialogue.connect(limited.port());
+    await second.command('USER alice');
+    expect(await second.command('PASS wrong guess')).toMatch(/^-ERR \[AUTH\]/);
+    await second.command('USER alice');
+    expect(await second.command('PASS secret')).toBe('-ERR [SYS/TEMP] too many sessions, try later');
+    await (await session('bob', limited)).command('QUIT');
+    await first.command('QUIT');
+    await limited.event('session-end', 2);
+    await second.command('USER alice');
+    expect(await second.command('PASS secret')).toMatch(/^\+OK/);
+    await second.command('QUIT');
+  });
+
   test('too many sessions from one address get one line, and places are given back', async () => {
     await using limited = await start('[limits]\nsessions_per_address = 2');
     const first = await PopDialogue.connect(limited.port());

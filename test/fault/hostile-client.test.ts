@@ -45,7 +45,7 @@ test('five thousand connections from a hundred addresses keep nobody out, and co
   expect((await site.glance()).subjects).toEqual(['one']);
 });
 
-test.for([
+const NAMES = [
   '../../etc/passwd',
   '/etc/passwd',
   'a\\..\\b',
@@ -58,14 +58,36 @@ test.for([
   '-rf',
   '*',
   'CON',
-])('a user of the name %s is a name and nothing else', async (user) => {
+];
+
+test.for(NAMES)('a user of the name %s is a name and nothing else, whether the server knows it or not', async (user) => {
   const client = await PopDialogue.connect(site.bridge.port());
   expect(await client.command(`USER ${user}`)).toMatch(/^\+OK/);
   expect(await client.command('PASS wrong')).toMatch(/^-ERR \[AUTH\] /);
   client.close();
-  const state = readdirSync(join(site.bridge.folder, 'state'));
-  expect(state.filter((name) => !/^(?:popbridge\.sqlite|accounts\.sqlite|daemon\.lock|control\.sock|derivations)/.test(name))).toEqual([]);
+  expect(strayFiles(site)).toEqual([]);
 });
+
+test('users of such names have maildrops of their own, and leave no files of their own', async () => {
+  const users = Object.fromEntries(NAMES.map((name) => [name, 'secret']));
+  await using known = await BridgeSite.start({ server: { users } });
+  for (const name of NAMES)
+    for (const word of ['one', 'two']) known.imap.mailbox('INBOX', name).append(`Subject: ${word}\r\n\r\nfor ${name}\r\n`);
+  for (const name of NAMES) {
+    const client = await known.open(name);
+    expect((await client.retrieve(1)).toString()).toContain(`for ${name}\r\n`);
+    await client.command('DELE 1');
+    expect(await client.command('QUIT')).toBe('+OK bye');
+  }
+  for (const name of NAMES) expect(known.imap.mailbox('INBOX', name).messages.map(({ uid }) => uid)).toEqual([2]);
+  expect(strayFiles(known)).toEqual([]);
+});
+
+/** Of the state directory and what is below it. */
+function strayFiles({ bridge }: BridgeSite): string[] {
+  const names = readdirSync(join(bridge.folder, 'state'), { recursive: true, encoding: 'utf8' });
+  return names.filter((name) => !/^(?:popbridge\.sqlite|accounts\.sqlite|daemon\.lock|control\.sock)/.test(name));
+}
 
 test.for([
   ['another identity', '\0bob\0alice\0secret'.slice(1)],

@@ -134,6 +134,16 @@ describe('configuration faults', () => {
     const json = await runBridge(['check', '--json', '--config', path]);
     expect(JSON.parse(json.stdout)).toMatchObject({ ok: true });
   });
+
+  test('what is allowed and may yet surprise is a warning, and exit 0', async () => {
+    const tables = ['[upstream]', 'preset = "gmail"', '[delete]', 'action = "expunge"', 'after = "1d"', '[login]', 'mode = "accounts"', ''];
+    const path = join(folder, 'gmail.toml');
+    writeFileSync(path, tables.join('\n'), { mode: 0o600 });
+    expect(await runBridge(['check', '--config', path])).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/ok: [^\n]+\n[^\n]+gmail\.toml: warning: delete\.action: "expunge" leaves a message in All Mail\n$/),
+    });
+  });
 });
 
 describe('check --online', () => {
