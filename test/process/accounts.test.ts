@@ -143,55 +143,6 @@ describe('popbridge account', () => {
     expect((await account(['list'])).stdout).toMatch(/alice@example\.com {2}alice/);
   });
 
-  test.for([
-    [['add', 'a\nb'], 64, 'the user name must be of 1 to 200 characters, none of them a control character'],
-    [['add', ''], 64, 'the user name is empty'],
-    [['add', ' alice@example.com'], 64, 'the user name begins or ends with a space; leave that out'],
-    [
-      ['add', 'alice@example.com', '--device', 'a\tb'],
-      64,
-      'the name of the device must be of 1 to 200 characters, none of them a control character',
-    ],
-    [
-      ['add', 'recent:alice@example.com', '--no-check'],
-      1,
-      'recent:alice@example.com is how clients ask for a view of alice@example.com; add the account alice@example.com',
-    ],
-    [
-      ['add', 'alice@example.com', '--flow', 'device'],
-      64,
-      '--flow is for accounts that sign in with OAuth 2.0, and the upstream test has no [oauth]',
-    ],
-    [
-      ['add', 'alice@example.com', '--flow', 'paste'],
-      64,
-      '--flow paste reads the address from standard input; leave --password-stdin out, and the app password is made',
-    ],
-    [
-      ['add', 'alice@example.com', '--client-id', 'mine'],
-      64,
-      '--client-id and --client-secret-file are for the file of a new upstream, and one takes that user already; see [oauth] there',
-    ],
-    [
-      ['passwd', 'alice@example.com', '--upstream-password', '--device', 'x'],
-      64,
-      '--upstream-password is the same for all devices; leave --device out',
-    ],
-    [['passwd', 'alice@example.com', '--no-check'], 64, '--no-check is for --upstream-password: app passwords are never checked upstream'],
-  ] as const)('refuses %j with exit code %d and one line', async ([args, code, line]) => {
-    expect(await account([...args], 'one password', 'another password')).toMatchObject({
-      code,
-      stdout: '',
-      stderr: `popbridge: ${line}\n`,
-    });
-    expect((await account(['list'])).stdout).toBe('there are no local accounts\n');
-  });
-
-  test('without a password says how one is given', async () => {
-    const { code, stderr } = await runBridge(['account', 'add', 'alice@example.com', ...options()]);
-    expect([code, stderr]).toEqual([64, expect.stringMatching(/^popbridge: the upstream password is empty; .* --password-stdin\n$/)]);
-  });
-
   test('keeps nothing for a daemon that keeps nothing, and says so', async () => {
     await bridge.stop();
     bridge.configure(`${config}\n[store]\nurl = "memory:"\n`);
