@@ -57,7 +57,8 @@ export class CredentialsError extends BridgeError {
   }
 }
 
-export type BusyCode = 'MAILDROP_IN_USE' | 'LOGIN_DELAY' | 'SESSION_LIMIT' | 'LOGIN_BACKOFF' | 'STATE_IN_USE' | 'SIZES_UNMEASURED';
+export type BusyCode =
+  'MAILDROP_IN_USE' | 'LOGIN_DELAY' | 'SESSION_LIMIT' | 'LOGIN_BACKOFF' | 'LOGIN_QUEUE' | 'STATE_IN_USE' | 'SIZES_UNMEASURED';
 
 /** Not now: another session, a limit or a delay stands in the way. */
 export class BusyError extends BridgeError {

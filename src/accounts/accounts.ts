@@ -82,7 +82,7 @@ export class Accounts {
 
   /**
    * The account, if that is one of its app passwords. Rejects with AUTH_REFUSED, after the same work whether there is such a user or not, with
-   * LOGIN_BACKOFF where too many are to be checked, and where the asker leaves.
+   * LOGIN_QUEUE where too many are to be checked, and where the asker leaves.
    */
   async prove(key: AccountKey, password: string, by: Asker): Promise<Account> {
     const declared = this.#declared(key);

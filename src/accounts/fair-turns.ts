@@ -28,7 +28,7 @@ export class FairTurns {
     this.#clock = clock;
   }
 
-  /** Rejects with UpstreamError `unreachable` where the asker left before its turn, BusyError LOGIN_BACKOFF where none came in time. */
+  /** Rejects with UpstreamError `unreachable` where the asker left before its turn, BusyError LOGIN_QUEUE where none came in time. */
   async run<T>(asker: Asker, work: () => Promise<T>): Promise<T> {
     if (this.#running < this.#atATime) this.#running += 1;
     else await this.#turn(asker);
@@ -49,7 +49,7 @@ export class FairTurns {
         reject(error);
       };
       const onAbort = (): void => leave(new UpstreamError('unreachable', 'the client left during its login'));
-      const cancel = this.#clock.after(MOST_MS, () => leave(new BusyError('LOGIN_BACKOFF', 'too many passwords are being checked')));
+      const cancel = this.#clock.after(MOST_MS, () => leave(new BusyError('LOGIN_QUEUE', 'too many passwords are being checked')));
       const stop = (): void => {
         cancel();
         signal.removeEventListener('abort', onAbort);

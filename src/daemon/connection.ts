@@ -31,6 +31,7 @@ export class Connection implements LockHolder {
   #session: OpenSession | undefined;
   #isPumping = false;
   #hasEnded = false;
+  #isRefused = false;
   #cancelTimer: Cancel = () => {};
   #cancelLoginTimer: Cancel = () => {};
   #lastCommandAt: number;
@@ -96,7 +97,13 @@ export class Connection implements LockHolder {
 
   /** Nobody has logged in here, and no password is being tried: such a connection makes room for a new one, whatever it is doing. */
   get isBeforeLogin(): boolean {
-    return this.#state.phase === 'AUTHORIZATION' || this.#state.phase === 'SECURING';
+    const { phase } = this.#state;
+    return phase === 'AUTHORIZATION' || phase === 'SECURING' || (phase === 'AUTHENTICATING' && this.#isRefused);
+  }
+
+  /** The password was refused; the client is only not told yet. */
+  noteRefused(): void {
+    this.#isRefused = true;
   }
 
   displace(): void {
@@ -199,6 +206,7 @@ export class Connection implements LockHolder {
 
   async #authenticate(credentials: Credentials): Promise<SessionInput> {
     this.#cancelTimer();
+    this.#isRefused = false;
     try {
       const { session, opened } = await this.#parts.logIn(credentials, this, this.#gone.signal);
       this.#cancelLoginTimer();

@@ -290,7 +290,13 @@ export class Daemon {
         const onAccount = (found: typeof account): void => {
           account = { ...found, ...(binding.isLegacy && { tls: 'legacy' }) };
         };
-        return logIn(loginParts, binding.services, credentials, { address: client, holder, onAccount }, signal);
+        return logIn(
+          loginParts,
+          binding.services,
+          credentials,
+          { address: client, holder, onAccount, onRefused: () => connection.noteRefused() },
+          signal,
+        );
       },
       log: {
         error: (error, what) => log.warn('session-error', { ...account, client, what, error }),

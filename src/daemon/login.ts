@@ -68,6 +68,8 @@ export interface LoginClient {
   readonly address: string;
   readonly holder: LockHolder;
   readonly onAccount: (account: Readonly<Record<string, string>>) => void;
+  /** The answer is no, and only has to wait. */
+  readonly onRefused: () => void;
 }
 
 /** Logs in. A refused login is answered the later, the more there were from that address. */
@@ -96,22 +98,35 @@ export async function logIn(
     // Before the password is forgotten: a server may have echoed it, and only what is known can be struck out.
     parts.log.warn('login-failed', { user: credentials.user, client: client.address, error: failure });
     for (const give of undo.reverse()) give();
-    if (isGuess(failure)) await pause(parts.clock, delayFor(parts, services, credentials.user, limitedAs(client.address)), signal);
+    if (isGuess(failure)) {
+      client.onRefused();
+      await pause(parts.clock, delayFor(parts, services, { user: credentials.user, address: limitedAs(client.address), failure }), signal);
+    }
     throw failure;
   }
 }
 
-/** The client's own password was wrong, not one that is stored here. */
+/** The client's own password was wrong, not one that is stored here; or it was one too many to be tried. */
 function isGuess(error: BridgeError): boolean {
-  return error instanceof CredentialsError && !OF_WHAT_IS_KEPT.has(error.code);
+  return error instanceof CredentialsError ? !OF_WHAT_IS_KEPT.has(error.code) : isOneTooMany(error);
+}
+
+function isOneTooMany(error: BridgeError): boolean {
+  return error instanceof BusyError && error.code === 'LOGIN_BACKOFF';
 }
 
 const OF_WHAT_IS_KEPT: ReadonlySet<CredentialsCode> = new Set(['AUTH_STORED_REFUSED', 'AUTH_DECLARED_REFUSED', 'AUTH_SIGN_IN_NEEDED']);
 
-/** Local accounts have no server behind them that would count: whoever guesses from many addresses waits too. */
-function delayFor({ throttle }: LoginParts, services: readonly UpstreamService[], user: string, address: string): number {
+interface Guess {
+  readonly user: string;
+  readonly address: string;
+  readonly failure: BridgeError;
+}
+
+/** Where no server counts guesses, at local accounts and beyond those that are passed on, whoever guesses from many addresses waits too. */
+function delayFor({ throttle }: LoginParts, services: readonly UpstreamService[], { user, address, failure }: Guess): number {
   const byAddress = throttle.noteFailure(address);
-  if (services.every(({ mode }) => mode === 'upstream')) return byAddress;
+  if (!isOneTooMany(failure) && services.every(({ mode }) => mode === 'upstream')) return byAddress;
   return Math.max(byAddress, throttle.noteFailure(JSON.stringify(['account', canonicalUser(user)])));
 }
 

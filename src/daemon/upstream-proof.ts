@@ -87,6 +87,8 @@ async function tryLogin(
     try {
       const session = await service.upstream.login(login, until.attempt);
       attempt.succeeded();
+      // A server may repeat it at any time.
+      session.onEnd(secrets.add(login.password));
       return session;
     } catch (error) {
       const failure = toBridgeError(error);

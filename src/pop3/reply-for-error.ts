@@ -22,6 +22,7 @@ const BUSY: { readonly [Code in BusyCode]: readonly [ResponseCode, string] } = {
   LOGIN_DELAY: ['LOGIN-DELAY', 'last login was too recent, try later'],
   SESSION_LIMIT: ['SYS/TEMP', 'too many sessions, try later'],
   LOGIN_BACKOFF: ['SYS/TEMP', 'too many refused logins, try later'],
+  LOGIN_QUEUE: ['SYS/TEMP', 'too many logins at a time, try later'],
   STATE_IN_USE: ['SYS/TEMP', 'not ready, try later'],
   SIZES_UNMEASURED: ['SYS/TEMP', 'sizes of messages are being measured, try later'],
 };

@@ -9,7 +9,7 @@
  * Invariants: only a complete QUIT line in TRANSACTION causes an update; a failure after the first octet of a message closes
  * the connection without the terminating line; nothing is sent after `close`.
  */
-import { CredentialsError, InvariantError, type BridgeError } from '../errors.ts';
+import { BusyError, CredentialsError, InvariantError, type BridgeError } from '../errors.ts';
 import type { UpdateOutcome } from '../maildrop/update-plan.ts';
 import { saslLine } from './authorization.ts';
 import { runCommand } from './command-table.ts';
@@ -97,7 +97,7 @@ function failed(state: SessionState, error: BridgeError, begun: boolean): Step {
   if (error instanceof InvariantError) return closing(reply);
   switch (state.phase) {
     case 'AUTHENTICATING': {
-      const loginFailures = state.before.loginFailures + (error instanceof CredentialsError ? 1 : 0);
+      const loginFailures = state.before.loginFailures + (isRefusal(error) ? 1 : 0);
       return loginFailures >= MAX_LOGIN_FAILURES ? closing(reply) : [{ ...state.before, loginFailures }, [replying(reply)]];
     }
     case 'RETRIEVING':
@@ -135,4 +135,9 @@ function closing(reply: Reply): Step {
 
 function unexpected(state: SessionState, input: SessionInput): Step {
   throw new InvariantError(`input ${input.on} in state ${state.phase}`);
+}
+
+/** A password was wrong, or one too many to be tried. */
+function isRefusal(error: BridgeError): boolean {
+  return error instanceof CredentialsError || (error instanceof BusyError && error.code === 'LOGIN_BACKOFF');
 }

@@ -6,7 +6,8 @@ import { chmodSync, existsSync, renameSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { StoreError } from '../errors.ts';
 
-const BUSY_TIMEOUT_MS = 2_000;
+/** Nobody else has business there; and everybody waits with the one statement that waits. */
+const BUSY_TIMEOUT_MS = 200;
 /** SQLITE_CORRUPT and SQLITE_NOTADB. */
 const DAMAGED: ReadonlySet<number> = new Set([11, 26]);
 /** Extended codes hold the primary one in their lowest octet. */

@@ -48,6 +48,7 @@ export class ImapSession implements UpstreamSession, OperationRunner {
   readonly #parts: ImapSessionParts;
   readonly #mailboxes = new Set<ImapflowMailbox>();
   #operations: number;
+  readonly #onEnd: (() => void)[] = [];
   #hasLeft = false;
 
   constructor(parts: ImapSessionParts) {
@@ -129,10 +130,20 @@ export class ImapSession implements UpstreamSession, OperationRunner {
     this.#hasLeft = true;
     for (const mailbox of this.#mailboxes) mailbox.close();
     await this.#parts.lease.leave();
+    this.#end();
   }
 
   destroy(): void {
     this.#parts.lease.destroy();
+    this.#end();
+  }
+
+  onEnd(run: () => void): void {
+    this.#onEnd.push(run);
+  }
+
+  #end(): void {
+    for (const run of this.#onEnd.splice(0)) run();
   }
 
   get #connection(): ImapConnection {

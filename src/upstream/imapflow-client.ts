@@ -26,6 +26,8 @@ export interface UpstreamEndpoint {
   readonly clientInfo: { readonly name: string; readonly version: string };
 }
 
+/** A server that is there answers sooner; one that is not must not hold a client as long as a whole login may take. */
+const CONNECT_MS = 15_000;
 /** A quiet but living connection gets a NOOP this often; a dead one is noticed. Below the 4 minutes of common NAT tables. */
 const KEEP_ALIVE_MS = 150_000;
 
@@ -61,8 +63,8 @@ export class ImapflowClient {
       disableBinary: true,
       disableCompression: true,
       disableIMAP4rev2: true,
-      connectionTimeout: endpoint.commandTimeoutMs,
-      greetingTimeout: endpoint.commandTimeoutMs,
+      connectionTimeout: Math.min(CONNECT_MS, endpoint.commandTimeoutMs),
+      greetingTimeout: Math.min(CONNECT_MS, endpoint.commandTimeoutMs),
       socketTimeout: Math.max(KEEP_ALIVE_MS, 2 * endpoint.commandTimeoutMs),
       maxLineLength: MAX_LINE_OCTETS,
       maxLiteralSize: MAX_LITERAL_OCTETS,

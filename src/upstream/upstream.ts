@@ -61,6 +61,8 @@ export interface UpstreamSession {
   logout(): Promise<void>;
   /** Drops the connection at once; after `logout` only where it was not to stay. */
   destroy(): void;
+  /** Runs something when it is over, in whatever way. */
+  onEnd(run: () => void): void;
 }
 
 /** Rows for messages not known before, in parallel arrays, ascending by UID. */

@@ -229,6 +229,28 @@ describe('limits', () => {
     await client.command('QUIT');
   });
 
+  test('guesses beyond those that reach the server are answered ever later too, and end a session; the owner is let in', async () => {
+    await using strict = await start('[limits]\nlogin_failures = 5');
+    const guess = async (password: string): Promise<readonly [string, PopDialogue, number]> => {
+      const client = await PopDialogue.connect(strict.port(), { localAddress: '127.0.5.1' });
+      await client.command('USER erin');
+      const begun = performance.now();
+      return [await client.command(`PASS ${password}`), client, performance.now() - begun];
+    };
+    for (let index = 0; index < 5; index += 1) expect((await guess(`guess ${index}`))[0]).toMatch(/^-ERR \[AUTH\]/);
+    const [sixth, , first] = await guess('guess 5');
+    const [seventh, client, second] = await guess('guess 6');
+    expect([sixth, seventh]).toEqual(Array.from({ length: 2 }, () => '-ERR [SYS/TEMP] too many refused logins, try later'));
+    expect(first).toBeGreaterThan(900);
+    expect(second).toBeGreaterThan(first);
+    client.close();
+    const logins = imap.commands.filter((command) => command.startsWith('AUTHENTICATE')).length;
+    const third = guess('guess 7');
+    await (await session('bob', strict)).command('QUIT');
+    expect(imap.commands.filter((command) => command.startsWith('AUTHENTICATE'))).toHaveLength(logins + 1);
+    (await third)[1].close();
+  });
+
   test('three refused logins end a session; refusals from one address are answered ever later', async () => {
     await using strict = await start('[limits]\nlogin_failures = 2');
     const client = await PopDialogue.connect(strict.port());

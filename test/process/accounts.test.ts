@@ -10,7 +10,7 @@ import { ImapServer } from '../support/imap-server.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { until } from '../support/until.ts';
 
-allowInLog('login-failed', 'upstream-failed');
+allowInLog('delete-failed', 'login-failed', 'session-error', 'upstream-failed');
 
 /** Of accounts upstream; nobody types them into a mail program. */
 const UPSTREAM = { alice: 'upstream of alice', bob: 'upstream of bob' };
@@ -199,6 +199,20 @@ test('guesses at an account from many addresses are answered ever later; its own
   const owner = logIn('alice@example.com', APP_PASSWORD).then((answer) => order.push(answer.slice(0, 3)));
   await Promise.all([refused, owner]);
   expect(order).toEqual(['+OK', 'guess']);
+});
+
+test('what a server repeats of the stored password after the login does not come into the log either', async () => {
+  await account(['add', 'alice@example.com'], UPSTREAM.alice, APP_PASSWORD);
+  const client = await PopDialogue.connect(bridge.port());
+  await client.login('alice@example.com', APP_PASSWORD);
+  const reply = `NO [SERVERBUG] ${UPSTREAM.alice}, is it?`;
+  imap.setScript(({ verb }) => (verb === 'UID FETCH' || verb === 'UID MOVE' ? { reply } : undefined));
+  expect(await client.command('RETR 1')).toMatch(/^-ERR/);
+  await client.command('DELE 1');
+  expect(await client.command('QUIT')).toMatch(/^-ERR/);
+  await bridge.event('session-end');
+  expect(bridge.rawLog.join('\n')).toContain('[secret], is it?');
+  // That it stands there nowhere is looked at when the daemon ends.
 });
 
 describe('what is due', () => {

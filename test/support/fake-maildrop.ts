@@ -128,6 +128,7 @@ export function openFakeMaildrop(options: FakeMaildropOptions): { readonly logge
   const upstream: UpstreamSession = {
     server: 'fake:143',
     abilities: { move: true, uidPlus: true, condstore: true, capabilities: [] },
+    onEnd: () => {},
     isUsable: true,
     isKept: false,
     operations: 0,

@@ -77,7 +77,7 @@ describe('turns', () => {
     const work = new Work(1);
     void work.ask('first', 'a');
     const late = work.ask('late', 'b');
-    const refused = expect(late).rejects.toMatchObject({ code: 'LOGIN_BACKOFF' });
+    const refused = expect(late).rejects.toMatchObject({ code: 'LOGIN_QUEUE' });
     await work.clock.advance(30_000);
     await refused;
     void work.ask('next', 'b');

@@ -45,6 +45,7 @@ function sessionWith(mailboxes: Readonly<Record<string, UpstreamMailbox>>, capab
   return {
     server: 'fake:143',
     abilities: { move: true, uidPlus: true, condstore: true, capabilities },
+    onEnd: () => {},
     isUsable: true,
     isKept: false,
     operations: 0,
