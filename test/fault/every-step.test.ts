@@ -113,6 +113,7 @@ const COMMAND_FAULTS: readonly (readonly [string, Fault, actions: readonly Actio
   ['is done, and said to have failed', { runThen: 'reply', reply: 'NO [SERVERBUG] who knows' }, ['trash', 'expunge']],
   ['is the last before BYE', { bye: 'restarting' }, ['trash']],
   ['is answered in half', { cutAfter: 9 }, ['trash']],
+  ['is never answered', { hang: true }, ['trash']],
 ];
 /** Warnings and errors that the faults bring about; any other is a fault of ours. */
 const EXPECTED: ReadonlySet<string> = new Set(
@@ -135,7 +136,8 @@ describe.concurrent('the nth command to the server', () => {
   const cases = COMMAND_FAULTS.flatMap(([name, fault, actions]) => actions.map((action) => [name, action, fault] as const));
 
   test.for(cases)('%s (delete.action = "%s")', { timeout: 180_000 }, async ([, action, fault], { expect: expected }) => {
-    await using it = await BridgeSite.start({ tables: `[delete]\naction = "${action}"`, server: { folders: FOLDERS } });
+    const commandTimeout = 'hang' in fault ? '1s' : '5s';
+    await using it = await BridgeSite.start({ tables: `[delete]\naction = "${action}"`, server: { folders: FOLDERS }, commandTimeout });
     const steps = await sweep(it, action, (nth) => {
       let seen = 0;
       it.imap.setScript(() => ((seen += 1) === nth ? fault : undefined));

@@ -15,10 +15,10 @@ allowInLog('tls-failed');
 
 const STARTTLS = 1;
 const TLS = 2;
-/** Protocols and kinds of ciphers. */
-const SOME_CHECKS = ['-p', '-s'];
-/** The server's preferences, its answers and certificate, and known attacks besides. One address is enough: both have the same TLS context. */
-const ALL_CHECKS = [...SOME_CHECKS, '-P', '-S', '-U'];
+/** Protocols. */
+const SOME_CHECKS = ['-p'];
+/** Kinds of ciphers, the server's preferences, and known attacks besides. One address is enough: both have the same TLS context. */
+const ALL_CHECKS = [...SOME_CHECKS, '-s', '-P', '-U'];
 /** WARN and DEBUG are what the tool itself could not do here. */
 const HARMLESS = new Set(['OK', 'INFO', 'LOW', 'WARN', 'DEBUG']);
 /** The test's certificate authority is nobody's: it has no list of revoked ones, and no service to ask. */

@@ -194,8 +194,12 @@ describe('serve', () => {
     await using bridge = await BridgeProcess.start({ config: config() });
     const state = join(bridge.folder, 'state');
     expect(statSync(state).mode & 0o777).toBe(0o700);
-    for (const name of ['control.sock', 'daemon.lock', 'popbridge.sqlite'])
-      expect(statSync(join(state, name)).mode & 0o777, name).toBe(0o600);
+    const client = await PopDialogue.connect(bridge.port());
+    await client.login('alice', 'open sesame');
+    const names = readdirSync(state, { recursive: true, encoding: 'utf8' });
+    expect(names).toEqual(expect.arrayContaining(['control.sock', 'daemon.lock', 'popbridge.sqlite', 'popbridge.sqlite-wal']));
+    for (const name of names) expect(statSync(join(state, name)).mode & 0o777, name).toBe(0o600);
+    await client.command('QUIT');
   });
 
   test('refuses a state directory that others can change, and leaves its mode alone', async () => {

@@ -15,6 +15,8 @@ export interface BridgeSiteSetup {
   /** Tables of the configuration besides [upstream] and [[listen]]. */
   readonly tables?: string;
   /** Of the daemon's environment. */
+  /** upstream.command_timeout */
+  readonly commandTimeout?: string;
   readonly variables?: Readonly<Record<string, string>>;
 }
 
@@ -35,9 +37,15 @@ export class BridgeSite implements AsyncDisposable {
     this.bridge = bridge;
   }
 
-  static async start({ server = {}, tables = '', variables = {}, ...given }: BridgeSiteSetup = {}): Promise<BridgeSite> {
+  static async start({
+    server = {},
+    tables = '',
+    variables = {},
+    commandTimeout = '5s',
+    ...given
+  }: BridgeSiteSetup = {}): Promise<BridgeSite> {
     const imap = given.imap ?? (await ImapServer.start({ users: { [USER]: PASSWORD }, ...server }));
-    const bridge = await BridgeProcess.start({ config: siteConfig(imap, tables), variables });
+    const bridge = await BridgeProcess.start({ config: siteConfig(imap, tables, commandTimeout), variables });
     return new BridgeSite(imap, bridge);
   }
 
@@ -107,7 +115,10 @@ export class BridgeSite implements AsyncDisposable {
   /** Restarts the daemon, killed or stopped, with other tables or the same. */
   async restart(signal: NodeJS.Signals, tables: string): Promise<BridgeSite> {
     await this.bridge.stop(signal);
-    return new BridgeSite(this.imap, await BridgeProcess.start({ config: siteConfig(this.imap, tables), folder: this.bridge.folder }));
+    return new BridgeSite(
+      this.imap,
+      await BridgeProcess.start({ config: siteConfig(this.imap, tables, '5s'), folder: this.bridge.folder }),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -128,6 +139,6 @@ export class BridgeSite implements AsyncDisposable {
   }
 }
 
-function siteConfig(imap: ImapServer, tables: string): string {
-  return bridgeConfig({ imapPort: imap.port, upstream: ['command_timeout = "5s"', 'linger = "0s"'], tables });
+function siteConfig(imap: ImapServer, tables: string, commandTimeout: string): string {
+  return bridgeConfig({ imapPort: imap.port, upstream: [`command_timeout = "${commandTimeout}"`, 'linger = "0s"'], tables });
 }
