@@ -117,6 +117,18 @@ describeWithPeers(['dovecot', 'openssl'], 'OAuth 2.0', () => {
       expect((await site.account('list')).stdout).toMatch(/oauth +ok, token until/);
     });
 
+    test('with no right to mail is one clear line, and keeps the sign-in that there was', async () => {
+      await using run = site.interactive('signin', 'alice@example.com');
+      const url = await run.says(/^ {4}(http\S+)$/m);
+      site.provider.fail({ status: 200, body: '{"access_token":"narrow","token_type":"Bearer","scope":"openid"}' });
+      await agentOf('alice').visit(url);
+      expect(await run.ended()).toMatchObject({
+        code: 69,
+        stderr: expect.stringMatching(/^popbridge: the sign-in gives no right to mail, only to openid\n$/m),
+      });
+      expect((await site.account('list')).stdout).toMatch(/oauth +ok, token until/);
+    });
+
     test.for([
       ['fails', { status: 500, body: 'oops' }],
       ['answers with something that is no JSON', { status: 200, body: '<html>welcome</html>' }],
