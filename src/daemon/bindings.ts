@@ -1,5 +1,6 @@
 /** From the configuration to what each listening address needs: several files may share one, each with users of its own. */
 import { readFileSync, statSync } from 'node:fs';
+import type { SecureContext } from 'node:tls';
 import type { Clock } from '../clock.ts';
 import type { BridgeConfig, FileConfig, ListenConfig } from '../config/schema.ts';
 import { ConfigError } from '../errors.ts';
@@ -72,6 +73,11 @@ function binding(listen: ListenConfig, services: readonly UpstreamService[], par
     services,
     loginDelaySeconds: delay > 0 ? Math.ceil(delay / 1000) : undefined,
   };
+}
+
+/** For a handshake that begins now, on an address whose clients begin with TLS; undefined on others. */
+export function tlsContextOf({ security, certificate }: Binding): SecureContext | undefined {
+  return security === 'tls' ? certificate?.context : undefined;
 }
 
 function certificateOf(listen: ListenConfig, parts: BindingParts): Certificate | undefined {

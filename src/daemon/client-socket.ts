@@ -78,14 +78,15 @@ export class ClientSocket {
   }
 
   /**
-   * Starts TLS as the server. What the client sent in clear and was not yet read is dropped (RFC 2595 section 4); gives how
-   * many octets that were. Rejects when the handshake fails or takes too long.
+   * Starts TLS as the server. Rejects when the handshake fails or takes too long, and where the client sent octets in clear
+   * behind its STLS: they are dropped, and such a connection is not worth keeping (RFC 2595 section 4).
    */
-  async secure(context: SecureContext): Promise<number> {
+  async secure(context: SecureContext): Promise<void> {
+    const injected = this.#splitter.discard();
+    if (injected > 0) throw new ClientGone(`${injected} octets in clear behind STLS`);
     const plain = this.#socket;
     plain.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
     plain.pause();
-    const dropped = this.#splitter.discard();
     this.#splitter = new LineSplitter();
     const secured = new TLSSocket(plain, {
       isServer: true,
@@ -95,7 +96,6 @@ export class ClientSocket {
     this.#socket = secured;
     await this.#handshake(secured);
     this.#listen();
-    return dropped;
   }
 
   /** Gathers octets for the next write; waits for the client where it reads slowly. Rejects with ClientGone. */
@@ -166,6 +166,12 @@ export class ClientSocket {
 
   destroy(): void {
     this.#socket.destroy();
+  }
+
+  /** Sends a last line as far as the operating system takes it at once, and closes: whoever is dismissed in numbers must not be waited for. */
+  dismiss(line: string): void {
+    if (!this.isClosed) this.#socket.write(line);
+    this.destroy();
   }
 
   #listen(): void {

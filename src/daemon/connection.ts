@@ -106,7 +106,9 @@ export class Connection implements LockHolder {
     this.#isRefused = true;
   }
 
-  displace(): void {
+  /** Who waits for nothing is told why, in that line. */
+  displace(line: string): void {
+    if (this.#state.phase === 'AUTHORIZATION' && !this.#isPumping) this.#client.dismiss(line);
     this.#cut('displaced');
   }
 

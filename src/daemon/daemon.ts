@@ -12,7 +12,7 @@ import { AccountAdmin } from './account-admin.ts';
 import { AccountWork } from './account-work.ts';
 import { accountRequests } from './account-requests.ts';
 import { BackgroundWork } from './background-work.ts';
-import { bindingsOf, type Binding } from './bindings.ts';
+import { bindingsOf, tlsContextOf, type Binding } from './bindings.ts';
 import { Connection } from './connection.ts';
 import { openControlSocket, type ControlRequests } from './control-socket.ts';
 import { lockStateDirectory } from './daemon-lock.ts';
@@ -26,6 +26,7 @@ import { LoginThrottle } from './login-throttle.ts';
 import { MaildropLocks } from './maildrop-lock.ts';
 import { openAccounts, type OpenAccounts } from './open-accounts.ts';
 import { openStore } from './open-store.ts';
+import { TOO_MANY_SESSIONS } from './refusal.ts';
 import { SessionCounter, type GiveBack } from './session-limits.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
 import { Turns } from './turns.ts';
@@ -259,10 +260,12 @@ export class Daemon {
   }
 
   #listen(name: string, binding: Binding): Promise<Listener> {
-    const { log } = this.#parts;
+    const { clock, log } = this.#parts;
     return Listener.open({
+      clock,
       address: binding.address,
       allow: () => this.#bindings.get(name)?.allow ?? [],
+      tlsContext: () => tlsContextOf(this.#bindings.get(name) ?? binding),
       counter: this.#counter,
       onConnection: (socket, client, giveBack) => this.#connect(this.#bindings.get(name) ?? binding, socket, client, giveBack),
       onRefused: (client, reason) => log.warn('connection-refused', { client, reason }),
@@ -317,7 +320,7 @@ export class Daemon {
   #displaceOldest(): boolean {
     for (const connection of this.#connections) {
       if (!connection.isBeforeLogin) continue;
-      connection.displace();
+      connection.displace(TOO_MANY_SESSIONS);
       return true;
     }
     return false;

@@ -4,6 +4,7 @@ import { BusyError, toBridgeError } from '../errors.ts';
 import { encodeStatus, err } from '../pop3/reply.ts';
 import { replyForError } from '../pop3/reply-for-error.ts';
 import { limitedAs } from './client-network.ts';
+import { Refusals, type RefusalParts } from './refusal.ts';
 import type { GiveBack, SessionCounter } from './session-limits.ts';
 
 export interface ListenAddress {
@@ -11,7 +12,7 @@ export interface ListenAddress {
   readonly port: number;
 }
 
-export interface ListenerParts {
+export interface ListenerParts extends RefusalParts {
   readonly address: ListenAddress;
   /** Addresses or networks in CIDR notation; empty lets everybody in that reaches the address. Asked at each connection. */
   readonly allow: () => readonly string[];
@@ -26,9 +27,11 @@ const BACKLOG = 511;
 export class Listener {
   readonly #parts: ListenerParts;
   readonly #server: Server;
+  readonly #refusals: Refusals;
 
   private constructor(parts: ListenerParts) {
     this.#parts = parts;
+    this.#refusals = new Refusals(parts);
     this.#server = createServer({ allowHalfOpen: true, pauseOnConnect: true, noDelay: true }, (socket) => this.#accept(socket));
   }
 
@@ -59,7 +62,7 @@ export class Listener {
     const client = plainAddress(socket.remoteAddress ?? '');
     socket.on('error', () => socket.destroy());
     if (!isAllowed(client, this.#parts.allow())) {
-      refuse(socket, encodeStatus(err('connections from your address are not allowed', 'SYS/PERM')));
+      this.#refusals.refuse(socket, encodeStatus(err('connections from your address are not allowed', 'SYS/PERM')));
       this.#parts.onRefused(client, 'not in listen.allow');
       return;
     }
@@ -69,16 +72,10 @@ export class Listener {
       this.#parts.onConnection(socket, client, giveBack);
     } catch (error) {
       giveBack();
-      refuse(socket, encodeStatus(replyForError(toBridgeError(error))));
+      this.#refusals.refuse(socket, encodeStatus(replyForError(toBridgeError(error))));
       this.#parts.onRefused(client, error instanceof BusyError ? error.message : 'failure');
     }
   }
-}
-
-/** One clear line, then the end. */
-function refuse(socket: Socket, line: string): void {
-  socket.end(line, () => socket.destroySoon());
-  socket.resume();
 }
 
 /** IPv4 addresses as such, also where the socket speaks IPv6. */

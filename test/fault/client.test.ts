@@ -104,18 +104,31 @@ describe('bad lines', () => {
 });
 
 describe('TLS', () => {
-  test('what a client pipelines behind STLS is dropped, USER included', async () => {
+  test('what a client said before STLS is forgotten', async () => {
     const client = await PopDialogue.connect(bridge.port(STLS));
     await client.command('USER alice');
     await client.startTls();
     expect(await client.command('PASS secret')).toBe('-ERR send USER first');
-    const injected = await PopDialogue.connect(bridge.port(STLS));
-    injected.send('STLS\r\nUSER alice\r\nPASS secret\r\n');
-    expect(await injected.line()).toBe('+OK begin TLS');
-    // Anything but a handshake ends it; never an answer in clear.
-    injected.send('STAT\r\n');
-    expect((await injected.closed()).toString('latin1')).not.toContain('+OK');
+    client.close();
   });
+
+  test.for([
+    ['in the same segment', 'STLS\r\nUSER alice\r\nPASS secret\r\n', ''],
+    ['in the same segment, without a line end', 'STLS\r\nU', ''],
+    ['in a segment of their own', 'STLS\r\n', 'USER alice\r\nPASS secret\r\n'],
+  ] as const)(
+    'octets in clear behind STLS, %s, end the connection: no answer to them, and a line in the log',
+    async ([, first, second]) => {
+      const before = bridge.events('tls-failed').length;
+      const client = await PopDialogue.connect(bridge.port(STLS));
+      client.send(first);
+      expect(await client.line()).toBe('+OK begin TLS');
+      if (second !== '') client.send(second);
+      expect((await client.closed()).toString('latin1')).not.toMatch(/OK|ERR/);
+      const { error } = await bridge.event('tls-failed', before + 1);
+      if (second === '') expect(error).toMatchObject({ message: `${first.length - 'STLS\r\n'.length} octets in clear behind STLS` });
+    },
+  );
 
   test('STLS is offered where there is a certificate, and once', async () => {
     const clear = await PopDialogue.connect(bridge.port(CLEAR));
@@ -174,12 +187,25 @@ describe('limits', () => {
     second.close();
   });
 
+  test('on a TLS address a refused connection gets its line behind the handshake, and one that was displaced too', async () => {
+    const line = '-ERR [SYS/TEMP] too many sessions, try later';
+    await using limited = await start('[limits]\nsessions_per_address = 2\nsessions = 3');
+    const clients = [1, 2].map(() => PopDialogue.connect(limited.port(TLS), { tls: true }));
+    const [first] = await Promise.all(clients);
+    expect((await PopDialogue.connect(limited.port(TLS), { tls: true })).greeting).toBe(line);
+    const other = { tls: true, localAddress: '127.0.0.2' };
+    for (const expected of ['+OK POP3 server ready', '+OK POP3 server ready'])
+      expect((await PopDialogue.connect(limited.port(TLS), other)).greeting).toBe(expected);
+    expect((await first?.closed())?.toString()).toBe(`${line}\r\n`);
+    for (const client of await Promise.all(clients)) client.close();
+  });
+
   test('at the limit of sessions the oldest connection without a login makes room; with a login none does', async () => {
     await using limited = await start('[limits]\nsessions = 2');
     const loggedIn = await session('alice', limited);
     const idle = await PopDialogue.connect(limited.port());
     const other = await PopDialogue.connect(limited.port());
-    await idle.closed();
+    expect((await idle.closed()).toString()).toBe('-ERR [SYS/TEMP] too many sessions, try later\r\n');
     expect((await limited.event('session-end'))['outcome']).toBe('displaced');
     await other.login('bob', 'secret');
     const refused = await PopDialogue.connect(limited.port());

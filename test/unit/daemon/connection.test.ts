@@ -5,6 +5,7 @@ import { createSecureContext } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { openFakeMaildrop, type FakeTraces } from '../../support/fake-maildrop.ts';
+import { until as eventually } from '../../support/until.ts';
 import { Connection } from '../../../src/daemon/connection.ts';
 import type { SessionSummary } from '../../../src/daemon/session-tally.ts';
 
@@ -177,9 +178,29 @@ describe('a connection', () => {
     shutDown.connection.shutdown();
     expect((await shutDown.ended).outcome).toBe('shutdown');
     const displaced = await open(undefined, true);
-    displaced.connection.displace();
+    displaced.connection.displace('-ERR no room\r\n');
     expect((await displaced.ended).outcome).toBe('displaced');
     expect([shutDown.received(), displaced.received()]).toEqual(['', '']);
+  });
+
+  test('that has to make room is told why while it waits for a command, and cut without a word while it is answered', async () => {
+    const waiting = await open();
+    await waiting.until('ready\r\n');
+    waiting.connection.displace('-ERR no room\r\n');
+    await waiting.until('room\r\n');
+    expect(waiting.received()).toBe('+OK POP3 server ready\r\n-ERR no room\r\n');
+    let server: Socket | undefined;
+    const answered = await open((socket) => {
+      server = socket;
+    });
+    answered.client.pause();
+    answered.client.write('CAPA\r\n'.repeat(200_000));
+    await eventually(() => (server?.writableLength ?? 0) > 0);
+    answered.connection.displace('-ERR no room\r\n');
+    for (const { ended } of [waiting, answered]) expect((await ended).outcome).toBe('displaced');
+    answered.client.resume();
+    await answered.until('-ERR');
+    expect(answered.received()).not.toContain('-ERR');
   });
 
   test('that is lost deletes nothing and gives back the lock', async () => {
