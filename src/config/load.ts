@@ -3,7 +3,7 @@
  * referenced-files.ts; what they mean is decided elsewhere. May be called again and again (SIGHUP); nothing is kept between calls.
  */
 import { isUtf8 } from 'node:buffer';
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import { ConfigError, type ConfigFault } from '../errors.ts';
@@ -32,6 +32,9 @@ export interface ProcessOwner {
 
 const EXTENSION = '.toml';
 const ROOT_UID = 0;
+
+/** Who writes the configuration decides where passwords go, and which commands run. */
+const OTHERS_WRITE = 0o002;
 
 /**
  * The configuration of all files. Throws ConfigError with every fault of every file; its `cause` is the operating system's error where
@@ -102,6 +105,8 @@ function readDocument(found: FoundFile, listen: readonly string[]): ReadDocument
 
 function readToml(file: string): { readonly toml: unknown } | ReadDocument {
   try {
+    if ((statSync(file).mode & OTHERS_WRITE) !== 0)
+      return { faults: [{ file, key: '', problem: `others can change this file; run: chmod o-w ${file}` }] };
     const octets = readFileSync(file);
     if (!isUtf8(octets)) return { faults: [{ file, key: '', problem: 'is not UTF-8 text' }] };
     // Editors on Windows put a byte order mark first; the decoder drops it.

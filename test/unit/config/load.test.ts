@@ -155,6 +155,13 @@ describe('faults', () => {
     expect(loadConfig({ paths: [path] }).upstreams[0]?.listen[0]).toMatchObject({ security: 'starttls', keyFile: key });
   });
 
+  test('a configuration that others can change is refused; others may read it', () => {
+    const path = write('a.toml', HOST, 0o646);
+    expect(refusal(() => loadConfig({ paths: [path] }))).toEqual(['DIR/a.toml: others can change this file; run: chmod o-w DIR/a.toml']);
+    chmodSync(path, 0o644);
+    expect(loadConfig({ paths: [path] }).upstreams).toHaveLength(1);
+  });
+
   test('where only permission is missing, that is the cause', () => {
     const path = write('a.toml', HOST, 0);
     const denied = expect.objectContaining({ name: 'ConfigError', cause: expect.objectContaining({ code: 'EACCES' }) });
