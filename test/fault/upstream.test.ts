@@ -4,14 +4,15 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterEach, beforeAll, describe, expect, test } from 'vitest';
-import { bridgeConfig, type BridgeConfigText } from '../support/bridge-config.ts';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
 import type { Fault, ImapRule, ImapScript } from '../support/imap-server/script.ts';
 import { makeCertificates, type Certificates } from '../support/peers/certificates.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { passwordsIn } from '../support/secrets-used.ts';
+import { SharedBridge, type Bridge, type SiteConfig } from '../support/shared-bridge.ts';
 import { until } from '../support/until.ts';
 
 allowInLog(
@@ -32,6 +33,9 @@ const PLAIN_3501 = ['IMAP4rev1', 'AUTH=PLAIN'];
 
 let certificates: Certificates;
 const open: AsyncDisposable[] = [];
+const shared = new SharedBridge();
+
+afterAll(() => shared[Symbol.asyncDispose]());
 
 beforeAll(async () => {
   certificates = await makeCertificates(mkdtempSync(join(tmpdir(), 'popbridge-fault-')));
@@ -42,28 +46,44 @@ afterEach(async () => {
   for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
 });
 
-interface Setup extends Partial<BridgeConfigText> {
+interface Setup extends Partial<SiteConfig> {
   readonly server?: ImapServerOptions;
   readonly messages?: number;
 }
 
-interface Site {
+interface Site<Daemon extends Bridge = Bridge> {
   readonly imap: ImapServer;
-  readonly bridge: BridgeProcess;
+  readonly bridge: Daemon;
 }
 
 /** A server with messages "1", "2", …, and a bridge before it. */
-async function site({ server = {}, messages = 3, ...config }: Setup = {}): Promise<Site> {
-  const imap = await ImapServer.start({ users: { [USER]: PASSWORD }, ...server });
-  open.push(imap);
-  for (let index = 1; index <= messages; index += 1) imap.mailbox('INBOX').append(`Subject: ${index}\r\n\r\nbody ${index}\r\n`);
-  const upstream = ['command_timeout = "2s"', 'linger = "0s"', ...(config.upstream ?? [])];
-  const bridge = await BridgeProcess.start({ config: bridgeConfig({ imapPort: imap.port, ...config, upstream }) });
+async function site({ server, messages, ...config }: Setup = {}): Promise<Site> {
+  const imap = await mailServer({ server, messages });
+  const bridge = await shared.add(before(imap, config));
   open.push(bridge);
   return { imap, bridge };
 }
 
-async function login(bridge: BridgeProcess, password = PASSWORD): Promise<string> {
+/** The same with a daemon of its own, to be stopped, or to be looked into. */
+async function siteOfItsOwn({ server, messages, ...config }: Setup = {}): Promise<Site<BridgeProcess>> {
+  const imap = await mailServer({ server, messages });
+  const bridge = await BridgeProcess.start({ config: bridgeConfig(before(imap, config)) });
+  open.push(bridge);
+  return { imap, bridge };
+}
+
+async function mailServer({ server = {}, messages = 3 }: { readonly server: ImapServerOptions | undefined; readonly messages: number | undefined }): Promise<ImapServer> {
+  const imap = await ImapServer.start({ users: { [USER]: PASSWORD }, ...server });
+  open.push(imap);
+  for (let index = 1; index <= messages; index += 1) imap.mailbox('INBOX').append(`Subject: ${index}\r\n\r\nbody ${index}\r\n`);
+  return imap;
+}
+
+function before(imap: ImapServer, config: Partial<SiteConfig>): SiteConfig {
+  return { imapPort: imap.port, ...config, upstream: ['command_timeout = "2s"', 'linger = "0s"', ...(config.upstream ?? [])] };
+}
+
+async function login(bridge: Bridge, password = PASSWORD): Promise<string> {
   const client = await PopDialogue.connect(bridge.port());
   await client.command(`USER ${USER}`);
   const answer = await client.command(`PASS ${password}`);
@@ -71,7 +91,7 @@ async function login(bridge: BridgeProcess, password = PASSWORD): Promise<string
   return answer;
 }
 
-async function session(bridge: BridgeProcess): Promise<PopDialogue> {
+async function session(bridge: Bridge): Promise<PopDialogue> {
   const client = await PopDialogue.connect(bridge.port());
   await client.login(USER, PASSWORD);
   return client;
@@ -575,7 +595,7 @@ describe('QUIT with deletions', () => {
   });
 
   test('on a connection that has to be made anew is done though SIGTERM comes meanwhile', async () => {
-    const { imap, bridge } = await site();
+    const { imap, bridge } = await siteOfItsOwn();
     const client = await session(bridge);
     await client.command('DELE 2');
     imap.dropConnections();
@@ -617,7 +637,7 @@ describe('QUIT with deletions', () => {
   });
 
   test('is finished after kill -9 of the daemon, by UID under the same UIDVALIDITY only', async () => {
-    const { imap, bridge } = await site();
+    const { imap, bridge } = await siteOfItsOwn();
     const client = await session(bridge);
     await client.command('DELE 2');
     imap.setScript(on('UID MOVE', { hang: true }));
@@ -644,7 +664,7 @@ describe('state on disk that fails', () => {
   const sqlite = (bridge: BridgeProcess): DatabaseSync => new DatabaseSync(join(bridge.folder, 'state', 'popbridge.sqlite'));
 
   test('a UID map that makes no sense is made anew, with the same unique-ids', async () => {
-    const { bridge, imap } = await site();
+    const { bridge, imap } = await siteOfItsOwn();
     const client = await session(bridge);
     const uniqueIds = await client.multi('UIDL');
     await client.command('QUIT');
@@ -660,7 +680,7 @@ describe('state on disk that fails', () => {
   });
 
   test('a journal that cannot be written at QUIT leaves every message where it is, and says so', async () => {
-    const { bridge, imap } = await site();
+    const { bridge, imap } = await siteOfItsOwn();
     const client = await session(bridge);
     await client.command('DELE 1');
     const database = sqlite(bridge);
@@ -673,7 +693,7 @@ describe('state on disk that fails', () => {
   });
 
   test('a journal that can not be struck out is no reason to keep its user from reading mail', async () => {
-    const { bridge, imap } = await site();
+    const { bridge, imap } = await siteOfItsOwn();
     const client = await session(bridge);
     await client.command('DELE 1');
     const database = sqlite(bridge);
@@ -865,7 +885,7 @@ describe('what is asked for together with SELECT', () => {
 
 describe('TOP', () => {
   test('asks for no more than it needs: the header, a beginning, or with more lines than there are octets the whole', async () => {
-    const { bridge, imap } = await site({ messages: 0, tables: '[limits]\nread_ahead = "0B"\n' });
+    const { bridge, imap } = await siteOfItsOwn({ messages: 0, tables: '[limits]\nread_ahead = "0B"\n' });
     imap.mailbox('INBOX').append(`Subject: long\r\n\r\n${`${'x'.repeat(78)}\r\n`.repeat(1_000)}`);
     const client = await session(bridge);
     const asked = async (command: string): Promise<string> => {
@@ -881,7 +901,7 @@ describe('TOP', () => {
 });
 
 describe('a poll of a mailbox seen before', () => {
-  const poll = async (bridge: BridgeProcess): Promise<string[]> => {
+  const poll = async (bridge: Bridge): Promise<string[]> => {
     const client = await session(bridge);
     const uniqueIds = await client.multi('UIDL');
     await client.command('QUIT');
