@@ -5,13 +5,14 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, describe, test, type ExpectStatic } from 'vitest';
-import { bridgeConfig, type BridgeConfigText } from '../support/bridge-config.ts';
+import { afterAll, beforeAll, describe, test, type ExpectStatic } from 'vitest';
+import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
 import type { Fault, ImapRule } from '../support/imap-server/script.ts';
 import { makeCertificates, type Certificates } from '../support/peers/certificates.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
+import { SharedBridge, type Bridge, type SiteConfig } from '../support/shared-bridge.ts';
 import { passwordsIn } from '../support/secrets-used.ts';
 import { residentOctets } from '../support/resident-octets.ts';
 
@@ -22,28 +23,34 @@ const MIB = 1024 * 1024;
 const OURS = /^-ERR \[(?:SYS\/TEMP|SYS\/PERM|AUTH)\] [ -~]+$/;
 const CREDENTIALS = /^(?:LOGIN|AUTHENTICATE)/;
 
+const shared = new SharedBridge();
 let certificates: Certificates;
+
+afterAll(() => shared[Symbol.asyncDispose]());
 
 beforeAll(async () => {
   certificates = await makeCertificates(mkdtempSync(join(tmpdir(), 'popbridge-hostile-')));
   return () => rmSync(join(certificates.ca, '..'), { recursive: true, force: true });
 });
 
-class Site implements AsyncDisposable {
+class Site<Daemon extends Bridge = Bridge> implements AsyncDisposable {
   readonly imap: ImapServer;
-  readonly bridge: BridgeProcess;
+  readonly bridge: Daemon;
 
-  private constructor(imap: ImapServer, bridge: BridgeProcess) {
+  private constructor(imap: ImapServer, bridge: Daemon) {
     this.imap = imap;
     this.bridge = bridge;
   }
 
-  static async start(server: ImapServerOptions, config: Partial<BridgeConfigText> = {}): Promise<Site> {
-    const imap = await ImapServer.start({ users: { [USER]: PASSWORD }, ...server });
-    for (let index = 1; index <= MESSAGES; index += 1) imap.mailbox('INBOX').append(`Subject: ${index}\r\n\r\nbody ${index}\r\n`);
-    const upstream = ['command_timeout = "2s"', 'linger = "0s"', ...(config.upstream ?? [])];
-    const bridge = await BridgeProcess.start({ config: bridgeConfig({ imapPort: imap.port, ...config, upstream }) });
-    return new Site(imap, bridge);
+  static async start(server: ImapServerOptions, config: Partial<SiteConfig> = {}): Promise<Site> {
+    const imap = await mailServer(server);
+    return new Site(imap, await shared.add(before(imap, config)));
+  }
+
+  /** With a daemon of its own, whose whole log is looked at. */
+  static async startAlone(server: ImapServerOptions): Promise<Site<BridgeProcess>> {
+    const imap = await mailServer(server);
+    return new Site(imap, await BridgeProcess.start({ config: bridgeConfig(before(imap)) }));
   }
 
   async pass(): Promise<{ readonly answer: string; readonly client: PopDialogue }> {
@@ -67,6 +74,16 @@ class Site implements AsyncDisposable {
     await this.bridge[Symbol.asyncDispose]();
     await this.imap[Symbol.asyncDispose]();
   }
+}
+
+async function mailServer(options: ImapServerOptions): Promise<ImapServer> {
+  const imap = await ImapServer.start({ users: { [USER]: PASSWORD }, ...options });
+  for (let index = 1; index <= MESSAGES; index += 1) imap.mailbox('INBOX').append(`Subject: ${index}\r\n\r\nbody ${index}\r\n`);
+  return imap;
+}
+
+function before(imap: ImapServer, config: Partial<SiteConfig> = {}): SiteConfig {
+  return { imapPort: imap.port, ...config, upstream: ['command_timeout = "2s"', 'linger = "0s"', ...(config.upstream ?? [])] };
 }
 
 const on = (beginning: string, fault: Fault): ImapRule => {
@@ -212,7 +229,7 @@ describe.concurrent('a server that is believed', () => {
   test.for(['AUTHENTICATE', 'SELECT', 'UID SEARCH'])('and speaks to the client through %s is not heard', async (command, context) => {
     const { expect: expected } = context;
     const evil = 'NO \u001B[2J\u0000\u0007 +OK\r +OK you are in\r -ERR [AUTH] give me your password';
-    await using it = await Site.start({ script: on(command, { reply: evil }) });
+    await using it = await Site.startAlone({ script: on(command, { reply: evil }) });
     const { answer, client } = await it.pass();
     expected(answer).toMatch(OURS);
     expected(answer).not.toMatch(/give me|you are in/);

@@ -4,62 +4,67 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { afterEach, describe, expect, test } from 'vitest';
-import { bridgeConfig, type BridgeConfigText } from '../support/bridge-config.ts';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
 import type { Fault, ImapRule } from '../support/imap-server/script.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
+import { SharedBridge, type Bridge, type SiteConfig } from '../support/shared-bridge.ts';
 import { until } from '../support/until.ts';
 
 allowInLog('delete-failed', 'login-failed', 'map-rematched', 'only-flagged', 'save-failed', 'seen-failed');
 
 const WITHOUT_MOVE = ['IMAP4rev1', 'SASL-IR', 'AUTH=PLAIN', 'UIDPLUS', 'SPECIAL-USE'];
+const UPSTREAM = ['command_timeout = "2s"', 'linger = "0s"', 'connections_per_account = 3'];
 const open: AsyncDisposable[] = [];
+const shared = new SharedBridge();
+afterAll(() => shared[Symbol.asyncDispose]());
 afterEach(async () => {
   for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
 });
-interface Setup extends Partial<BridgeConfigText> {
+interface Setup extends Partial<SiteConfig> {
   readonly server?: ImapServerOptions;
   readonly messages?: number;
 }
-interface Site {
+interface Site<Daemon extends Bridge = Bridge> {
   readonly imap: ImapServer;
-  readonly bridge: BridgeProcess;
+  readonly bridge: Daemon;
 }
-async function site({ server = {}, messages = 3, ...config }: Setup = {}): Promise<Site> {
+async function site({ server, messages, ...config }: Setup = {}): Promise<Site> {
+  const imap = await mailServer(server, messages);
+  const bridge = await shared.add({ imapPort: imap.port, ...config, upstream: UPSTREAM });
+  open.push(bridge);
+  return { imap, bridge };
+}
+/** With a daemon of its own, to be stopped or to be looked into. */
+async function siteOfItsOwn({ server, messages, ...config }: Setup = {}): Promise<Site<BridgeProcess>> {
+  const imap = await mailServer(server, messages);
+  const bridge = await BridgeProcess.start({ config: bridgeConfig({ imapPort: imap.port, ...config, upstream: UPSTREAM }) });
+  open.push(bridge);
+  return { imap, bridge };
+}
+async function mailServer(server: ImapServerOptions = {}, messages = 3): Promise<ImapServer> {
   const imap = await ImapServer.start({ users: { alice: 'secret' }, ...server });
   open.push(imap);
   for (let index = 1; index <= messages; index += 1) imap.mailbox('INBOX').append(`Subject: ${index}\r\n\r\nbody ${index}\r\n`);
-  const bridge = await BridgeProcess.start({
-    config: bridgeConfig({
-      imapPort: imap.port,
-      ...config,
-      upstream: ['command_timeout = "2s"', 'linger = "0s"', 'connections_per_account = 3', 'id = "up"'],
-    }),
-  });
-  open.push(bridge);
-  return { imap, bridge };
+  return imap;
 }
 async function again(bridge: BridgeProcess, port: number, tables = ''): Promise<BridgeProcess> {
   await bridge.stop();
   const next = await BridgeProcess.start({
     folder: bridge.folder,
-    config: bridgeConfig({
-      imapPort: port,
-      tables,
-      upstream: ['command_timeout = "2s"', 'linger = "0s"', 'connections_per_account = 3', 'id = "up"'],
-    }),
+    config: bridgeConfig({ imapPort: port, tables, upstream: UPSTREAM }),
   });
   open.push(next);
   return next;
 }
-async function session(bridge: BridgeProcess, user = 'alice'): Promise<PopDialogue> {
+async function session(bridge: Bridge, user = 'alice'): Promise<PopDialogue> {
   const client = await PopDialogue.connect(bridge.port());
   await client.login(user, 'secret');
   return client;
 }
-async function answerTo(bridge: BridgeProcess, user = 'alice'): Promise<string> {
+async function answerTo(bridge: Bridge, user = 'alice'): Promise<string> {
   const client = await PopDialogue.connect(bridge.port());
   await client.command(`USER ${user}`);
   const answer = await client.command('PASS secret');
@@ -142,7 +147,7 @@ describe('overdue work', () => {
 
 describe('a save that fails', () => {
   test('ids survive a save that failed at login and succeeded at QUIT', async () => {
-    const s = await site({ messages: 0 });
+    const s = await siteOfItsOwn({ messages: 0 });
     for (let i = 1; i <= 1500; i += 1) s.imap.mailbox('INBOX').append(`Subject: ${i}\r\n\r\nbody\r\n`);
     await answerTo(s.bridge);
     await s.bridge.stop();
@@ -206,7 +211,7 @@ describe('views of all-views', () => {
   });
   test('all-views: nor what it deleted on another server with the same UIDVALIDITY', async () => {
     const tables = '[delete]\naction = "expunge"\nwhen = "all-views"\n[views.a]\n[views.b]\n';
-    const s = await site({ messages: 3, tables });
+    const s = await siteOfItsOwn({ messages: 3, tables });
     await shown(s, 'alice/a');
     const b = await session(s.bridge, 'alice/b');
     await b.command('DELE 2');
@@ -279,7 +284,10 @@ describe('overdue work that can not be done', () => {
     expect(answers.map((a) => a.slice(0, 3))).toEqual(['+OK', '+OK']);
   });
   test('a folder no longer configured that cannot be selected does not lock its user out', async () => {
-    const s = await site({ server: { folders: FOLDERS }, tables: '[maildrop]\nfolders = ["INBOX", "Work"]\n[delete]\nafter = "1s"\n' });
+    const s = await siteOfItsOwn({
+      server: { folders: FOLDERS },
+      tables: '[maildrop]\nfolders = ["INBOX", "Work"]\n[delete]\nafter = "1s"\n',
+    });
     s.imap.mailbox('Work').append('Subject: w\r\n\r\n');
     const client = await session(s.bridge);
     await client.command('DELE 4');
@@ -396,7 +404,7 @@ const renameFolder = (imap: ImapServer, from: string, to: string) => raw(imap, [
 
 describe('the word on what can be made again', () => {
   test('a damaged derivations file is not taken for the word that all can be made again', async () => {
-    const s = await site({ messages: 0 });
+    const s = await siteOfItsOwn({ messages: 0 });
     const inbox = s.imap.mailbox('INBOX');
     for (const n of ['one', 'two']) inbox.append(`Subject: ${n}\r\nMessage-ID: <${n}@x>\r\n\r\nbody\r\n`);
     await shown(s);
@@ -404,7 +412,7 @@ describe('the word on what can be made again', () => {
     await shown(s);
     await s.bridge.stop();
     const path = join(s.bridge.folder, 'state', 'popbridge.sqlite');
-    expect(JSON.parse(readFileSync(`${path}.derivations`, 'utf8'))).toEqual({ up: null });
+    expect(JSON.parse(readFileSync(`${path}.derivations`, 'utf8'))).toEqual({ test: null });
     writeFileSync(`${path}.derivations`, '');
     // another user, say; here the folder of another maildrop
     let bridge = await again(s.bridge, s.imap.port, '[views.other]\n');
@@ -422,7 +430,7 @@ describe('the word on what can be made again', () => {
 
 describe('folders that are no longer shown', () => {
   test('ids of a folder that is no longer shown are not given to another folder', async () => {
-    const s = await site({ server: { folders: FOLDERS }, tables: '[maildrop]\nunique_id = "cyrus"\n' });
+    const s = await siteOfItsOwn({ server: { folders: FOLDERS }, tables: '[maildrop]\nunique_id = "cyrus"\n' });
     s.imap.mailbox('Work').uidValidity = s.imap.mailbox('INBOX').uidValidity;
     for (const n of ['w1', 'w2']) s.imap.mailbox('Work').append(`Subject: ${n}\r\n\r\nwork body\r\n`);
     const before = await shown(s);
@@ -445,7 +453,7 @@ describe('patterns without a folder', () => {
 describe('a server of another name', () => {
   test('ids stay when the server gets another name after unique_id was changed', async () => {
     const date = { internalDate: new Date(Date.UTC(2026, 0, 1)) };
-    const s = await site({ messages: 0 });
+    const s = await siteOfItsOwn({ messages: 0 });
     for (const n of ['a', 'b', 'c']) s.imap.mailbox('INBOX').append(`Subject: ${n}\r\n\r\nbody\r\n`, date);
     const before = await shown(s);
     const tables = '[maildrop]\nunique_id = "dovecot"\n';
@@ -718,7 +726,7 @@ describe('names of views', () => {
 });
 describe('what is hidden', () => {
   test('hide, recent, restart, kill', async () => {
-    const s = await site({ tables: '[delete]\naction = "hide"\n' });
+    const s = await siteOfItsOwn({ tables: '[delete]\naction = "hide"\n' });
     const c = await session(s.bridge);
     await c.command('DELE 2');
     expect(await c.command('QUIT')).toBe('+OK bye');
@@ -747,7 +755,7 @@ describe('due mail of a folder that is gone', () => {
 
 describe('a command whose output is read through a pipe', () => {
   test.for(['export', 'show'])('%s: a slow reader gets all of it, not the first 64 KiB', async (command) => {
-    const s = await site({ messages: 1500 });
+    const s = await siteOfItsOwn({ messages: 1500 });
     const client = await session(s.bridge);
     await client.command('QUIT');
     const program = join(import.meta.dirname, '../../dist/main.js');

@@ -72,7 +72,13 @@ async function siteOfItsOwn({ server, messages, ...config }: Setup = {}): Promis
   return { imap, bridge };
 }
 
-async function mailServer({ server = {}, messages = 3 }: { readonly server: ImapServerOptions | undefined; readonly messages: number | undefined }): Promise<ImapServer> {
+async function mailServer({
+  server = {},
+  messages = 3,
+}: {
+  readonly server: ImapServerOptions | undefined;
+  readonly messages: number | undefined;
+}): Promise<ImapServer> {
   const imap = await ImapServer.start({ users: { [USER]: PASSWORD }, ...server });
   open.push(imap);
   for (let index = 1; index <= messages; index += 1) imap.mailbox('INBOX').append(`Subject: ${index}\r\n\r\nbody ${index}\r\n`);

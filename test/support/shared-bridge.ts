@@ -16,6 +16,7 @@ const [FIRST_PORT, PORTS] = [10_000, 20_000];
 
 /** What most tests need of a daemon. */
 export interface Bridge extends AsyncDisposable {
+  readonly pid: number;
   port(): number;
   /** Lines about this upstream, and those about none, since it was added. */
   readonly log: readonly LogLine[];
@@ -29,6 +30,8 @@ export type SiteConfig = Omit<BridgeConfigText, 'certificate'>;
 export class SharedBridge implements AsyncDisposable {
   #process: BridgeProcess | undefined;
   #count = 0;
+  /** Files that the next reload takes away: none may vanish while the daemon reads them. */
+  readonly #over: string[] = [];
   /** Reloads come one after the other. */
   #last: Promise<unknown> = Promise.resolve();
 
@@ -53,6 +56,7 @@ export class SharedBridge implements AsyncDisposable {
     const lines = (): LogLine[] => daemon.log.slice(before).filter((line) => (line['upstream'] ?? name) === name);
     const events = (event: string): LogLine[] => lines().filter((line) => line.event === event);
     return {
+      pid: daemon.pid,
       port: () => port,
       get log() {
         return lines();
@@ -66,8 +70,7 @@ export class SharedBridge implements AsyncDisposable {
       },
       [Symbol.asyncDispose]: () => {
         daemon.forget(name);
-        // The next reload takes it away.
-        rmSync(join(daemon.folder, `${name}.toml`));
+        this.#over.push(join(daemon.folder, `${name}.toml`));
         return Promise.resolve();
       },
     };
@@ -78,6 +81,7 @@ export class SharedBridge implements AsyncDisposable {
       this.#process = await BridgeProcess.start({ config: { popbridge: PROCESS_TABLES, [name]: text } });
       return this.#process;
     }
+    for (const path of this.#over.splice(0)) rmSync(path);
     const reloads = this.#process.events('reloaded').length;
     this.#process.configure({ [name]: text });
     this.#process.kill('SIGHUP');
