@@ -8,7 +8,7 @@ import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { makeCertificates, type Certificates } from '../support/peers/certificates.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
-import { residentOctets } from '../support/resident-octets.ts';
+import { residentOctets } from '../support/process-holdings.ts';
 import { until } from '../support/until.ts';
 
 allowInLog('connection-refused', 'login-failed', 'tls-failed');

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
-import { residentOctets } from '../support/resident-octets.ts';
+import { residentOctets } from '../support/process-holdings.ts';
 
 allowInLog('login-failed');
 

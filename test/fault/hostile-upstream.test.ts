@@ -14,7 +14,7 @@ import { makeCertificates, type Certificates } from '../support/peers/certificat
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { SharedBridge, type Bridge, type SiteConfig } from '../support/shared-bridge.ts';
 import { passwordsIn } from '../support/secrets-used.ts';
-import { residentOctets } from '../support/resident-octets.ts';
+import { residentOctets } from '../support/process-holdings.ts';
 
 allowInLog('login-failed', 'upstream-failed');
 

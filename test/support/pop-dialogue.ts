@@ -25,6 +25,7 @@ export interface DialogueOptions {
 }
 
 export class PopDialogue {
+  static readonly #open = new Set<PopDialogue>();
   readonly greeting: string;
   #socket: Socket;
   /** `received` is a part of it. */
@@ -47,9 +48,16 @@ export class PopDialogue {
     };
     const socket = options.tls === true ? connectTls({ ...target, rejectUnauthorized: false }) : connect(target);
     const dialogue = new PopDialogue(socket, '');
+    PopDialogue.#open.add(dialogue);
     dialogue.#listen();
     const greeting = await dialogue.line();
     return Object.assign(dialogue, { greeting });
+  }
+
+  /** Hangs up wherever a test left a client. */
+  static closeAll(): void {
+    for (const dialogue of PopDialogue.#open) dialogue.close();
+    PopDialogue.#open.clear();
   }
 
   /** The socket, for tests that break the rules. */

@@ -7,7 +7,12 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { bridgeConfig, type BridgeConfigText } from './bridge-config.ts';
 import { BridgeProcess, type LogLine } from './bridge-process.ts';
+import { PopDialogue } from './pop-dialogue.ts';
+import { openDescriptors } from './process-holdings.ts';
 import { until } from './until.ts';
+
+/** The store opens some files when it is first used. */
+const STORE_DESCRIPTORS = 4;
 
 /** Of the process; a site that wants other ones needs a daemon of its own. */
 const PROCESS_TABLES = '[limits]\nlogin_failures = 1000000\n';
@@ -29,6 +34,7 @@ export type SiteConfig = Omit<BridgeConfigText, 'certificate'>;
 
 export class SharedBridge implements AsyncDisposable {
   #process: BridgeProcess | undefined;
+  #descriptorsAtStart = 0;
   #count = 0;
   /** Files that the next reload takes away: none may vanish while the daemon reads them. */
   readonly #over: string[] = [];
@@ -42,8 +48,17 @@ export class SharedBridge implements AsyncDisposable {
     return added;
   }
 
+  /** Whatever happened to it, the daemon has in the end no more open than at its start (SECURITY.md, I9). */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#process?.[Symbol.asyncDispose]();
+    await using daemon = this.#process;
+    if (daemon === undefined) return;
+    PopDialogue.closeAll();
+    this.#takeAway();
+    await reload(daemon, {});
+    const largest = this.#descriptorsAtStart + STORE_DESCRIPTORS;
+    await until(() => openDescriptors(daemon.pid) <= largest).catch(() => {
+      throw new Error(`${openDescriptors(daemon.pid)} descriptors are open, ${this.#descriptorsAtStart} were at the start`);
+    });
   }
 
   async #add(config: SiteConfig): Promise<Bridge> {
@@ -76,18 +91,28 @@ export class SharedBridge implements AsyncDisposable {
     };
   }
 
+  /** All but the first: a daemon without any upstream is none. */
+  #takeAway(): void {
+    for (const path of this.#over.splice(0)) if (!path.endsWith('/site-1.toml')) rmSync(path);
+  }
+
   async #serve(name: string, text: string): Promise<BridgeProcess> {
     if (this.#process === undefined) {
       this.#process = await BridgeProcess.start({ config: { popbridge: PROCESS_TABLES, [name]: text } });
+      this.#descriptorsAtStart = openDescriptors(this.#process.pid);
       return this.#process;
     }
-    for (const path of this.#over.splice(0)) rmSync(path);
-    const reloads = this.#process.events('reloaded').length;
-    this.#process.configure({ [name]: text });
-    this.#process.kill('SIGHUP');
-    await this.#process.event('reloaded', reloads + 1);
+    this.#takeAway();
+    await reload(this.#process, { [name]: text });
     return this.#process;
   }
+}
+
+async function reload(daemon: BridgeProcess, files: Readonly<Record<string, string>>): Promise<void> {
+  const before = daemon.events('reloaded').length;
+  daemon.configure(files);
+  daemon.kill('SIGHUP');
+  await daemon.event('reloaded', before + 1);
 }
 
 /** A port that nobody has, and that no other test run on this machine is likely to take. */

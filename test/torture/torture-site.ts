@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { BridgeProcess } from '../support/bridge-process.ts';
 import { bridgeConfig } from '../support/bridge-config.ts';
+import { openDescriptors } from '../support/process-holdings.ts';
 import { until } from '../support/until.ts';
 import { FaultProxy } from './fault-proxy.ts';
 import type { Action, MailServer } from './mail-server.ts';
@@ -107,7 +108,7 @@ export class TortureSite implements AsyncDisposable {
 
   /** Files and sockets that the daemon holds open. */
   get descriptors(): number {
-    return readdirSync(`/proc/${this.#bridge.pid}/fd`).length;
+    return openDescriptors(this.#bridge.pid);
   }
 
   signal(signal: NodeJS.Signals): void {
