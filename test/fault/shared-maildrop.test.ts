@@ -1,11 +1,15 @@
 /** `lock = "shared"`: several sessions on one maildrop at a time, none of which loses what another one did. */
-import { afterEach, expect, test } from 'vitest';
+import { afterAll, afterEach, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
+import { SharedBridge, type Bridge } from '../support/shared-bridge.ts';
 
 allowInLog('map-rematched');
 
 const open: AsyncDisposable[] = [];
+const shared = new SharedBridge();
+
+afterAll(() => shared[Symbol.asyncDispose]());
 
 afterEach(async () => {
   for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
@@ -13,8 +17,11 @@ afterEach(async () => {
 
 const SHARED = '[maildrop]\nlock = "shared"\n';
 
-async function site(tables = ''): Promise<BridgeSite> {
-  const running = await BridgeSite.start({ tables: SHARED + tables });
+async function site(tables = ''): Promise<BridgeSite<Bridge>> {
+  return withMail(await BridgeSite.startIn(shared, { tables: SHARED + tables }));
+}
+
+function withMail<Site extends BridgeSite<Bridge>>(running: Site): Site {
   open.push(running);
   running.deliver('INBOX', 'one', 'two', 'three', 'four');
   return running;
@@ -58,7 +65,7 @@ test('what several of them delete is deleted once, and all are told so', async (
 });
 
 test('unique-ids stay, whoever saved them last', async () => {
-  const running = await site();
+  const running = withMail(await BridgeSite.start({ tables: SHARED }));
   const before = (await running.look()).ids;
   const early = await running.open();
   running.deliver('INBOX', 'five');

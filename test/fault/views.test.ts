@@ -1,19 +1,30 @@
 /** Folders, views, and every way to delete (CONTRACT sections 4 and 5), before the scripted server. */
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite, type BridgeSiteSetup } from '../support/bridge-site.ts';
+import { SharedBridge, type Bridge } from '../support/shared-bridge.ts';
 import { until } from '../support/until.ts';
 
 allowInLog('delete-failed', 'login-failed', 'map-rematched');
 
 const open: AsyncDisposable[] = [];
+const shared = new SharedBridge();
+
+afterAll(() => shared[Symbol.asyncDispose]());
 
 afterEach(async () => {
   for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
 });
 
-async function site(tables: string, setup: BridgeSiteSetup = {}): Promise<BridgeSite> {
-  const started = await BridgeSite.start({ ...setup, tables });
+async function site(tables: string, setup: BridgeSiteSetup = {}): Promise<BridgeSite<Bridge>> {
+  const started = await BridgeSite.startIn(shared, { ...setup, tables });
+  open.push(started);
+  return started;
+}
+
+/** With a daemon of its own, to be stopped. */
+async function siteOfItsOwn(tables: string): Promise<BridgeSite> {
+  const started = await BridgeSite.start({ tables });
   open.push(started);
   return started;
 }
@@ -139,7 +150,7 @@ describe('views', () => {
   });
 
   test('what was hidden stays hidden after a crash and when UIDVALIDITY changes', async () => {
-    const it = await site(VIEWS);
+    const it = await siteOfItsOwn(VIEWS);
     it.deliver('INBOX', 'one', 'two', 'three');
     await it.look('alice/pc');
     await it.delete('alice/pc', 'two');
@@ -177,7 +188,7 @@ describe('deletion that waits', () => {
   });
 
   test('survives a crash, and is never done where the action is to hide by then', async () => {
-    const it = await site('[delete]\nafter = "1s"');
+    const it = await siteOfItsOwn('[delete]\nafter = "1s"');
     it.deliver('INBOX', 'one', 'two');
     await it.delete('alice', 'one');
     const hiding = await it.restart('SIGKILL', '[delete]\naction = "hide"');

@@ -1,8 +1,9 @@
 /** A scripted IMAP server and a bridge before it, with what tests do there as users. */
-import { bridgeConfig } from './bridge-config.ts';
+import { bridgeConfig, type BridgeConfigText } from './bridge-config.ts';
 import { BridgeProcess } from './bridge-process.ts';
 import { ImapServer, type ImapServerOptions } from './imap-server.ts';
 import { PopDialogue } from './pop-dialogue.ts';
+import type { Bridge, SharedBridge } from './shared-bridge.ts';
 import { until } from './until.ts';
 
 const USER = 'alice';
@@ -14,9 +15,9 @@ export interface BridgeSiteSetup {
   readonly imap?: ImapServer;
   /** Tables of the configuration besides [upstream] and [[listen]]. */
   readonly tables?: string;
-  /** Of the daemon's environment. */
   /** upstream.command_timeout */
   readonly commandTimeout?: string;
+  /** Of the daemon's environment. */
   readonly variables?: Readonly<Record<string, string>>;
 }
 
@@ -28,11 +29,11 @@ export interface Shown {
   readonly ids: Readonly<Record<string, string>>;
 }
 
-export class BridgeSite implements AsyncDisposable {
+export class BridgeSite<Daemon extends Bridge = BridgeProcess> implements AsyncDisposable {
   readonly imap: ImapServer;
-  readonly bridge: BridgeProcess;
+  readonly bridge: Daemon;
 
-  private constructor(imap: ImapServer, bridge: BridgeProcess) {
+  private constructor(imap: ImapServer, bridge: Daemon) {
     this.imap = imap;
     this.bridge = bridge;
   }
@@ -44,9 +45,18 @@ export class BridgeSite implements AsyncDisposable {
     commandTimeout = '5s',
     ...given
   }: BridgeSiteSetup = {}): Promise<BridgeSite> {
-    const imap = given.imap ?? (await ImapServer.start({ users: { [USER]: PASSWORD }, ...server }));
-    const bridge = await BridgeProcess.start({ config: siteConfig(imap, tables, commandTimeout), variables });
+    const imap = given.imap ?? (await mailServer(server));
+    const bridge = await BridgeProcess.start({ config: bridgeConfig(siteConfig(imap, tables, commandTimeout)), variables });
     return new BridgeSite(imap, bridge);
+  }
+
+  /** The same with a daemon that other sites have too. */
+  static async startIn(
+    shared: SharedBridge,
+    { server, tables = '', commandTimeout = '5s' }: Omit<BridgeSiteSetup, 'imap' | 'variables'> = {},
+  ): Promise<BridgeSite<Bridge>> {
+    const imap = await mailServer(server);
+    return new BridgeSite(imap, await shared.add(siteConfig(imap, tables, commandTimeout)));
   }
 
   /** Appends messages with these subjects, an hour between them; gives their UIDs. */
@@ -113,11 +123,11 @@ export class BridgeSite implements AsyncDisposable {
   }
 
   /** Restarts the daemon, killed or stopped, with other tables or the same. */
-  async restart(signal: NodeJS.Signals, tables: string): Promise<BridgeSite> {
+  async restart(this: BridgeSite, signal: NodeJS.Signals, tables: string): Promise<BridgeSite> {
     await this.bridge.stop(signal);
     return new BridgeSite(
       this.imap,
-      await BridgeProcess.start({ config: siteConfig(this.imap, tables, '5s'), folder: this.bridge.folder }),
+      await BridgeProcess.start({ config: bridgeConfig(siteConfig(this.imap, tables, '5s')), folder: this.bridge.folder }),
     );
   }
 
@@ -139,6 +149,10 @@ export class BridgeSite implements AsyncDisposable {
   }
 }
 
-function siteConfig(imap: ImapServer, tables: string, commandTimeout: string): string {
-  return bridgeConfig({ imapPort: imap.port, upstream: [`command_timeout = "${commandTimeout}"`, 'linger = "0s"'], tables });
+function mailServer(options: ImapServerOptions = {}): Promise<ImapServer> {
+  return ImapServer.start({ users: { [USER]: PASSWORD }, ...options });
+}
+
+function siteConfig(imap: ImapServer, tables: string, commandTimeout: string): BridgeConfigText {
+  return { imapPort: imap.port, upstream: [`command_timeout = "${commandTimeout}"`, 'linger = "0s"'], tables };
 }
