@@ -49,10 +49,11 @@ async function copyWith({ changes }: PlantedBug): Promise<string> {
   return copy;
 }
 
-/** The first test that fails. */
+/** The first test that fails. Files that were broken off by that are named before it. */
 async function failingTest(copy: string, tests: readonly string[]): Promise<string | undefined> {
   const output = await run(copy, 'npx', ['vitest', 'run', '--bail', '1', ...tests]);
-  const failed = /FAIL\s+(.*)/.exec(output.replaceAll(/\x1b\[\d+m/g, ''))?.[1];
+  const text = output.replaceAll(/\x1b\[\d+m/g, '');
+  const failed = (/FAIL\s+(.* > .*)/.exec(text) ?? /FAIL\s+(.*)/.exec(text))?.[1];
   return failed === undefined ? undefined : `tests: ${failed}`;
 }
 
