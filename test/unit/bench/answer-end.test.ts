@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import { AnswerEnd } from '../../bench/answer-end.ts';
 import { cutAt, cuts, octetByOctet, octets } from '../pop3/octets.ts';
 
@@ -12,7 +13,7 @@ const MULTI = [
 
 describe('the end of an answer of many lines', () => {
   test.for(MULTI)('%j', ([text, status, isRefusal]) => {
-    fc.assert(
+    holds(
       fc.property(cuts, (places) => {
         for (const pieces of [[octets(text)], octetByOctet(octets(text)), cutAt(octets(text), places)]) {
           const end = new AnswerEnd(true);

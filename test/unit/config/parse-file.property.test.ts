@@ -1,10 +1,23 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import { configKeys } from '../../../src/config/json-schema.ts';
 import { parseDocument, type ConfigDocument } from '../../../src/config/parse-file.ts';
 
+type Role = ConfigDocument['role'];
+
 const SOURCE: Omit<ConfigDocument, 'document' | 'role'> = { file: 'x.toml', folder: '/', name: 'x' };
-const role = fc.constantFrom('only', 'upstream', 'process');
+const role = fc.constantFrom<Role>('only', 'upstream', 'process');
+/** Documents that are no table, and keys that are names of properties. */
+const NO_CONFIGURATIONS = [
+  null,
+  [],
+  'upstream',
+  JSON.parse('{"__proto__": {"x": 1}}'),
+  { constructor: { prototype: 1 } },
+  { listen: null },
+  { views: { toString: {} } },
+];
 
 /** Documents whose tables and keys exist, with anything as values. */
 const nearDocument = fc
@@ -21,7 +34,7 @@ const nearDocument = fc
   });
 
 test('no document makes it throw; each fault fits on one line and has a key', () => {
-  fc.assert(
+  holds(
     fc.property(fc.oneof(fc.jsonValue(), nearDocument), role, (document, role) => {
       const { faults } = parseDocument({ ...SOURCE, role, document });
       for (const { key, problem } of faults) {
@@ -30,12 +43,12 @@ test('no document makes it throw; each fault fits on one line and has a key', ()
         expect(`${key}${problem}`).not.toMatch(/[\r\n]/);
       }
     }),
-    { numRuns: 500 },
+    { usual: 500, examples: NO_CONFIGURATIONS.map((document): [unknown, Role] => [document, 'only']) },
   );
 });
 
 test('a fault is reported once', () => {
-  fc.assert(
+  holds(
     fc.property(nearDocument, (document) => {
       const lines = parseDocument({ ...SOURCE, role: 'only', document }).faults.map((fault) => JSON.stringify(fault));
       expect(new Set(lines).size).toBe(lines.length);

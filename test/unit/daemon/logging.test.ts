@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import { createLog, LiveSecrets, type AdjustableLog } from '../../../src/daemon/logging.ts';
 import { UpstreamError } from '../../../src/errors.ts';
 
@@ -52,7 +53,7 @@ describe('the log', () => {
   });
 
   test('never holds a live secret, whatever it is made of', () => {
-    fc.assert(
+    holds(
       fc.property(fc.string({ unit: 'binary', minLength: 4, maxLength: 30 }), fc.string({ maxLength: 10 }), (secret, around) => {
         const { log, lines, secrets } = setup();
         secrets.add(secret);
@@ -65,7 +66,7 @@ describe('the log', () => {
 
   test('never holds a live secret as SASL, IMAP, JSON or a form has it', () => {
     const secretText = fc.string({ unit: fc.constantFrom(...Array.from('ab"\\ .*+?^$|()[]{}/=%&äß€😀')), minLength: 4, maxLength: 30 });
-    fc.assert(
+    holds(
       fc.property(secretText, fc.string({ maxLength: 4 }), (secret, user) => {
         const { log, lines, secrets } = setup();
         secrets.add(secret);

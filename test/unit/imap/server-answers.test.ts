@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import { UpstreamError } from '../../../src/errors.ts';
 import { internalDateSeconds } from '../../../src/imap/internal-date.ts';
 import { namespacesIn } from '../../../src/imap/namespace-response.ts';
@@ -14,7 +15,7 @@ describe('INTERNALDATE', () => {
   test('is what Date makes of it, for any time and zone', () => {
     const zone = fc.tuple(fc.constantFrom('+', '-'), fc.integer({ min: 0, max: 14 }), fc.constantFrom(0, 30, 45));
     const time = fc.date({ min: new Date('1970-01-02T00:00:00Z'), max: new Date('2400-01-01T00:00:00Z'), noInvalidDate: true });
-    fc.assert(
+    holds(
       fc.property(time, zone, fc.boolean(), (date, [sign, hours, minutes], isPadded) => {
         const two = (number: number): string => String(number).padStart(2, '0');
         const day = isPadded ? two(date.getUTCDate()) : String(date.getUTCDate()).padStart(2, ' ');

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import {
   classifyConnectionFailure,
   classifyLoginRefusal,
@@ -81,7 +82,7 @@ describe('a refused command after login', () => {
   });
 
   test('is never the fault of the credentials, whatever it says', () => {
-    fc.assert(
+    holds(
       fc.property(
         fc.constantFrom('NO', 'BAD', 'BYE'),
         fc.string(),

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import { formulaOf, uid, UIDVALIDITY, uidValidity } from '../../support/fake-maildrop.ts';
 import { adopt, type Adopter, type Adoption, type KnownId, type Place } from '../../../src/maildrop/adoption.ts';
 import { differ, UNIDENTIFIED, type Identity } from '../../../src/maildrop/rematch.ts';
@@ -232,52 +233,52 @@ describe('whatever is known and whatever is there,', () => {
   const OWN = ['INBOX', 'Other'].flatMap((path) => [1, 2, 3].map((number) => `now-${path}-${number}`));
 
   test('each id goes to one message at most, each message gets one, and none is lost', () => {
-    fc.assert(
+    holds(
       fc.property(ids(OWN), messages, (clients, all) => {
         const { matches, unmatched, ambiguous } = adopt(clients, all, CYRUS);
         const told = [...matches.values(), ...unmatched, ...ambiguous].map(({ uniqueId }) => uniqueId);
         expect(told.toSorted()).toEqual(clients.map(({ uniqueId }) => uniqueId).toSorted());
         for (const [adopter, id] of matches) expect([all.includes(adopter), clients.includes(id)]).toEqual([true, true]);
       }),
-      { numRuns: 1_000 },
+      { usual: 1_000 },
     );
   });
 
   test('nothing is matched that an identity speaks against', () => {
-    fc.assert(
+    holds(
       fc.property(ids(OWN), messages, (clients, all) => {
         for (const [adopter, id] of adopt(clients, all, CYRUS).matches) expect(differ(adopter.identity, id.identity)).toBe(false);
       }),
-      { numRuns: 1_000 },
+      { usual: 1_000 },
     );
   });
 
   test('no two messages have the same id afterwards', () => {
-    fc.assert(
+    holds(
       fc.property(ids([]), messages, (clients, all) => {
         const { matches } = adopt(clients, all, CYRUS);
         const after = all.map((one) => matches.get(one)?.uniqueId ?? one.uniqueId);
         expect(new Set(after).size).toBe(after.length);
       }),
-      { numRuns: 1_000 },
+      { usual: 1_000 },
     );
   });
 
   /** Copies that the server calls the same are matched in order, so that there the order decides. */
   test('the order in which ids are known does not matter for which messages are matched', () => {
-    fc.assert(
+    holds(
       fc.property(ids([]), messages, fc.func(fc.integer()), (some, all, rank) => {
         const clients = some.map((id) => ({ ...id, identity: byMessageId(id.identity.messageId) }));
         const shuffled = clients.toSorted((one, other) => rank(one.uniqueId) - rank(other.uniqueId));
         const uidsOf = ({ matches }: Adoption): string[] => [...matches.keys()].map(({ uniqueId }) => uniqueId).toSorted();
         expect(uidsOf(adopt(shuffled, all, CYRUS))).toEqual(uidsOf(adopt(clients, all, CYRUS)));
       }),
-      { numRuns: 1_000 },
+      { usual: 1_000 },
     );
   });
 
   test('a second time changes nothing: every message has its id then', () => {
-    fc.assert(
+    holds(
       fc.property(ids([]), messages, (clients, all) => {
         const first = adopt(clients, all, NONE);
         const after = all.map((one) => ({ ...one, uniqueId: first.matches.get(one)?.uniqueId ?? one.uniqueId }));

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import { snapshotOf, uids } from '../../support/fake-maildrop.ts';
 import type { Maildrop, MaildropEntry } from '../../../src/maildrop/maildrop.ts';
 
@@ -77,7 +78,7 @@ describe('a maildrop', () => {
 });
 
 test('the drop listing is the sum of the scan listing', () => {
-  fc.assert(
+  holds(
     fc.property(sizes, numbers, (octets, deleted) => {
       const maildrop = marking(snapshotOf(octets), deleted, deleting);
       const entries = [...maildrop.scanListing()];
@@ -87,7 +88,7 @@ test('the drop listing is the sum of the scan listing', () => {
 });
 
 test('a message is listed or removed, never both, never neither', () => {
-  fc.assert(
+  holds(
     fc.property(sizes, numbers, (octets, deleted) => {
       const maildrop = marking(snapshotOf(octets), deleted, deleting);
       const listed = Array.from(maildrop.scanListing(), (entry) => entry.uid);
@@ -98,7 +99,7 @@ test('a message is listed or removed, never both, never neither', () => {
 });
 
 test('RSET restores the snapshot', () => {
-  fc.assert(
+  holds(
     fc.property(sizes, numbers, (octets, deleted) => {
       const before = snapshotOf(octets);
       const after = marking(before, deleted, deleting).withoutMarks();

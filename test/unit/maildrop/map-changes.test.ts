@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import { formulaOf, uid, uids, UIDVALIDITY } from '../../support/fake-maildrop.ts';
 import {
   withDeleted,
@@ -189,7 +190,7 @@ describe('of a map is told', () => {
 test('every id that the map shows is used, and no other of the same formulas', () => {
   const numbers = fc.uniqueArray(fc.oneof(fc.integer({ min: 1, max: 9 }), fc.integer({ min: 1022, max: 1026 })), { maxLength: 8 });
   const formulas = ['popbridge', 'cyrus'].map((template) => formulaOf(template, UIDVALIDITY));
-  fc.assert(
+  holds(
     fc.property(numbers, fc.array(fc.tuple(fc.nat(7), fc.nat(1), fc.integer({ min: 1, max: 1026 })), { maxLength: 5 }), (list, moves) => {
       const map = reconciled(
         undefined,

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import { differ, rematch, type Identity, type Recognisable } from '../../../src/maildrop/rematch.ts';
 
 interface Message extends Recognisable {
@@ -100,7 +101,7 @@ const mailbox = fc
 
 describe('matching', () => {
   test('is one to one, of equal identities, and gives each new message once', () => {
-    fc.assert(
+    holds(
       fc.property(mailbox, mailbox, (old, fresh) => {
         const { matches, ambiguous } = rematch(old, fresh, false);
         expect(new Set(matches.values()).size).toBe(matches.size);
@@ -111,7 +112,7 @@ describe('matching', () => {
   });
 
   test('of a mailbox with itself in any order loses nothing that has an identity', () => {
-    fc.assert(
+    holds(
       fc.property(mailbox, fc.func(fc.nat(1_000)), (old, rank) => {
         const fresh = [...old].sort((one, other) => rank(one.uid) - rank(other.uid)).map((one) => ({ ...one, uid: one.uid + 100 }));
         const { matches, ambiguous } = rematch(old, fresh, false);

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import { newIds, uid } from '../../support/fake-maildrop.ts';
 import { withDeleted, withTrueOctets } from '../../../src/maildrop/map-changes.ts';
 import type { Uid } from '../../../src/maildrop/numbers.ts';
@@ -42,7 +43,7 @@ function newOnes(before: readonly number[], after: readonly number[]): number[] 
 }
 
 test('after reconciling, the map holds exactly what was listed', () => {
-  fc.assert(
+  holds(
     fc.property(uidSet, uidSet, (before, after) => {
       const map = reconciled(reconciled(undefined, listing(7, before)), listing(7, after, newOnes(before, after)));
       expect(contents(map)).toEqual(
@@ -57,7 +58,7 @@ test('after reconciling, the map holds exactly what was listed', () => {
 });
 
 test('reconciling is idempotent: a second time gives the very same map', () => {
-  fc.assert(
+  holds(
     fc.property(uidSet, uidSet, (before, after) => {
       const first = learning(reconciled(undefined, listing(7, before)), before.slice(0, 3));
       const once = reconciled(first, listing(7, after, newOnes(before, after)));
@@ -68,7 +69,7 @@ test('reconciling is idempotent: a second time gives the very same map', () => {
 });
 
 test('a known true size is never lost while UIDVALIDITY holds, whatever vanishes and comes', () => {
-  fc.assert(
+  holds(
     fc.property(uidSet, uidSet, uidSet, fc.boolean(), (before, come, gone, sendsAllRows) => {
       const learned = before.filter((_, index) => index % 2 === 0);
       const map = learning(reconciled(undefined, listing(7, before)), learned);
@@ -82,7 +83,7 @@ test('a known true size is never lost while UIDVALIDITY holds, whatever vanishes
 });
 
 test('another UIDVALIDITY starts afresh, as if nothing had been stored', () => {
-  fc.assert(
+  holds(
     fc.property(uidSet, uidSet, (before, after) => {
       const map = learning(reconciled(undefined, listing(7, before)), before);
       expect(reconciled(map, listing(8, after))).toEqual(reconciled(undefined, listing(8, after)));
@@ -91,7 +92,7 @@ test('another UIDVALIDITY starts afresh, as if nothing had been stored', () => {
 });
 
 test('segments in which nothing changed are the same objects', () => {
-  fc.assert(
+  holds(
     fc.property(uidSet, uidSet, (before, after) => {
       const map = reconciled(undefined, listing(7, before));
       const next = reconciled(map, listing(7, after, newOnes(before, after)));
@@ -113,17 +114,17 @@ describe('with ids that are inherited, given by the server, taken, or had elsewh
   }
 
   test('no two messages share an id, not even ignoring case', () => {
-    fc.assert(
+    holds(
       fc.property(history, steps, fc.boolean(), (before, step, isNewEpoch) => {
         const ids = idsIn(stepped(after(before), step, [], isNewEpoch).map).map(lower);
         expect(new Set(ids).size).toBe(ids.length);
       }),
-      { numRuns: 1_000 },
+      { usual: 1_000 },
     );
   });
 
   test('no message gets an id that one in another mailbox of the maildrop has', () => {
-    fc.assert(
+    holds(
       fc.property(history, history, steps, (before, others, step) => {
         const other = after(others);
         fc.pre(other !== undefined);
@@ -133,12 +134,12 @@ describe('with ids that are inherited, given by the server, taken, or had elsewh
         const all = [stepped(stored, step, [elsewhere]).map, elsewhere].flatMap(idsIn).map(lower);
         expect(new Set(all).size).toBe(all.length);
       }),
-      { numRuns: 1_000 },
+      { usual: 1_000 },
     );
   });
 
   test('reconciling the same listing again changes nothing, though template, taken ids and what the server gives are others', () => {
-    fc.assert(
+    holds(
       fc.property(history, steps, steps, (before, step, other) => {
         const once = stepped(after(before), step).map;
         expect(stepped(once, { ...other, uids: step.uids }).map).toBe(once);
@@ -147,7 +148,7 @@ describe('with ids that are inherited, given by the server, taken, or had elsewh
   });
 
   test('the id of a message that stays never changes', () => {
-    fc.assert(
+    holds(
       fc.property(history, steps, (before, step) => {
         const map = after(before);
         fc.pre(map !== undefined);
@@ -160,7 +161,7 @@ describe('with ids that are inherited, given by the server, taken, or had elsewh
   });
 
   test('a new message inherits exactly what it is to inherit, and else gets no id that was taken', () => {
-    fc.assert(
+    holds(
       fc.property(history, steps, fc.boolean(), (before, step, isNewEpoch) => {
         const map = after(before);
         const { map: next, ids, inherited } = stepped(map, step, [], isNewEpoch);
@@ -176,7 +177,7 @@ describe('with ids that are inherited, given by the server, taken, or had elsewh
   });
 
   test('a new message with no higher UID than one before never gets the id that the template gives for that UID', () => {
-    fc.assert(
+    holds(
       fc.property(steps, (step) => {
         const { map, ids, inherited } = stepped(undefined, { ...step, given: new Map() });
         for (const one of uidsIn(map)) {
@@ -188,7 +189,7 @@ describe('with ids that are inherited, given by the server, taken, or had elsewh
   });
 
   test('in a new epoch every message keeps its id and its state, whatever UIDs they have now', () => {
-    fc.assert(
+    holds(
       fc.property(history, fc.func(fc.integer()), fc.integer({ min: 0, max: 30 }), (before, rank, shift) => {
         const map = after(before);
         fc.pre(map !== undefined && map.segments.size > 0);

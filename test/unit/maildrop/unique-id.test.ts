@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import { uidValidity } from '../../support/fake-maildrop.ts';
 import {
   applyTemplate,
@@ -75,7 +76,7 @@ describe('a unique-id', () => {
   });
 
   test('of popbridge has 26 characters out of 0-9a-f and "." (CONTRACT section 5.4)', () => {
-    fc.assert(fc.property(messages, (message) => /^[0-9a-f]{8}\.[0-9a-f]{8}\.[0-9a-f]{8}$/.test(uniqueId('popbridge', message))));
+    holds(fc.property(messages, (message) => /^[0-9a-f]{8}\.[0-9a-f]{8}\.[0-9a-f]{8}$/.test(uniqueId('popbridge', message))));
   });
 
   test('verbatim is that text, braces and all', () => {
@@ -109,7 +110,7 @@ describe("Gmail's unique-id", () => {
 
   test('exists for every other number of 64 bits, and no two share one', () => {
     const uint64 = fc.bigInt({ min: 1n, max: 0xffff_ffff_ffff_ffffn });
-    fc.assert(
+    holds(
       fc.property(uint64, (msgid) => {
         const id = gmailUniqueId(msgid.toString());
         expect(id).toMatch(/^GmailId[1-9a-f][0-9a-f]{0,15}$/);
@@ -136,7 +137,7 @@ describe('a template that is taken', () => {
   test.each(NAMES)('"%s" is one', (name) => expect(parseTemplate(name)).not.toHaveProperty('problem'));
 
   test('never gives two messages of a folder the same id, not even ignoring case, nor two folders where it tells them', () => {
-    fc.assert(
+    holds(
       fc.property(fc.oneof(texts, fc.constantFrom(...NAMES)), messages, messages, (text, one, other) => {
         const parsed = parseTemplate(text);
         fc.pre(!('problem' in parsed));
@@ -144,12 +145,12 @@ describe('a template that is taken', () => {
         const isSame = one.folder === another.folder && one.validity === another.validity && one.uid === another.uid;
         expect(uniqueId(text, one).toLowerCase() === uniqueId(text, another).toLowerCase()).toBe(isSame);
       }),
-      { numRuns: 2_000 },
+      { usual: 2_000 },
     );
   });
 
   test('gives 1 to 70 characters that every client takes, and its formula finds the UID in them again', () => {
-    fc.assert(
+    holds(
       fc.property(fc.oneof(texts, fc.constantFrom(...NAMES)), messages, messages, (text, { folder, validity, uid }, other) => {
         const parsed = parseTemplate(text);
         fc.pre(!('problem' in parsed));
@@ -160,7 +161,7 @@ describe('a template that is taken', () => {
         const found = uidInId(formula, uniqueId(text, other));
         if (found !== undefined) expect(uniqueIdsOf(formula)(found).toLowerCase()).toBe(uniqueId(text, other).toLowerCase());
       }),
-      { numRuns: 1_000 },
+      { usual: 1_000 },
     );
   });
 });

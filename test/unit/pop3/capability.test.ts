@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import { capabilities, mayLogIn } from '../../../src/pop3/capability.ts';
 import type { SessionPolicy } from '../../../src/pop3/session-state.ts';
 import { authorization, POLICY, transaction } from './sessions.ts';
@@ -44,7 +45,7 @@ describe('CAPA', () => {
   });
 
   test('tells after login all it told before, save for STLS and the delay (RFC 2449 section 5)', () => {
-    fc.assert(
+    holds(
       fc.property(policies, fc.boolean(), (policy, isSecured) => {
         const before = capabilities(authorization({ isSecured }), policy).filter((line) => !/^(?:STLS|LOGIN-DELAY)/.test(line));
         expect(capabilities(transaction(undefined, { isSecured }), policy)).toEqual(expect.arrayContaining(before));
@@ -53,7 +54,7 @@ describe('CAPA', () => {
   });
 
   test('lists USER exactly where USER is taken, and STLS only before TLS and login', () => {
-    fc.assert(
+    holds(
       fc.property(policies, fc.boolean(), (policy, isSecured) => {
         const lines = capabilities(authorization({ isSecured }), policy);
         expect(lines.includes('USER')).toBe(mayLogIn({ isSecured }, policy));

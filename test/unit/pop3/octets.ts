@@ -40,4 +40,22 @@ export const hostileOctets: fc.Arbitrary<Uint8Array> = fc
 
 export const anyOctets: fc.Arbitrary<Uint8Array> = fc.uint8Array({ maxLength: 60 });
 
+/** Messages that servers of others are known to have spoilt, or to have ended too early, each cut within its line ends and dots. */
+export const TROUBLE = [
+  '.',
+  '..',
+  '.\r\n',
+  '\r\n.\r\n',
+  'x\r\n.\r\nx',
+  'x\n.\nx',
+  'x\r\n.',
+  'x\r',
+  '\rx',
+  '\n\r',
+  '\r\r\n',
+  'x\r\n\r\n.x\r\n..',
+  '\0\r\n.\0\r\n',
+  '',
+].map((text): [message: Uint8Array, places: number[]] => [octets(text), [1, 2, 3, 5]]);
+
 export const cuts: fc.Arbitrary<number[]> = fc.array(fc.nat(1000), { maxLength: 12 });

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import { credentialProblem } from '../../../src/pop3/command.ts';
 import { continueExchange, startExchange, type Mechanism, type SaslStep } from '../../../src/pop3/sasl.ts';
 import { octets } from './octets.ts';
@@ -75,7 +76,7 @@ describe('SASL PLAIN', () => {
     const text = fc
       .string({ unit: 'grapheme', minLength: 1, maxLength: 30 })
       .filter((value) => credentialProblem('password', value) === undefined);
-    fc.assert(
+    holds(
       fc.property(text, text, (user, password) => {
         expect(startExchange('PLAIN', base64(`\0${user}\0${password}`))).toEqual(credentials(user, password));
       }),
@@ -111,7 +112,7 @@ describe('SASL LOGIN', () => {
 
 test('no exchange throws, whatever the octets', () => {
   const mechanism = fc.constantFrom<Mechanism>('PLAIN', 'LOGIN');
-  fc.assert(
+  holds(
     fc.property(mechanism, fc.option(fc.string(), { nil: undefined }), fc.uint8Array({ maxLength: 60 }), (name, initial, line) => {
       const steps = [
         startExchange(name, initial),

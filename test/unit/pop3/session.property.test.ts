@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import { snapshotOf } from '../../support/fake-maildrop.ts';
 import { InvariantError, UpstreamError } from '../../../src/errors.ts';
 import { VERBS } from '../../../src/pop3/command.ts';
@@ -64,7 +65,7 @@ function converse(start: SessionState, lines: readonly SessionInput[], choices: 
 }
 
 test('after close no input has any effect', () => {
-  fc.assert(
+  holds(
     fc.property(inputs, (sequence) => {
       let state: SessionState = authorization();
       let hasClosed = false;
@@ -84,24 +85,24 @@ test('after close no input has any effect', () => {
         }
       }
     }),
-    { numRuns: 300 },
+    { usual: 300 },
   );
 });
 
 test('every line gets exactly one answer or one slow effect, and none throws', () => {
-  fc.assert(
+  holds(
     fc.property(fc.array(line, { maxLength: 30 }), fc.array(fc.nat(2), { maxLength: 30 }), (lines, choices) => {
       for (const effects of converse(authorization(), lines, choices)) {
         expect(effects.filter((effect) => /^\+|^-ERR|^<(?!close|start)/.test(effect)).length).toBeLessThanOrEqual(1);
         for (const effect of effects) expect(effect).not.toMatch(/SECRET/);
       }
     }),
-    { numRuns: 300 },
+    { usual: 300 },
   );
 });
 
 test('only a QUIT line in TRANSACTION causes an UPDATE', () => {
-  fc.assert(
+  holds(
     fc.property(inputs, (sequence) => {
       let state: SessionState = authorization();
       for (const input of sequence) {
@@ -117,7 +118,7 @@ test('only a QUIT line in TRANSACTION causes an UPDATE', () => {
         }
       }
     }),
-    { numRuns: 300 },
+    { usual: 300 },
   );
 });
 
@@ -132,7 +133,7 @@ function marked(octets: readonly number[], lines: readonly string[]): SessionSta
 }
 
 test('STAT is the sum of LIST', () => {
-  fc.assert(
+  holds(
     fc.property(sizes, marks, (octets, lines) => {
       const [, [stat = '', list = '']] = play(marked(octets, lines), ['STAT', 'LIST']);
       const rows = list
@@ -145,7 +146,7 @@ test('STAT is the sum of LIST', () => {
 });
 
 test('LIST n and UIDL n are the lines of LIST and UIDL', () => {
-  fc.assert(
+  holds(
     fc.property(sizes, marks, fc.constantFrom('LIST', 'UIDL'), (octets, lines, verb) => {
       const state = marked(octets, lines);
       const rows = (play(state, [verb])[1][0] ?? '').split('\r\n').slice(1, -2);
@@ -156,7 +157,7 @@ test('LIST n and UIDL n are the lines of LIST and UIDL', () => {
 });
 
 test('RSET makes the maildrop what it was at login', () => {
-  fc.assert(
+  holds(
     fc.property(sizes, marks, (octets, lines) => {
       const all = ['STAT', 'LIST', 'UIDL', 'LAST', 'QUIT'];
       const [reset] = play(marked(octets, lines), ['RSET']);

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import { normalise, top } from './message-octets.ts';
-import { cutAt, cuts, hostileOctets, octetByOctet, octets, textOf } from './octets.ts';
+import { cutAt, cuts, hostileOctets, octetByOctet, octets, textOf, TROUBLE } from './octets.ts';
 
 const lineCount = fc.nat(6);
 
@@ -14,18 +15,21 @@ function topOf(message: string, lines: number): string {
 }
 
 test('TOP is right in every chunking', () => {
-  fc.assert(
+  holds(
     fc.property(hostileOctets, lineCount, cuts, (input, lines, places) => {
       const whole = Buffer.concat(normalise([input]));
       const expected = topOf(textOf([whole]), lines);
       for (const pieces of [[whole], octetByOctet(whole), cutAt(whole, places)]) expect(textOf(top(pieces, lines))).toBe(expected);
     }),
-    { numRuns: 300 },
+    {
+      usual: 300,
+      examples: TROUBLE.flatMap(([input, places]) => [0, 1, 6].map((lines): [Uint8Array, number, number[]] => [input, lines, places])),
+    },
   );
 });
 
 test('TOP with at least as many lines as there are is the whole message', () => {
-  fc.assert(
+  holds(
     fc.property(hostileOctets, cuts, fc.nat(3), (input, places, more) => {
       const whole = Buffer.concat(normalise([input]));
       const lines = textOf([whole]).split('\n').length;
@@ -35,7 +39,7 @@ test('TOP with at least as many lines as there are is the whole message', () => 
 });
 
 test('TOP n k begins TOP n k+1, and is what TOP gives of itself', () => {
-  fc.assert(
+  holds(
     fc.property(hostileOctets, lineCount, (body, lines) => {
       const whole = Buffer.concat([octets('Subject: x\r\n\r\n'), ...normalise([body])]);
       const less = textOf(top([whole], lines));

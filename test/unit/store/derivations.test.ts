@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import { Derivations } from '../../../src/store/derivations.ts';
 import { SqliteStore } from '../../../src/store/sqlite-store.ts';
 import { keyOf, mapOf } from './maps.ts';
@@ -69,7 +70,7 @@ describe('the derivations of a map', () => {
       minLength: 1,
       maxLength: 8,
     });
-    fc.assert(
+    holds(
       fc.property(noted, (notes) => {
         rmSync(`${map}.derivations`, { force: true });
         const derivations = fresh();
@@ -77,7 +78,7 @@ describe('the derivations of a map', () => {
         const isBright = notes.every(([, template]) => template === 'T');
         expect([areAll(derivations), areAll(Derivations.of(map))]).toEqual([isBright, isBright]);
       }),
-      { numRuns: 50 },
+      { usual: 50 },
     );
   });
 

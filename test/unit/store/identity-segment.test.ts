@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import { uid } from '../../support/fake-maildrop.ts';
 import { UNIDENTIFIED } from '../../../src/maildrop/rematch.ts';
 import { UNTOUCHED } from '../../../src/maildrop/uid-map.ts';
@@ -19,7 +20,7 @@ const identities = fc
   .map((entries) => new Map(entries));
 
 test('identities come back from their octets as they were', () => {
-  fc.assert(
+  holds(
     fc.property(identities, (map) => {
       expect([...decodeIdentities(encodeIdentities(map))]).toEqual([...map].sort(([one], [other]) => one - other));
     }),
@@ -27,7 +28,7 @@ test('identities come back from their octets as they were', () => {
 });
 
 test('octets that are no identities are none, whatever they are', () => {
-  fc.assert(
+  holds(
     fc.property(fc.uint8Array({ maxLength: 60 }), (octets) => {
       expect(decodeIdentities(octets)).toBeInstanceOf(Map);
     }),

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import type { Segment } from '../../../src/maildrop/uid-map.ts';
 import { decodeSegment, encodeSegment } from '../../../src/store/segment.ts';
 
@@ -60,7 +61,7 @@ function ordinary(count: number): Segment {
 
 describe('a segment of the UID map', () => {
   test('comes back from its octets as it was, with sizes beyond 2^32', () => {
-    fc.assert(
+    holds(
       fc.property(segments, (segment) => {
         expect(decodeSegment(encodeSegment(segment))).toEqual(segment);
       }),
@@ -81,7 +82,7 @@ describe('a segment of the UID map', () => {
   });
 
   test('cut short anywhere throws RangeError', () => {
-    fc.assert(
+    holds(
       fc.property(segments, fc.nat(), (segment, at) => {
         const octets = encodeSegment(segment);
         expect(() => decodeSegment(octets.subarray(0, at % octets.length))).toThrow(RangeError);
@@ -90,7 +91,7 @@ describe('a segment of the UID map', () => {
   });
 
   test('with octets too many throws RangeError', () => {
-    fc.assert(
+    holds(
       fc.property(segments, fc.uint8Array({ minLength: 1, maxLength: 5 }), (segment, more) => {
         expect(() => decodeSegment(Buffer.concat([encodeSegment(segment), more]))).toThrow(RangeError);
       }),
@@ -116,7 +117,7 @@ describe('a segment of the UID map', () => {
       fc.uint8Array({ maxLength: 40 }),
       fc.uint8Array({ maxLength: 40 }).map((rest) => Uint8Array.of(2, 1, 1, 61, 2, ...rest)),
     );
-    fc.assert(
+    holds(
       fc.property(octets, (input) => {
         try {
           const segment = decodeSegment(input);

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { holds } from '../../support/holds.ts';
 import { Turnstile } from '../../../src/upstream/turnstile.ts';
 
 const turns = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -40,7 +41,7 @@ test('whatever the order: never two lanes at once, all come to their turn, nobod
   const arrivals = fc.array(fc.record({ lane: fc.constantFrom('a', 'b', 'c'), turns: fc.nat({ max: 3 }), pause: fc.nat({ max: 2 }) }), {
     maxLength: 20,
   });
-  await fc.assert(
+  await holds(
     fc.asyncProperty(arrivals, async (all) => {
       const turnstile = new Turnstile();
       const inside = new Map<string, number>();
