@@ -15,8 +15,14 @@ export interface BridgeSiteSetup {
   readonly imap?: ImapServer;
   /** Tables of the configuration besides [upstream] and [[listen]]. */
   readonly tables?: string;
+  /** upstream.security */
+  readonly security?: 'tls' | 'starttls' | 'none';
+  /** Other lines of [upstream]. */
+  readonly upstream?: readonly string[];
   /** upstream.command_timeout */
   readonly commandTimeout?: string;
+  /** upstream.linger */
+  readonly linger?: string;
   /** Of the daemon's environment. */
   readonly variables?: Readonly<Record<string, string>>;
 }
@@ -38,25 +44,19 @@ export class BridgeSite<Daemon extends Bridge = BridgeProcess> implements AsyncD
     this.bridge = bridge;
   }
 
-  static async start({
-    server = {},
-    tables = '',
-    variables = {},
-    commandTimeout = '5s',
-    ...given
-  }: BridgeSiteSetup = {}): Promise<BridgeSite> {
-    const imap = given.imap ?? (await mailServer(server));
-    const bridge = await BridgeProcess.start({ config: bridgeConfig(siteConfig(imap, tables, commandTimeout)), variables });
+  static async start(setup: BridgeSiteSetup = {}): Promise<BridgeSite> {
+    const imap = setup.imap ?? (await mailServer(setup.server));
+    const bridge = await BridgeProcess.start({ config: bridgeConfig(siteConfig(imap, setup)), variables: setup.variables ?? {} });
     return new BridgeSite(imap, bridge);
   }
 
   /** The same with a daemon that other sites have too. */
   static async startIn(
     shared: SharedBridge,
-    { server, tables = '', commandTimeout = '5s' }: Omit<BridgeSiteSetup, 'imap' | 'variables'> = {},
+    setup: Omit<BridgeSiteSetup, 'imap' | 'variables'> = {},
   ): Promise<BridgeSite<Bridge>> {
-    const imap = await mailServer(server);
-    return new BridgeSite(imap, await shared.add(siteConfig(imap, tables, commandTimeout)));
+    const imap = await mailServer(setup.server);
+    return new BridgeSite(imap, await shared.add(siteConfig(imap, setup)));
   }
 
   /** Appends messages with these subjects, an hour between them; gives their UIDs. */
@@ -123,11 +123,16 @@ export class BridgeSite<Daemon extends Bridge = BridgeProcess> implements AsyncD
   }
 
   /** Restarts the daemon, killed or stopped, with other tables or the same. */
-  async restart(this: BridgeSite, signal: NodeJS.Signals, tables: string): Promise<BridgeSite> {
+  async restart(
+    this: BridgeSite,
+    signal: NodeJS.Signals,
+    tables: string,
+    variables: Readonly<Record<string, string>> = {},
+  ): Promise<BridgeSite> {
     await this.bridge.stop(signal);
     return new BridgeSite(
       this.imap,
-      await BridgeProcess.start({ config: bridgeConfig(siteConfig(this.imap, tables, '5s')), folder: this.bridge.folder }),
+      await BridgeProcess.start({ config: bridgeConfig(siteConfig(this.imap, { tables })), folder: this.bridge.folder, variables }),
     );
   }
 
@@ -153,6 +158,10 @@ function mailServer(options: ImapServerOptions = {}): Promise<ImapServer> {
   return ImapServer.start({ users: { [USER]: PASSWORD }, ...options });
 }
 
-function siteConfig(imap: ImapServer, tables: string, commandTimeout: string): BridgeConfigText {
-  return { imapPort: imap.port, upstream: [`command_timeout = "${commandTimeout}"`, 'linger = "0s"'], tables };
+function siteConfig(
+  imap: ImapServer,
+  { tables = '', security = 'none', commandTimeout = '5s', linger = '0s', ...setup }: BridgeSiteSetup,
+): BridgeConfigText {
+  const upstream = [`command_timeout = "${commandTimeout}"`, `linger = "${linger}"`, ...(setup.upstream ?? [])];
+  return { imapPort: imap.port, security, upstream, tables };
 }

@@ -10,7 +10,7 @@ import { type CommandEvent, evaluateScript, type Fault, type ImapScript } from '
 import { Session } from './imap-server/session.ts';
 import { SessionSocket } from './imap-server/session-socket.ts';
 import { noteSecrets } from './secrets-used.ts';
-import { DEFAULT_CAPABILITIES, type SessionHost, type TlsSettings } from './imap-server/settings.ts';
+import { DEFAULT_CAPABILITIES, type Greeting, type SessionHost, type TlsSettings } from './imap-server/settings.ts';
 
 const LOOPBACK = '127.0.0.1';
 const MOST_DROPPED = 64 * 1024;
@@ -46,6 +46,8 @@ export class ImapServer implements AsyncDisposable {
   readonly #serving = new Set<Promise<void>>();
   readonly #commands: string[] = [];
   #dropped = '';
+  #heardInClear = '';
+  #greeting: Greeting | undefined;
   readonly #counts = new Map<string, number>();
   #script: ImapScript | undefined;
   #connections = 0;
@@ -68,6 +70,7 @@ export class ImapServer implements AsyncDisposable {
     noteSecrets(...Object.values(this.#users));
     this.#accounts = new Map(Object.keys(this.#users).map((user) => [user, new Account(user, options.folders ?? DEFAULT_FOLDERS, clock)]));
     this.#script = options.script;
+    this.#greeting = options.greeting;
     this.#sessionHost = this.#makeSessionHost(options);
     listener.on('connection', (socket) => this.#accept(socket));
   }
@@ -80,6 +83,11 @@ export class ImapServer implements AsyncDisposable {
   /** What came to sessions that hang, the beginning of it: also what a client says to one that will never answer. */
   get dropped(): string {
     return this.#dropped;
+  }
+
+  /** What came before TLS, or without it, the last of it: whatever it was taken for. */
+  get heardInClear(): string {
+    return this.#heardInClear;
   }
 
   /** Connections accepted so far. */
@@ -108,6 +116,11 @@ export class ImapServer implements AsyncDisposable {
     this.#script = script;
   }
 
+  /** Of connections from now on. */
+  setGreeting(greeting: Greeting | undefined): void {
+    this.#greeting = greeting;
+  }
+
   /** Resets every connection. */
   dropConnections(): void {
     for (const socket of this.#sockets) socket.reset();
@@ -127,6 +140,9 @@ export class ImapServer implements AsyncDisposable {
 
   #accept(plain: Socket): void {
     this.#connections += 1;
+    plain.on('data', (octets: Buffer) => {
+      this.#heardInClear = (this.#heardInClear + octets.toString('latin1', 0, MOST_DROPPED)).slice(-MOST_DROPPED);
+    });
     const socket = new SessionSocket(plain);
     this.#sockets.add(socket);
     plain.once('close', () => this.#sockets.delete(socket));
@@ -143,7 +159,7 @@ export class ImapServer implements AsyncDisposable {
     return {
       capabilities: options.capabilities ?? DEFAULT_CAPABILITIES,
       tls: options.tls,
-      greeting: options.greeting,
+      greeting: () => this.#greeting,
       firstAccount: this.#accounts.values().next().value,
       authenticate: (user, password) => this.#authenticate(user, password),
       note: (line) => this.#commands.push(line),

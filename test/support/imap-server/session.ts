@@ -125,7 +125,14 @@ export class Session implements CommandContext {
   }
 
   async #greet(): Promise<Outcome> {
-    const greeting = this.#host.greeting ?? `* OK [CAPABILITY ${this.capabilities.join(' ')}] ready`;
+    const usual = `* OK [CAPABILITY ${this.capabilities.join(' ')}] ready`;
+    const wanted = this.#host.greeting() ?? usual;
+    if (typeof wanted !== 'string') {
+      this.out.octets(wanted.raw);
+      await this.out.flush();
+      if (wanted.next === 'close') return 'close';
+    }
+    const greeting = typeof wanted === 'string' ? wanted : usual;
     if (greeting === 'hang' || greeting === 'close') return greeting;
     const account = this.#host.firstAccount;
     if (/^\* PREAUTH/i.test(greeting) && account !== undefined) this.enter({ phase: 'authenticated', account });

@@ -13,11 +13,14 @@ export interface TlsSettings {
 export const DEFAULT_CAPABILITIES: readonly string[] =
   'IMAP4rev1 SASL-IR LITERAL+ ID ENABLE IDLE NAMESPACE UIDPLUS MOVE ESEARCH CONDSTORE SPECIAL-USE UNSELECT CHILDREN AUTH=PLAIN'.split(' ');
 
+/** A line, `hang` for none at all, `close`; or exactly these octets, and then the usual one or none. */
+export type Greeting = string | { readonly raw: Buffer; readonly next: 'continue' | 'close' };
+
 /** How a session asks and tells its server. */
 export interface SessionHost {
   readonly capabilities: readonly string[];
   readonly tls: TlsSettings | undefined;
-  readonly greeting: string | undefined;
+  greeting(): Greeting | undefined;
   /** Whom a PREAUTH greeting lets in. */
   readonly firstAccount: Account | undefined;
   authenticate(user: string, password: Buffer): Account | undefined;
