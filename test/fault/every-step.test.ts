@@ -2,18 +2,14 @@
  * One fault at a time, at every step in turn until there is no further step: the nth command to the server goes wrong, or the nth statement of the
  * store. Whatever it was, nothing is lost or shown twice, QUIT told the truth, and the next session succeeds.
  */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
 import type { Fault } from '../support/imap-server/script.ts';
 import type { PopDialogue } from '../support/pop-dialogue.ts';
+import { StoreFault } from '../support/store-fault.ts';
 import { until } from '../support/until.ts';
 
-const STORE_FAULT = fileURLToPath(new URL('../support/store-fault.cjs', import.meta.url));
 type Action = 'trash' | 'expunge' | 'flag' | 'hide';
 const FOLDERS = [{ path: 'INBOX' }, { path: 'Trash', specialUse: '\\Trash' }];
 
@@ -153,26 +149,17 @@ describe.concurrent('the nth command to the server', () => {
 
 describe.concurrent('the nth statement of the store fails', () => {
   test.for(['trash', 'expunge', 'hide'] as const)('delete.action = "%s"', { timeout: 180_000 }, async (action, { expect: expected }) => {
-    const folder = mkdtempSync(join(tmpdir(), 'popbridge-store-fault-'));
-    const path = join(folder, 'statement');
-    const variables = { NODE_OPTIONS: `--require ${STORE_FAULT}`, STORE_FAULT: path };
+    using fault = new StoreFault();
+    const { variables } = fault;
     await using it = await BridgeSite.start({ tables: `[delete]\naction = "${action}"`, server: { folders: FOLDERS }, variables });
-    const arm = async (nth: number): Promise<void> => {
-      writeFileSync(path, String(nth));
-      it.bridge.kill('SIGUSR2');
-      await until(() => existsSync(`${path}.taken`));
-      rmSync(`${path}.taken`);
-    };
     const steps = await sweep(it, action, async (nth) => {
-      await arm(nth);
+      await fault.arm(it.bridge, nth);
       return async () => {
-        const hasStruck = existsSync(`${path}.struck`);
-        rmSync(`${path}.struck`, { force: true });
-        await arm(0);
+        const hasStruck = fault.takeStruck();
+        await fault.arm(it.bridge, 0);
         return hasStruck;
       };
     });
-    rmSync(folder, { recursive: true });
     expected(steps).toBeGreaterThan(LEAST_STATEMENTS);
     expected(complaints(it).filter((event) => !EXPECTED_OF_STORE.has(event))).toEqual([]);
   });

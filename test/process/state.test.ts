@@ -1,4 +1,4 @@
-/** The state on disk: damage, a full disk, two daemons, and crashes at every step (SECURITY.md, fault matrix). */
+/** The state on disk: damage, a full disk, two daemons, a clock that jumps (SECURITY.md, fault matrix); crashes are in killed.test.ts. */
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -186,56 +186,6 @@ describe('two daemons', () => {
     expect([code, stderr]).toEqual([75, `popbridge: another daemon holds the store ${join(folder, 'shared.sqlite')}\n`]);
     rmSync(folder, { recursive: true });
   });
-});
-
-describe('kill -9 at every step', () => {
-  const tables = '[maildrop]\nfolders = ["INBOX", "Lists"]\n[delete]\naction = "trash"';
-
-  /** One session from login to QUIT, in which the daemon is killed at the nth command that reaches the server; false where there was no nth. */
-  async function killedAt(
-    nth: number,
-  ): Promise<{ readonly wasKilled: boolean; readonly it: BridgeSite; readonly ids: Readonly<Record<string, string>> }> {
-    const it = await BridgeSite.start({
-      tables,
-      server: { folders: [{ path: 'INBOX' }, { path: 'Lists' }, { path: 'Trash', specialUse: '\\Trash' }] },
-    });
-    open.push(it);
-    it.deliver('INBOX', 'one', 'two', 'three');
-    it.deliver('Lists', 'four', 'five');
-    const { ids } = await it.glance();
-    it.deliver('INBOX', 'six');
-    let [seen, wasKilled] = [0, false];
-    it.imap.setScript(() => {
-      seen += 1;
-      if (seen !== nth) return undefined;
-      wasKilled = true;
-      it.bridge.kill('SIGKILL');
-      // Every second time the server still does what it was told.
-      return nth % 2 === 0 ? { delayMs: 50 } : undefined;
-    });
-    await it.delete('alice', 'two', 'five').catch(() => 'killed');
-    it.imap.setScript(undefined);
-    return { wasKilled, it, ids };
-  }
-
-  test('loses nothing, shows nothing twice, changes no unique-id, and removes only what a complete QUIT asked for', async () => {
-    let kills = 0;
-    for (let nth = 1; ; nth += 1) {
-      const { wasKilled, it, ids } = await killedAt(nth);
-      if (!wasKilled) break;
-      kills += 1;
-      const again = await it.restart('SIGKILL', tables);
-      open.push(again.bridge);
-      const { ids: after } = await again.glance().catch((error: unknown) => Promise.reject(new Error(`kill ${nth}`, { cause: error })));
-      const everywhere = ['INBOX', 'Lists', 'Trash'].flatMap((path) => again.upstream(path)).sort();
-      expect(everywhere, `kill ${nth}`).toEqual(['five', 'four', 'one', 'six', 'three', 'two']);
-      for (const kept of ['one', 'three', 'four', 'six']) expect(Object.keys(after), `kill ${nth}`).toContain(kept);
-      for (const [subject, id] of Object.entries(after)) expect(id, `kill ${nth}`).toBe(ids[subject] ?? id);
-      expect(new Set(Object.values(after)).size).toBe(Object.keys(after).length);
-      await again.bridge[Symbol.asyncDispose]();
-    }
-    expect(kills).toBeGreaterThan(10);
-  }, 180_000);
 });
 
 test('a wall clock that jumps a day ahead, and two back, changes nothing', async () => {

@@ -95,6 +95,11 @@ export class BridgeProcess implements AsyncDisposable {
     return this.#child.exitCode;
   }
 
+  /** By itself, or by a signal. */
+  get hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
   get stderr(): string {
     return this.#stderr;
   }
@@ -136,7 +141,7 @@ export class BridgeProcess implements AsyncDisposable {
 
   /** Ends it and gives its exit code. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+    if (!this.hasEnded) {
       this.#child.kill(signal);
       // With all that it has written.
       await once(this.#child, 'close');

@@ -1,14 +1,28 @@
-// Preloaded into a daemon: after SIGUSR2 the nth statement of its store fails, once, as if the disk were full. The number stands in the file that
-// STORE_FAULT names; 0 lets all go well again. Next to it `.taken` tells that the number was read, `.struck` that the statement has failed.
-const { readFileSync, writeFileSync } = require('node:fs');
+// Preloaded into a daemon: after SIGUSR2 the nth statement of its store fails, once, as if the disk were full, or the daemon dies there as by kill -9. The
+// file that STORE_FAULT names holds the number, and behind it `fail` or `kill`; 0 lets all go well again, and with `trace` behind it is written down. Next to it `.taken` tells that it was read,
+// `.struck` that the fault has come to pass, and `.trace` what was done. `kill` and `trace` count only what changes the store: what reads leaves nothing behind.
+const { appendFileSync, readFileSync, writeFileSync } = require('node:fs');
 const sqlite = require('node:sqlite');
 
+const CHANGES = new Set(['exec', 'run']);
 let left = 0;
+let how = 'fail';
 
 process.on('SIGUSR2', () => {
-  left = Number(readFileSync(process.env.STORE_FAULT, 'utf8'));
+  const [number, what = 'fail'] = readFileSync(process.env.STORE_FAULT, 'utf8').split(' ');
+  [left, how] = [Number(number), what];
   writeFileSync(`${process.env.STORE_FAULT}.taken`, '');
 });
+
+function note(sql) {
+  appendFileSync(`${process.env.STORE_FAULT}.trace`, `${sql.replaceAll(/\s+/g, ' ')}\n`);
+}
+
+function strike() {
+  writeFileSync(`${process.env.STORE_FAULT}.struck`, '');
+  if (how === 'kill') process.kill(process.pid, 'SIGKILL');
+  throw Object.assign(new Error('database or disk is full'), { code: 'ERR_SQLITE_ERROR', errcode: 13 });
+}
 
 for (const [made, names] of [
   [sqlite.DatabaseSync, ['exec', 'prepare']],
@@ -17,10 +31,8 @@ for (const [made, names] of [
   for (const name of names) {
     const original = made.prototype[name];
     made.prototype[name] = function (...args) {
-      if (left > 0 && (left -= 1) === 0) {
-        writeFileSync(`${process.env.STORE_FAULT}.struck`, '');
-        throw Object.assign(new Error('database or disk is full'), { code: 'ERR_SQLITE_ERROR', errcode: 13 });
-      }
+      if (how === 'trace' && CHANGES.has(name)) note(this.sourceSQL ?? args[0]);
+      if (left > 0 && (how !== 'kill' || CHANGES.has(name)) && (left -= 1) === 0) strike();
       return original.apply(this, args);
     };
   }
