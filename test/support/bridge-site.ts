@@ -51,10 +51,7 @@ export class BridgeSite<Daemon extends Bridge = BridgeProcess> implements AsyncD
   }
 
   /** The same with a daemon that other sites have too. */
-  static async startIn(
-    shared: SharedBridge,
-    setup: Omit<BridgeSiteSetup, 'imap' | 'variables'> = {},
-  ): Promise<BridgeSite<Bridge>> {
+  static async startIn(shared: SharedBridge, setup: Omit<BridgeSiteSetup, 'imap' | 'variables'> = {}): Promise<BridgeSite<Bridge>> {
     const imap = await mailServer(setup.server);
     return new BridgeSite(imap, await shared.add(siteConfig(imap, setup)));
   }
