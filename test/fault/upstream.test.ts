@@ -118,6 +118,17 @@ const listing = (fault: Fault): ImapRule => {
   return ({ command }) => (command.includes('RFC822.SIZE') ? fault : undefined);
 };
 
+/** All that is on disk of maildrops, by table. */
+function storedMap(bridge: BridgeProcess): Map<string, unknown[]> {
+  using database = new DatabaseSync(join(bridge.folder, 'state', 'popbridge.sqlite'), { readOnly: true });
+  return new Map(
+    ['maildrop', 'mailbox', 'segment', 'identity', 'gone', 'epoch', 'journal'].map((table) => [
+      table,
+      database.prepare(`SELECT * FROM ${table}`).all(),
+    ]),
+  );
+}
+
 const subjects = (imap: ImapServer, path = 'INBOX'): string[] =>
   imap.mailbox(path).messages.map(({ raw }) => /^Subject: (.*)\r$/m.exec(raw.toString())?.[1] ?? '');
 
@@ -186,10 +197,35 @@ describe('a login that fails', () => {
       expect(text.replaceAll('[secret', '')).not.toContain(JSON.stringify(piece).slice(1, -1));
   });
 
-  test('to a server that is down is temporary', async () => {
+  test('to a server that is down is temporary; the log names the reason once, and the map on disk is untouched', async () => {
     const { bridge, imap } = await site();
-    await imap.close();
+    const listed = async (): Promise<string[]> => {
+      const client = await session(bridge);
+      const ids = await client.multi('UIDL');
+      expect(await client.command('QUIT')).toBe('+OK bye');
+      await until(() => imap.openConnections === 0);
+      return ids;
+    };
+    await listed();
+    // From now on the ids follow from nothing but what is stored.
+    imap.mailbox('INBOX').resetUidValidity();
+    const ids = await listed();
+    const map = storedMap(bridge);
+    expect(map.get('segment')).toHaveLength(1);
+    const lines = bridge.log.length;
+    await imap.goDown();
     expect(await login(bridge)).toBe('-ERR [SYS/TEMP] mail server cannot be reached');
+    await bridge.event('login-failed');
+    const logged = bridge.log.slice(lines).filter(({ level }) => level === 'warn' || level === 'error');
+    // What is wrong with the server, and whom it kept out.
+    const reason = { code: 'UPSTREAM_UNREACHABLE', message: expect.stringContaining(`ECONNREFUSED 127.0.0.1:${imap.port}`) };
+    expect(logged).toMatchObject([
+      { event: 'upstream-failed', upstream: 'test', error: reason },
+      { event: 'login-failed', user: USER, error: reason },
+    ]);
+    expect(storedMap(bridge)).toEqual(map);
+    await imap.comeBack();
+    expect(await listed()).toEqual(ids);
   });
 
   test('with a password refused before does not reach the upstream again; another one does', async () => {
@@ -522,13 +558,54 @@ describe('a message that fails', () => {
     const { bridge, imap } = await site();
     const client = await session(bridge);
     const uniqueIds = await client.multi('UIDL');
-    imap.dropConnections();
-    expect((await client.retrieve(2)).toString()).toContain('body 2');
-    expect(await client.multi('UIDL')).toEqual(uniqueIds);
+    for (const [command, expected] of [
+      ['TOP 3 0', 'Subject: 3\r\n\r\n'],
+      ['RETR 2', 'Subject: 2\r\n\r\nbody 2\r\n'],
+      ['TOP 1 1', 'Subject: 1\r\n\r\nbody 1\r\n'],
+    ] as const) {
+      const before = imap.connections;
+      imap.dropConnections();
+      expect((await client.multiOctets(command)).toString(), command).toBe(expected);
+      expect(imap.connections, command).toBe(before + 1);
+      expect(await client.multi('UIDL')).toEqual(uniqueIds);
+    }
     await client.command('DELE 1');
     imap.dropConnections();
     expect(await client.command('QUIT')).toBe('+OK bye');
     expect(subjects(imap)).toEqual(['2', '3']);
+  });
+
+  test('because the server drops the connection each time is -ERR, for TOP as for RETR; the snapshot stays, and the others can be read', async () => {
+    const { bridge, imap } = await site();
+    const client = await session(bridge);
+    const before = [await client.multi('UIDL'), await client.multi('LIST')];
+    for (const command of ['TOP 2 0', 'RETR 2']) {
+      imap.setScript(on('UID FETCH 2 ', { close: true }));
+      expect(await client.command(command), command).toMatch(/^-ERR \[SYS\/TEMP\] /);
+      imap.setScript(undefined);
+      expect([await client.multi('UIDL'), await client.multi('LIST')], command).toEqual(before);
+      expect((await client.retrieve(3)).toString()).toContain('body 3');
+    }
+    expect((await client.retrieve(2)).toString()).toContain('body 2');
+    expect(await client.command('QUIT')).toBe('+OK bye');
+  });
+
+  test('because somebody else removed it is -ERR, its number stays, and QUIT with it marked is +OK', async () => {
+    const { bridge, imap } = await site({ messages: 5 });
+    const client = await session(bridge);
+    const rows = await client.multi('UIDL');
+    for (const number of [2, 4]) expect(await client.command(`DELE ${number}`)).toMatch(/^\+OK/);
+    // One that is marked, and one that is not.
+    for (const uid of [2, 3]) imap.mailbox('INBOX').expunge(uid);
+    for (const command of ['RETR 3', 'TOP 3 0']) expect(await client.command(command), command).toMatch(/^-ERR /);
+    expect(await client.multi('UIDL')).toEqual([0, 2, 4].map((index) => rows[index]));
+    expect((await client.retrieve(5)).toString()).toContain('body 5');
+    expect(await client.command('QUIT')).toBe('+OK bye');
+    expect([subjects(imap), subjects(imap, 'Trash')]).toEqual([['1', '5'], ['4']]);
+    await bridge.event('session-end');
+    expect(bridge.events('delete-failed')).toEqual([]);
+    const next = await session(bridge);
+    expect((await next.multi('UIDL')).map((line) => line.slice(2))).toEqual([0, 4].map((index) => rows[index]?.slice(2)));
   });
 
   test.for(['RETR 2', 'QUIT'])('leaves no connection behind when %s and a waiting \\Seen need a new one at once', async (command) => {
@@ -997,10 +1074,16 @@ describe('unique-ids (CONTRACT section 5.4)', () => {
     const after = await shown(running);
     expect(after).toEqual({ ...before, five: expect.any(String) });
     expect(new Set(Object.values(after)).size).toBe(5);
-    expect(running.bridge.events('map-rematched')[0]).toMatchObject({ messages: 5, kept: 4, ambiguous: 0, lost: 0 });
-    expect(await shown(running)).toEqual(after);
+    const told = { level: 'warn', folder: 'INBOX', messages: 5, kept: 4, ambiguous: 0, lost: 0 };
+    // Once, however many sessions follow: also on a new connection.
+    for (let sessions = 0; sessions < 3; sessions += 1) {
+      expect(await shown(running)).toEqual(after);
+      running.imap.dropConnections();
+    }
+    expect(running.bridge.events('map-rematched')).toMatchObject([told]);
     inbox.resetUidValidity();
-    expect(await shown(running)).toEqual(after);
+    for (let sessions = 0; sessions < 2; sessions += 1) expect(await shown(running)).toEqual(after);
+    expect(running.bridge.events('map-rematched')).toMatchObject([told, { ...told, kept: 5 }]);
   });
 
   test('come back with a message that was moved away and back, or that the server did not list for a while', async () => {
@@ -1033,7 +1116,8 @@ describe('unique-ids (CONTRACT section 5.4)', () => {
     const after = await shown(running);
     expect(after).toMatchObject({ two: before['two'], three: before['three'], four: before['four'] });
     for (const subject of ['1st', '2nd']) expect(Object.values(before)).not.toContain(after[subject]);
-    expect(running.bridge.events('map-rematched')[0]).toMatchObject({ messages: 6, kept: 3, ambiguous: 2, lost: 1 });
+    expect(await shown(running)).toEqual(after);
+    expect(running.bridge.events('map-rematched')).toMatchObject([{ messages: 6, kept: 3, ambiguous: 2, lost: 1 }]);
   });
 
   test('are never given to another message, also where a backup brings back old UIDs under the same UIDVALIDITY', async () => {

@@ -126,6 +126,20 @@ export class ImapServer implements AsyncDisposable {
     for (const socket of this.#sockets) socket.reset();
   }
 
+  /** Takes no connections any more, and resets those that there are. */
+  async goDown(): Promise<void> {
+    const closed = once(this.#listener, 'close');
+    this.#listener.close();
+    this.dropConnections();
+    await closed;
+  }
+
+  /** Listens again, on the same port, with the same mail. */
+  async comeBack(): Promise<void> {
+    this.#listener.listen(this.port, LOOPBACK);
+    await once(this.#listener, 'listening');
+  }
+
   /** Ends all sessions and stops listening. Rejects when a session failed by a fault of this server or of a script. */
   async close(): Promise<void> {
     if (this.#listener.listening) this.#listener.close();
