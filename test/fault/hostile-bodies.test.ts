@@ -194,9 +194,9 @@ async function reader(): Promise<Reader> {
       nextAnswer = next;
     },
     read: async (uid, part, isAbandoned = false) => {
-      const from = await selected();
       const chunks: Uint8Array[] = [];
       try {
+        const from = await selected();
         const request = { uid: asUid(uid), octets: messages[uid - 1]?.length ?? 0, part, ahead: () => after(uid, messages) };
         for await (const chunk of from.fetch(request, never)) {
           chunks.push(chunk);
