@@ -198,7 +198,7 @@ describe('a login that fails', () => {
   });
 
   test('to a server that is down is temporary; the log names the reason once, and the map on disk is untouched', async () => {
-    const { bridge, imap } = await site();
+    const { bridge, imap } = await siteOfItsOwn();
     const listed = async (): Promise<string[]> => {
       const client = await session(bridge);
       const ids = await client.multi('UIDL');
