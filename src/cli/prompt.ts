@@ -5,16 +5,14 @@ import { Writable } from 'node:stream';
 type Write = (text: string) => void;
 
 export async function ask(stdin: NodeJS.ReadStream, question: string, write: Write): Promise<string> {
-  write(question);
-  return readLine(stdin);
+  return readLine(stdin, () => write(question));
 }
 
 /** The terminal echoes nothing while it is read; the line end that the user typed is shown in its place. */
 export async function askHidden(stdin: NodeJS.ReadStream, question: string, write: Write): Promise<string> {
-  write(question);
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
   try {
-    return await readLine(stdin, silent);
+    return await readLine(stdin, () => write(question), silent);
   } finally {
     write('\n');
   }
@@ -26,13 +24,18 @@ export async function readAll(stdin: NodeJS.ReadStream): Promise<string> {
   return Buffer.concat(chunks).toString('utf8');
 }
 
-async function readLine(stdin: NodeJS.ReadStream, output?: Writable): Promise<string> {
-  if (stdin.readableEnded) throw new Error('nothing was entered');
+/** Whoever sees the question may answer: by then the terminal has to be silent. */
+async function readLine(stdin: NodeJS.ReadStream, askNow: () => void, output?: Writable): Promise<string> {
+  if (stdin.readableEnded) {
+    askNow();
+    throw new Error('nothing was entered');
+  }
   const lines = createInterface(output === undefined ? { input: stdin } : { input: stdin, output, terminal: true });
   try {
     return await new Promise((resolve, reject) => {
       lines.once('line', resolve);
       lines.once('close', () => reject(new Error('nothing was entered')));
+      askNow();
     });
   } finally {
     lines.close();

@@ -34,6 +34,8 @@ const BY_CODE: Readonly<Record<string, Kind>> = {
   CONTACTADMIN: 'forbidden',
   NOPERM: 'forbidden',
   CANNOT: 'forbidden',
+  // The mail is elsewhere (RFC 2221): never followed; whoever configures has to say where.
+  REFERRAL: 'forbidden',
   NONEXISTENT: 'missing',
   TRYCREATE: 'missing',
 };

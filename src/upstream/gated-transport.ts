@@ -33,16 +33,24 @@ class PinMismatch extends UpstreamError {
 
 /** One connection: a plain or TLS socket, or a plain one that STARTTLS turns into a TLS one. */
 export class GatedTransport implements ImapTransport {
+  readonly #needsTls: boolean;
   readonly #pin: string | undefined;
   readonly #context: SecureContext | undefined;
   readonly #shortcuts: LoginShortcuts;
   #gate: GatedSocket | undefined;
+  #hasTls = false;
 
   /** `context` as `trustingContext` made it; without one the well-known authorities are trusted. */
-  constructor(pin: string | undefined, context: SecureContext | undefined, shortcuts: LoginShortcuts) {
+  constructor(needsTls: boolean, pin: string | undefined, context: SecureContext | undefined, shortcuts: LoginShortcuts) {
+    this.#needsTls = needsTls;
     this.#pin = pin;
     this.#context = context;
     this.#shortcuts = shortcuts;
+  }
+
+  /** TLS is on and the certificate is good, or none of that is wanted. */
+  get isSecured(): boolean {
+    return this.#hasTls || !this.#needsTls;
   }
 
   /** How many octets came, as a sign of progress. */
@@ -83,8 +91,12 @@ export class GatedTransport implements ImapTransport {
     });
     socket.once('secureConnect', () => {
       const shown = socket.getPeerCertificate().fingerprint256?.replaceAll(':', '').toLowerCase() ?? 'none';
-      if (pin !== undefined && pin !== shown) socket.destroy(new PinMismatch(shown));
-      else ready();
+      if (pin !== undefined && pin !== shown) {
+        socket.destroy(new PinMismatch(shown));
+        return;
+      }
+      this.#hasTls = true;
+      ready();
     });
     socket.setNoDelay(true);
     return this.#adopt(socket);

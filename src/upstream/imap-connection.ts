@@ -79,7 +79,7 @@ export class ImapConnection {
     const loginEndsAt = clock.monotonic() + endpoint.commandTimeoutMs;
     const deadline = { clock, ms: endpoint.commandTimeoutMs, signal, onExpire: () => client.destroy() };
     try {
-      await withDeadline(deadline, () => client.flow.connect());
+      await withDeadline(deadline, () => client.connect(clock));
     } catch (error) {
       client.destroy();
       throw throttled(client, error) ?? loginFailure(error, login);

@@ -4,6 +4,8 @@
  */
 import type { SecureContext } from 'node:tls';
 import { ImapFlow } from 'imapflow';
+import type { Clock } from '../clock.ts';
+import { UpstreamError } from '../errors.ts';
 import { hasAnswer, throttleHint } from './imapflow-failure.ts';
 import { GatedTransport } from './gated-transport.ts';
 import { LoginShortcuts } from './imapflow-shortcuts.ts';
@@ -41,12 +43,14 @@ export class ImapflowClient {
   readonly transport: GatedTransport;
   /** imapflow keeps the very object. */
   readonly #auth: { readonly user: string; pass?: string; accessToken?: string };
+  readonly #secureWithinMs: number;
   #lastRefusal: unknown;
   #throttledForMs: number | undefined;
 
   constructor(endpoint: UpstreamEndpoint, login: UpstreamLogin) {
     const shortcuts = new LoginShortcuts(() => this.flow.capabilities.has('SASL-IR'));
-    this.transport = new GatedTransport(endpoint.certificateSha256, endpoint.secureContext, shortcuts);
+    this.#secureWithinMs = Math.min(CONNECT_MS, endpoint.commandTimeoutMs);
+    this.transport = new GatedTransport(endpoint.security !== 'none', endpoint.certificateSha256, endpoint.secureContext, shortcuts);
     this.#auth = { user: login.user, [login.isToken === true ? 'accessToken' : 'pass']: login.password };
     this.flow = new ImapFlow({
       host: endpoint.host,
@@ -63,8 +67,8 @@ export class ImapflowClient {
       disableBinary: true,
       disableCompression: true,
       disableIMAP4rev2: true,
-      connectionTimeout: Math.min(CONNECT_MS, endpoint.commandTimeoutMs),
-      greetingTimeout: Math.min(CONNECT_MS, endpoint.commandTimeoutMs),
+      connectionTimeout: this.#secureWithinMs,
+      greetingTimeout: this.#secureWithinMs,
       socketTimeout: Math.max(KEEP_ALIVE_MS, 2 * endpoint.commandTimeoutMs),
       maxLineLength: MAX_LINE_OCTETS,
       maxLiteralSize: MAX_LITERAL_OCTETS,
@@ -73,6 +77,26 @@ export class ImapflowClient {
     });
     // An 'error' event without a listener would end the process; the failing call reports it.
     this.flow.on('error', (error) => this.#note(error));
+  }
+
+  /**
+   * Connects, secures and logs in. Rejects with UpstreamError `timeout` where the connection is not secured in time, however much is said
+   * meanwhile, else with what imapflow gives.
+   */
+  async connect(clock: Clock): Promise<void> {
+    const late = Promise.withResolvers<never>();
+    const cancel = clock.after(this.#secureWithinMs, () => {
+      if (this.transport.isSecured) return;
+      late.reject(new UpstreamError('timeout', `not secured within ${this.#secureWithinMs} ms`));
+      this.destroy();
+    });
+    const connected = this.flow.connect();
+    try {
+      await Promise.race([connected, late.promise]);
+    } finally {
+      cancel();
+      connected.catch(() => {});
+    }
   }
 
   /** True while commands can be sent. */

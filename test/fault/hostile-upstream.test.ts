@@ -24,13 +24,17 @@ const OURS = /^-ERR \[(?:SYS\/TEMP|SYS\/PERM|AUTH)\] [ -~]+$/;
 const CREDENTIALS = /^(?:LOGIN|AUTHENTICATE)/;
 
 const shared = new SharedBridge();
+/** Of all certificates: the daemon reads them at every reload. */
+const folders = mkdtempSync(join(tmpdir(), 'popbridge-hostile-'));
 let certificates: Certificates;
 
-afterAll(() => shared[Symbol.asyncDispose]());
-
 beforeAll(async () => {
-  certificates = await makeCertificates(mkdtempSync(join(tmpdir(), 'popbridge-hostile-')));
-  return () => rmSync(join(certificates.ca, '..'), { recursive: true, force: true });
+  certificates = await makeCertificates(folders);
+});
+
+afterAll(async () => {
+  await shared[Symbol.asyncDispose]();
+  rmSync(folders, { recursive: true });
 });
 
 class Site<Daemon extends Bridge = Bridge> implements AsyncDisposable {
@@ -100,7 +104,7 @@ describe.concurrent('a server whose certificate', () => {
     ['has this name as its subject alone', { names: 'email:postmaster@example.com' }],
     ['has expired', { days: -1 }],
   ] as const)('%s is refused for good, before the password', async ([, faults], { expect: expected }) => {
-    const folder = mkdtempSync(join(tmpdir(), 'popbridge-certificate-'));
+    const folder = mkdtempSync(join(folders, 'faulty-'));
     const { ca, key, certificate } = await makeCertificates(folder, faults);
     for (const [security, mode] of [
       ['tls', 'implicit'],
@@ -114,18 +118,19 @@ describe.concurrent('a server whose certificate', () => {
       expected(JSON.stringify(await it.bridge.event('upstream-failed'))).toMatch(/certificate|altnames|alt names/i);
       client.close();
     }
-    rmSync(folder, { recursive: true });
   });
 });
 
+const serverTls = (mode: 'implicit' | 'starttls'): NonNullable<ImapServerOptions['tls']> => ({
+  mode,
+  key: readFileSync(certificates.key, 'utf8'),
+  cert: readFileSync(certificates.certificate, 'utf8'),
+});
+
 describe.concurrent('between us and a server with STARTTLS', () => {
-  const startTls = (options: Partial<ImapServerOptions>, isOffered = true): Promise<Site> => {
-    const tls = {
-      mode: 'starttls',
-      key: readFileSync(certificates.key, 'utf8'),
-      cert: readFileSync(certificates.certificate, 'utf8'),
-    } as const;
-    const config = { security: 'starttls', upstream: [`ca_file = "${certificates.ca}"`] } as const;
+  const startTls = (options: Partial<ImapServerOptions>, isOffered = true, tables = ''): Promise<Site> => {
+    const tls = serverTls('starttls');
+    const config = { security: 'starttls', upstream: [`ca_file = "${certificates.ca}"`], tables } as const;
     return Site.start({ ...options, ...(isOffered ? { tls } : {}) }, config);
   };
   const injected = '* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n* 666 EXISTS\r\n';
@@ -173,13 +178,49 @@ describe.concurrent('between us and a server with STARTTLS', () => {
     }
   });
 
-  test('a referral at login is not followed', async ({ expect: expected }) => {
+  test.for([
+    ['AUTHENTICATE', 'NO'],
+    ['AUTHENTICATE', 'BYE'],
+    ['SELECT', 'NO'],
+    ['LIST', 'NO'],
+  ] as const)('a referral at %s (%s) is not followed', async ([command, kind], { expect: expected }) => {
     await using elsewhere = await ImapServer.start({ users: { [USER]: PASSWORD } });
-    const reply = `NO [REFERRAL imap://127.0.0.1:${elsewhere.port}/] go there`;
-    await using it = await startTls({ script: on('AUTHENTICATE', { reply }) });
+    const referral = `[REFERRAL imap://127.0.0.1:${elsewhere.port}/] go there`;
+    const script = on(command, kind === 'BYE' ? { raw: `* BYE ${referral}\r\n`, next: 'close' } : { reply: `NO ${referral}` });
+    await using it = await startTls({ script }, true, '[maildrop]\nfolders = ["INBOX", "L*"]');
     const { answer, client } = await it.pass();
     expected(answer).toMatch(OURS);
     expected(elsewhere.connections).toBe(0);
+    client.close();
+    it.imap.setScript(undefined);
+    await it.expectTruth(expected);
+    expected(elsewhere.connections).toBe(0);
+  });
+
+  test('a referral told with the OK to a login is not followed either', async ({ expect: expected }) => {
+    await using elsewhere = await ImapServer.start({ users: { [USER]: PASSWORD } });
+    await using it = await startTls({
+      script: on('AUTHENTICATE', { reply: `OK [REFERRAL imap://127.0.0.1:${elsewhere.port}/] or there` }),
+    });
+    const { answer, client } = await it.pass();
+    expected(answer).toMatch(OURS);
+    expected(elsewhere.connections).toBe(0);
+    client.close();
+  });
+});
+
+describe.concurrent('a server whose certificate is good and who greets with PREAUTH', () => {
+  test.for([
+    ['tls', 'implicit'],
+    ['starttls', 'starttls'],
+  ] as const)('is refused (%s): nobody has proved whose mail that is, and no password is sent', async ([security, mode], context) => {
+    const { expect: expected } = context;
+    const config = { security, upstream: [`ca_file = "${certificates.ca}"`] };
+    await using it = await Site.start({ tls: serverTls(mode), greeting: '* PREAUTH [CAPABILITY IMAP4rev1 STARTTLS] hi' }, config);
+    const { answer, client } = await it.pass();
+    expected(answer).toMatch(/^-ERR \[SYS\/TEMP\] [ -~]+$/);
+    expected(it.imap.commands.filter((command) => CREDENTIALS.test(command) || command.startsWith('SELECT'))).toEqual([]);
+    expected(passwordsIn(it.imap.dropped)).toEqual([]);
     client.close();
   });
 });

@@ -104,6 +104,7 @@ describe('the response code a POP3 client gets (TRAPS 3.18)', () => {
     ['SERVERBUG', 'SYS/TEMP'],
     ['PRIVACYREQUIRED', 'SYS/PERM'],
     ['CONTACTADMIN', 'SYS/PERM'],
+    ['REFERRAL imap://mail.example.com/', 'SYS/PERM'],
     ['NOPERM', 'SYS/PERM'],
     ['NONEXISTENT', 'SYS/PERM'],
   ])('for %s is %s', (code, responseCode) => {
