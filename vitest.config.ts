@@ -5,8 +5,8 @@ const UNIT = 'test/unit/**/*.test.ts';
 
 export default defineConfig({
   test: {
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    testTimeout: 60_000,
+    hookTimeout: 90_000,
     pool: 'forks',
     // Most of the time the tests wait: for daemons, deadlines and delays.
     maxWorkers: 4,
