@@ -23,7 +23,7 @@ const add = (user: string, ...more: readonly string[]): Promise<ProgramResult> =
 const addWithin = (variables: Readonly<Record<string, string>>, user: string, ...more: readonly string[]): Promise<ProgramResult> =>
   runBridge(
     ['account', 'add', user, '--config', config, '--state', join(folder, 'state'), '--password-stdin', '--no-check', ...more],
-    'upstream password\napp password\n',
+    'of the provider 4711\nof this machine 4712\n',
     variables,
   );
 

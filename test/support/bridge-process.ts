@@ -56,6 +56,8 @@ export async function runBridge(
   child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
   child.stdin?.end(input);
   const [code] = (await once(child, 'close')) as [number | null];
+  const leaks = leaksIn([stdout, stderr]);
+  if (leaks.length > 0) throw new Error(`"popbridge ${args.join(' ')}" must not show ${leaks.join(', ')}: ${stdout}${stderr}`);
   return { code, stdout, stderr };
 }
 
@@ -139,22 +141,33 @@ export class BridgeProcess implements AsyncDisposable {
     this.#child.kill(signal);
   }
 
-  /** Ends it and gives its exit code. */
+  /** Ends it and gives its exit code. Whatever the test is about, what it logged and how it ended must be as they should. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
-    if (!this.hasEnded) {
+    const isRunning = this.#child.exitCode === null && this.#child.signalCode === null;
+    if (isRunning) {
       this.#child.kill(signal);
       // With all that it has written.
       await once(this.#child, 'close');
     }
+    const faults = this.#faults(isRunning && signal !== 'SIGKILL');
+    if (faults.length > 0) throw new Error(`the daemon ended, or logged, what it must not: ${faults.join(', ')}`);
     return this.#child.exitCode;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
-    if (this.#ownsFolder) rmSync(this.folder, { recursive: true, force: true });
+    try {
+      await this.stop();
+    } finally {
+      if (this.#ownsFolder) rmSync(this.folder, { recursive: true, force: true });
+    }
+  }
+
+  /** `isAsked`: it was asked to end, and had the time to. */
+  #faults(isAsked: boolean): string[] {
     const judged = this.log.filter((line, index) => index < (this.#gone.get(line['upstream']) ?? Number.POSITIVE_INFINITY));
-    const faults = faultsIn(judged, this.log, this.#stderr);
-    if (faults.length > 0) throw new Error(`the daemon's log must not hold: ${faults.join(', ')}`);
+    const end = isAsked && this.#child.exitCode !== 0 ? [`exit code ${this.#child.exitCode}, ${this.#child.signalCode}`] : [];
+    const words = this.#stderr === '' ? [] : [`standard error: ${this.#stderr}`];
+    return [...end, ...words, ...leaksIn([...this.rawLog, this.#stderr]), ...surprisesIn(judged)];
   }
 
   #read(): void {
@@ -184,12 +197,16 @@ export class BridgeProcess implements AsyncDisposable {
   }
 }
 
-/** Whatever a test is about: no daemon may log a secret that the tests have used, nor a warning or an error that nobody reckoned with. */
-function faultsIn(judged: readonly LogLine[], log: readonly LogLine[], stderr: string): string[] {
-  const text = `${log.map((line) => JSON.stringify(line)).join('\n')}\n${stderr}`;
-  const leaked = formsOfSecrets(USERS).filter((secret) => text.replaceAll(STRUCK_OUT, '').includes(secret));
-  const unexpected = judged.filter(({ event, level }) => (level === 'warn' || level === 'error') && !allowed.has(event));
-  return [...leaked, ...unexpected.map((line) => JSON.stringify(line))];
+/** Secrets that the tests have used, and that must not be written anywhere. */
+export function leaksIn(texts: readonly string[]): string[] {
+  const text = texts.join('\n').replaceAll(STRUCK_OUT, '');
+  return formsOfSecrets(USERS).filter((secret) => text.includes(secret));
+}
+
+/** Warnings and errors that nobody reckoned with. */
+function surprisesIn(log: readonly LogLine[]): string[] {
+  const unexpected = log.filter(({ event, level }) => (level === 'warn' || level === 'error') && !allowed.has(event));
+  return unexpected.map((line) => JSON.stringify(line));
 }
 
 function writeConfig(folder: string, config: BridgeOptions['config']): string {

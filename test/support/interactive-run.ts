@@ -2,7 +2,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import type { ProgramResult } from './bridge-process.ts';
+import { leaksIn, type ProgramResult } from './bridge-process.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const WAIT_MS = 20_000;
@@ -49,6 +49,8 @@ export class InteractiveRun implements AsyncDisposable {
   async ended(): Promise<ProgramResult> {
     this.#child.stdin?.end();
     await this.#closed;
+    const leaks = leaksIn([this.stdout, this.stderr]);
+    if (leaks.length > 0) throw new Error(`the program must not show ${leaks.join(', ')}: ${this.stdout}${this.stderr}`);
     return { code: this.#child.exitCode, stdout: this.stdout, stderr: this.stderr };
   }
 

@@ -70,12 +70,12 @@ export class PopDialogue {
   }
 
   send(text: string | Buffer): void {
+    noteSecrets(...passwordsSent(text.toString()));
     this.#socket.write(text);
   }
 
   /** Sends a command and gives its status line. */
   async command(line: string): Promise<string> {
-    noteSecrets(/^PASS (.*)$/i.exec(line)?.[1] ?? '');
     this.send(`${line}\r\n`);
     return this.line();
   }
@@ -199,6 +199,13 @@ export class PopDialogue {
     this.#received = this.#room.subarray(begin, begin + held + chunk.length);
     this.#wake();
   }
+}
+
+/** Of PASS, and of AUTH PLAIN with its initial response. */
+function passwordsSent(text: string): string[] {
+  const plain = [...text.matchAll(/^PASS (.*?)\r?$/gim)].map(([, password = '']) => password);
+  const sasl = [...text.matchAll(/^AUTH PLAIN ([A-Za-z0-9+/=]+)\r?$/gim)];
+  return [...plain, ...sasl.map(([, response = '']) => Buffer.from(response, 'base64').toString().split('\0')[2] ?? '')];
 }
 
 /** Takes the stuffed dots off again. */
