@@ -8,11 +8,14 @@ import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { residentOctets } from '../support/process-holdings.ts';
+import { until } from '../support/until.ts';
 
-allowInLog('login-failed');
+allowInLog('connection-refused', 'login-failed');
 
 const CONNECTIONS = 5_000;
 const ADDRESSES = 100;
+/** limits.sessions */
+const SESSIONS = 2_000;
 const KIB = 1024;
 /** A connection that has sent nothing costs no more than this (SECURITY.md, fault matrix), here with all that a socket takes. */
 const LARGEST = 64 * KIB;
@@ -28,21 +31,61 @@ afterAll(async () => {
   await site[Symbol.asyncDispose]();
 });
 
-test('five thousand connections from a hundred addresses keep nobody out, and cost little', { timeout: 120_000 }, async () => {
-  const before = residentOctets(site.bridge.pid);
-  const sockets: Socket[] = [];
-  for (let index = 0; index < CONNECTIONS; index += 1) {
-    const localAddress = `127.0.${1 + (index % ADDRESSES)}.1`;
-    const socket = connect({ port: site.bridge.port(), host: '127.0.0.1', localAddress });
+/** A client that only listens. */
+interface Listener {
+  readonly socket: Socket;
+  heard: string;
+  isOver: boolean;
+}
+
+/** Connects so many, from so many addresses in turn; all of them have heard something when it resolves. */
+async function listeners(count: number, addressOf: (index: number) => string): Promise<Listener[]> {
+  const all: Listener[] = [];
+  for (let index = 0; index < count; index += 1) {
+    const socket = connect({ port: site.bridge.port(), host: '127.0.0.1', localAddress: addressOf(index) });
+    const listener: Listener = { socket, heard: '', isOver: false };
+    socket.on('data', (chunk: Buffer) => (listener.heard += chunk.toString()));
     socket.on('error', () => {});
-    sockets.push(socket);
+    socket.on('close', () => (listener.isOver = true));
+    all.push(listener);
     // Not more at a time than the system lets wait.
     if (index % 100 === 99) await once(socket, 'data');
   }
+  await until(() => all.every(({ heard }) => heard !== ''));
+  return all;
+}
+
+const GREETING = '+OK POP3 server ready\r\n';
+const TOO_MANY = '-ERR [SYS/TEMP] too many sessions, try later\r\n';
+
+test(
+  'five thousand connections from a hundred addresses keep nobody out, cost little, and those that make room hear one line',
+  {
+    timeout: 120_000,
+  },
+  async () => {
+    const before = residentOctets(site.bridge.pid);
+    const all = await listeners(CONNECTIONS, (index) => `127.0.${1 + (index % ADDRESSES)}.1`);
+    expect((await site.glance()).subjects).toEqual(['one']);
+    expect(residentOctets(site.bridge.pid) - before).toBeLessThan(SESSIONS * LARGEST);
+    await until(() => all.filter(({ isOver }) => isOver).length >= CONNECTIONS - SESSIONS);
+    const displaced = all.filter(({ isOver }) => isOver);
+    // The login took one more place.
+    expect(displaced).toEqual(all.slice(0, CONNECTIONS - SESSIONS + 1));
+    expect(new Set(displaced.map(({ heard }) => heard))).toEqual(new Set([GREETING + TOO_MANY]));
+    expect(new Set(all.slice(displaced.length).map(({ heard }) => heard))).toEqual(new Set([GREETING]));
+    for (const { socket } of all) socket.destroy();
+    expect((await site.glance()).subjects).toEqual(['one']);
+  },
+);
+
+test('of a thousand connections from one address a hundred are let in, each of the others hears one line, and other addresses are served', async () => {
+  const all = await listeners(1_000, () => '127.0.200.1');
   expect((await site.glance()).subjects).toEqual(['one']);
-  expect(residentOctets(site.bridge.pid) - before).toBeLessThan(2_000 * LARGEST);
-  for (const socket of sockets) socket.destroy();
-  expect((await site.glance()).subjects).toEqual(['one']);
+  await until(() => all.filter(({ isOver }) => isOver).length === 900);
+  expect(new Set(all.filter(({ isOver }) => isOver).map(({ heard }) => heard))).toEqual(new Set([TOO_MANY]));
+  expect(new Set(all.filter(({ isOver }) => !isOver).map(({ heard }) => heard))).toEqual(new Set([GREETING]));
+  for (const { socket } of all) socket.destroy();
 });
 
 const NAMES = [
