@@ -1,6 +1,7 @@
 /** Configuration text for a bridge under test. */
 export interface BridgeConfigText {
   readonly imapPort: number;
+  readonly host?: string;
   readonly security?: 'tls' | 'starttls' | 'none';
   /** Lines for [upstream] besides host, port and security. */
   readonly upstream?: readonly string[];
@@ -16,7 +17,7 @@ export function bridgeConfig(options: BridgeConfigText): string {
   const secured = certificate === undefined ? [] : ['starttls', 'tls'];
   return [
     '[upstream]',
-    'host = "127.0.0.1"',
+    `host = "${options.host ?? '127.0.0.1'}"`,
     `port = ${options.imapPort}`,
     `security = "${options.security ?? 'none'}"`,
     ...(options.upstream ?? []),

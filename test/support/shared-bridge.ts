@@ -33,6 +33,7 @@ export interface Bridge extends AsyncDisposable {
 export type SiteConfig = Omit<BridgeConfigText, 'certificate'>;
 
 export class SharedBridge implements AsyncDisposable {
+  readonly #variables: Readonly<Record<string, string>>;
   #process: BridgeProcess | undefined;
   #descriptorsAtStart = 0;
   #count = 0;
@@ -40,6 +41,11 @@ export class SharedBridge implements AsyncDisposable {
   readonly #over: string[] = [];
   /** Reloads come one after the other. */
   #last: Promise<unknown> = Promise.resolve();
+
+  /** `variables` are for the daemon's environment. */
+  constructor(variables: Readonly<Record<string, string>> = {}) {
+    this.#variables = variables;
+  }
 
   /** Resolves when the address of the new upstream is there. */
   add(config: SiteConfig): Promise<Bridge> {
@@ -98,7 +104,7 @@ export class SharedBridge implements AsyncDisposable {
 
   async #serve(name: string, text: string): Promise<BridgeProcess> {
     if (this.#process === undefined) {
-      this.#process = await BridgeProcess.start({ config: { popbridge: PROCESS_TABLES, [name]: text } });
+      this.#process = await BridgeProcess.start({ config: { popbridge: PROCESS_TABLES, [name]: text }, variables: this.#variables });
       this.#descriptorsAtStart = openDescriptors(this.#process.pid);
       return this.#process;
     }

@@ -32,7 +32,7 @@ export type Fault =
   /** Exactly these octets, `$TAG` being replaced by the tag. Next: nothing more (they are the whole answer), run the command, close, or never answer. */
   | { readonly raw: string | Buffer; readonly next?: 'continue' | 'close' | 'hang' }
   | { readonly close: true }
-  /** Never answers this session again, though the connection stays open. */
+  /** Never answers this session again, though the connection stays open until the client has destroyed it; to end its own half is not enough. */
   | { readonly hang: true }
   | { readonly bye: string }
   /** Run, but the whole answer is lost, or the tagged one is this. */

@@ -1,14 +1,18 @@
 /** The socket of one session: feeds the reader, carries the writer, and changes to TLS when asked. */
 import type { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { TLSSocket } from 'node:tls';
 import { OctetReader } from './octet-reader.ts';
 import { ResponseWriter } from './response-writer.ts';
 import type { TlsSettings } from './settings.ts';
 
+const STILL_HERE_MS = 20;
+
 export class SessionSocket {
   readonly reader = new OctetReader();
   readonly out: ResponseWriter;
   readonly #plain: Socket;
+  readonly #closed: Promise<void>;
   #socket: Socket;
   #isSecured = false;
 
@@ -17,6 +21,7 @@ export class SessionSocket {
     this.#socket = plain;
     this.out = new ResponseWriter(plain);
     plain.setNoDelay(true);
+    this.#closed = new Promise((resolve) => void plain.once('close', () => resolve()));
     this.#attach();
   }
 
@@ -43,6 +48,18 @@ export class SessionSocket {
   reset(): void {
     this.#plain.resetAndDestroy();
     this.#socket.destroy();
+  }
+
+  /**
+   * Resolves when nobody has the other end any more: who has merely ended his own half hears of this one for ever, and only to who
+   * has let go of his socket can nothing be sent.
+   */
+  async abandoned(): Promise<void> {
+    await this.reader.ended;
+    while (!this.#plain.destroyed) {
+      this.#socket.write('* OK still here\r\n');
+      await Promise.race([this.#closed, delay(STILL_HERE_MS, undefined, { ref: false })]);
+    }
   }
 
   #attach(): void {

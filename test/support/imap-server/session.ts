@@ -112,7 +112,7 @@ export class Session implements CommandContext {
       while (outcome === 'go-on') outcome = await this.#serveCommand();
       if (outcome === 'hang') {
         this.#socket.reader.discardAll((chunk) => this.#host.drop(chunk));
-        await this.#socket.reader.ended;
+        await this.#socket.abandoned();
       }
     } catch (error) {
       if (!(error instanceof LineTooLongFault)) throw error;
