@@ -11,6 +11,7 @@ const TURNS = 5;
 
 export class FakeClock implements Clock {
   #elapsed = 0;
+  #jumped = 0;
   readonly #startedAt: number;
   readonly #timers = new Set<Timer>();
 
@@ -19,7 +20,7 @@ export class FakeClock implements Clock {
   }
 
   now(): number {
-    return this.#startedAt + this.#elapsed;
+    return this.#startedAt + this.#elapsed + this.#jumped;
   }
 
   monotonic(): number {
@@ -37,6 +38,11 @@ export class FakeClock implements Clock {
   /** Timers that wait. */
   get pending(): number {
     return this.#timers.size;
+  }
+
+  /** Sets the wall clock by so much, back where it is negative; no time passes. */
+  jump(ms: number): void {
+    this.#jumped += ms;
   }
 
   /** Lets that much time pass; timers run in the order of their times, each at its own time. */

@@ -15,6 +15,7 @@ export const peerNames = [
   'openssl',
   'testssl',
   'chromium',
+  'faketime',
   'systemd-analyze',
   'systemd-notify',
 ] as const;
@@ -79,6 +80,13 @@ export const catalogue: Readonly<Record<PeerName, PeerEntry>> = {
     services: [],
     versionArguments: ['--version'],
     extractedAs: 'chromium',
+  },
+  faketime: {
+    packages: ['faketime', 'libfaketime'],
+    files: [],
+    services: [],
+    versionArguments: ['--version'],
+    extractedAs: 'library-path',
   },
   'systemd-analyze': { packages: ['systemd'], files: [], services: [], versionArguments: ['--version'], extractedAs: 'overlay' },
   'systemd-notify': { packages: ['systemd'], files: [], services: [], versionArguments: ['--version'], extractedAs: 'library-path' },

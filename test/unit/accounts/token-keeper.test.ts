@@ -105,6 +105,19 @@ test('a token is used until shortly before its end, and then renewed', async () 
   ]);
 });
 
+test('where the wall clock jumps a day ahead a token is renewed; a day back, the server has the say, and one that it refuses is renewed', async () => {
+  const tokens = keeper();
+  await signIn(tokens);
+  clock.jump(24 * AFTER_AN_HOUR);
+  expect(await tokens.current(ACCOUNT)).toBe('T2');
+  clock.jump(-48 * AFTER_AN_HOUR);
+  expect(await tokens.current(ACCOUNT)).toBe('T2');
+  expect(await tokens.after(ACCOUNT, 'T2')).toBe('T3');
+  expect(await tokens.current(ACCOUNT)).toBe('T3');
+  expect(asked).toHaveLength(2);
+  expect(told).toEqual(['renewed', 'renewed']);
+});
+
 test('fifty that want one at the same time cost one request, and get the same', async () => {
   const tokens = keeper();
   await signIn(tokens);
