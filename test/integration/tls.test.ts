@@ -1,20 +1,24 @@
 /** TLS towards clients, as OpenSSL sees it: what is offered, what is refused, and how a renewed certificate is taken up. */
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { copyFile } from 'node:fs/promises';
+import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { connect as connectTls, createServer, type Server } from 'node:tls';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { makeCertificates } from '../support/peers/certificates.ts';
 import { opensslDialogue } from '../support/peers/openssl-dialogue.ts';
 import { describeWithPeers } from '../support/peers/peers.ts';
+import { PopDialogue } from '../support/pop-dialogue.ts';
 import { until } from '../support/until.ts';
 
-allowInLog('legacy-tls', 'reload-failed', 'tls-failed');
+allowInLog('legacy-tls', 'login-failed', 'reload-failed', 'tls-failed', 'upstream-failed');
 
+const STLS = 1;
 const TLS = 2;
 const OLD = ['-tls1', '-cipher', 'DEFAULT@SECLEVEL=0'];
 
@@ -51,46 +55,120 @@ describeWithPeers(['openssl'], 'TLS towards clients', () => {
     return end.stdout;
   };
 
-  test.for([
-    ['TLS 1.2', ['-tls1_2'], true],
-    ['TLS 1.3', ['-tls1_3'], true],
-    ['TLS 1.1', ['-tls1_1', '-cipher', 'DEFAULT@SECLEVEL=0'], false],
-    ['TLS 1.0', OLD, false],
-    ['a cipher without forward secrecy', ['-tls1_2', '-cipher', 'AES128-GCM-SHA256'], false],
-    ['CBC', ['-tls1_2', '-cipher', 'ECDHE-ECDSA-AES128-SHA'], false],
-    ['ALPN pop3', ['-alpn', 'pop3'], true],
-    ['ALPN of another protocol', ['-alpn', 'http/1.1,imap'], false],
-  ] as const)('%s', async ([, options, isTaken]) => {
-    const said = await dialogue(bridge, options);
-    expect(said.startsWith('+OK POP3 server ready')).toBe(isTaken);
-  });
-
-  test('a client that asks to renegotiate is cut off', async () => {
-    const port = bridge.port(TLS);
-    const script = `(printf 'NOOP\\n'; sleep 0.5; printf 'R\\n'; sleep 0.5; printf 'NOOP\\n'; sleep 0.5) | openssl s_client -tls1_2 -connect 127.0.0.1:${port} 2>&1`;
-    const { stdout } = spawnSync('sh', ['-c', script], { encoding: 'utf8', timeout: 20_000 });
-    expect(stdout).toContain('RENEGOTIATING');
-    expect(stdout).toMatch(/no renegotiation|handshake failure|unexpected eof|Connection reset|errno/i);
-    expect(bridge.exitCode).toBeNull();
-  });
-
-  test('legacy = true takes TLS 1.0 on that address alone, and is warned of', async () => {
-    const text = bridgeConfig({ imapPort: imap.port, certificate }).replace(
-      'security = "tls"\n',
-      'security = "tls"\nlegacy = true\n[[listen]]\naddress = "127.0.0.1:0"\nsecurity = "tls"\n',
-    );
-    await using legacy = await BridgeProcess.start({ config: text });
-    expect(await dialogue(legacy, OLD)).toMatch(/^\+OK POP3 server ready/);
-    const modern = await opensslDialogue({
-      host: '127.0.0.1',
-      port: legacy.port(3),
-      tls: 'implicit',
-      lines: ['QUIT'],
-      home: folder,
-      options: OLD,
+  describe.for(['implicit', 'stls'] as const)('(%s)', (tls) => {
+    test.for([
+      ['TLS 1.2', ['-tls1_2'], true],
+      ['TLS 1.3', ['-tls1_3'], true],
+      ['TLS 1.1', ['-tls1_1', '-cipher', 'DEFAULT@SECLEVEL=0'], false],
+      ['TLS 1.0', OLD, false],
+      ['a cipher without forward secrecy', ['-tls1_2', '-cipher', 'AES128-GCM-SHA256'], false],
+      ['CBC', ['-tls1_2', '-cipher', 'ECDHE-ECDSA-AES128-SHA'], false],
+      ['ALPN pop3', ['-alpn', 'pop3'], true],
+      ['ALPN of another protocol', ['-alpn', 'http/1.1,imap'], false],
+    ] as const)('%s', async ([, options, isTaken]) => {
+      const port = bridge.port(tls === 'stls' ? STLS : TLS);
+      const { stdout } = await opensslDialogue({ host: '127.0.0.1', port, tls, lines: ['CAPA', 'QUIT'], home: folder, options });
+      expect(/^\+OK capabilities follow$/m.test(stdout)).toBe(isTaken);
     });
-    expect(modern.stdout).toBe('');
-    expect(legacy.events('legacy-tls')).toHaveLength(1);
+
+    test('a client that asks to renegotiate is cut off; the others are not', async () => {
+      const other = await PopDialogue.connect(bridge.port());
+      const plain = connect(bridge.port(tls === 'stls' ? STLS : TLS), '127.0.0.1');
+      if (tls === 'stls') {
+        await once(plain, 'data');
+        plain.write('STLS\r\n');
+        await once(plain, 'data');
+      }
+      const client = connectTls({ socket: plain, rejectUnauthorized: false, maxVersion: 'TLSv1.2' });
+      await once(client, 'secureConnect');
+      let heard = '';
+      client.on('data', (chunk: Buffer) => (heard += chunk.toString()));
+      client.write('CAPA\r\n');
+      await until(() => heard.includes('\r\n.\r\n'));
+      heard = '';
+      const ended = bridge.events('session-end').length;
+      const refused = new Promise<string>((resolve) => void client.once('error', ({ message }) => resolve(message)));
+      const done = new Promise<string>((resolve) => {
+        client.renegotiate({ rejectUnauthorized: false }, (error) => resolve(error === null ? 'done' : error.message));
+      });
+      client.write('NOOP\r\n');
+      expect(await Promise.race([refused, done])).toMatch(/no renegotiation|ECONNRESET/);
+      await bridge.event('session-end', ended + 1);
+      expect(heard).toBe('');
+      expect(await other.command('NOOP')).toMatch(/^-ERR/);
+      other.close();
+    });
+  });
+
+  describe('legacy = true', () => {
+    const LEGACY = 0;
+    const MODERN = 1;
+    let legacy: BridgeProcess;
+    let old: Server;
+    let own: typeof certificate;
+    let handshakes = 0;
+
+    beforeAll(async () => {
+      own = await makeCertificates(mkdtempSync(join(folder, 'legacy-')));
+      const server = {
+        key: readFileSync(certificate.key),
+        cert: readFileSync(certificate.certificate),
+        minVersion: 'TLSv1',
+        maxVersion: 'TLSv1.1',
+        ciphers: 'DEFAULT@SECLEVEL=0',
+      } as const;
+      old = createServer(server, () => (handshakes += 1)).listen(0, '127.0.0.1');
+      await once(old, 'listening');
+      const listen = ['[[listen]]', 'address = "127.0.0.1:0"', 'security = "tls"'];
+      const text = [
+        '[upstream]',
+        'host = "127.0.0.1"',
+        `port = ${(old.address() as AddressInfo).port}`,
+        `ca_file = "${certificate.ca}"`,
+        '[tls]',
+        `certificate_file = "${certificate.certificate}"`,
+        `key_file = "${certificate.key}"`,
+        ...listen,
+        'legacy = true',
+        `certificate_file = "${own.certificate}"`,
+        `key_file = "${own.key}"`,
+        ...listen,
+      ].join('\n');
+      legacy = await BridgeProcess.start({ config: text });
+    });
+
+    afterAll(async () => {
+      await legacy[Symbol.asyncDispose]();
+      old.close();
+    });
+
+    const said = async (listener: number, lines: readonly string[], options: readonly string[], ca?: string): Promise<string> => {
+      const port = legacy.port(listener);
+      const end = await opensslDialogue({ host: '127.0.0.1', port, tls: 'implicit', lines, home: folder, options, ...(ca && { ca }) });
+      return end.stdout;
+    };
+
+    test('takes TLS 1.0 on that address alone, and is warned of', async () => {
+      expect(await said(LEGACY, ['QUIT'], OLD)).toMatch(/^\+OK POP3 server ready/);
+      expect(await said(MODERN, ['QUIT'], OLD)).toBe('');
+      expect(await said(MODERN, ['QUIT'], [])).toMatch(/^\+OK POP3 server ready/);
+      expect(legacy.events('legacy-tls')).toHaveLength(1);
+    });
+
+    test('shows the certificate of that address, and no other address does', async () => {
+      expect(await said(LEGACY, ['QUIT'], [], own.ca)).toMatch(/^\+OK/);
+      expect(await said(LEGACY, ['QUIT'], [], certificate.ca)).toBe('');
+      expect(await said(MODERN, ['QUIT'], [], own.ca)).toBe('');
+    });
+
+    test('changes nothing on the way to the server: one that has TLS 1.1 alone is refused, whichever way the client came', async () => {
+      for (const [listener, options] of [
+        [LEGACY, OLD],
+        [MODERN, []],
+      ] as const)
+        expect(await said(listener, ['USER alice', 'PASS secret', 'QUIT'], options)).toMatch(/^-ERR \[SYS\/(?:TEMP|PERM)\] /m);
+      expect(handshakes).toBe(0);
+    });
   });
 
   test('a renewed certificate is used for new handshakes after SIGHUP; one that is broken leaves the old in place', async () => {
