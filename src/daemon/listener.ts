@@ -17,7 +17,7 @@ export interface ListenerParts extends RefusalParts {
   /** Addresses or networks in CIDR notation; empty lets everybody in that reaches the address. Asked at each connection. */
   readonly allow: () => readonly string[];
   readonly counter: SessionCounter;
-  /** Takes over a connection that was let in; `giveBack` is called when it is gone. */
+  /** Takes over a connection that was let in; `giveBack` is called when its session is over. */
   readonly onConnection: (socket: Socket, clientAddress: string, giveBack: GiveBack) => void;
   readonly onRefused: (clientAddress: string, reason: string) => void;
 }
@@ -68,8 +68,10 @@ export class Listener {
     }
     let giveBack: GiveBack = () => {};
     try {
-      giveBack = this.#parts.counter.connect(limitedAs(client));
-      this.#parts.onConnection(socket, client, giveBack);
+      const { counter } = this.#parts;
+      const taken = counter.connect(limitedAs(client));
+      giveBack = taken;
+      this.#parts.onConnection(socket, client, () => counter.leave(socket, taken));
     } catch (error) {
       giveBack();
       this.#refusals.refuse(socket, encodeStatus(replyForError(toBridgeError(error))));

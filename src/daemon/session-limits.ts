@@ -1,4 +1,5 @@
 /** Counts sessions against the limits of the configuration; what is taken must be given back. */
+import type { Socket } from 'node:net';
 import { BusyError } from '../errors.ts';
 
 export interface SessionLimits {
@@ -9,11 +10,15 @@ export interface SessionLimits {
 
 export type GiveBack = () => void;
 
+/** A socket on which nobody is served any more. */
+export type LeavingSocket = Pick<Socket, 'destroyed' | 'destroy' | 'once'>;
+
 export class SessionCounter {
   readonly #limits: () => SessionLimits;
   readonly #makeRoom: () => boolean;
   readonly #byAddress = new Map<string, number>();
   readonly #byUser = new Map<string, number>();
+  readonly #leaving = new Set<LeavingSocket>();
   #all = 0;
 
   /** The limits are asked for each time: a reload may change them. `makeRoom` ends a session nobody logged in to, if there is one. */
@@ -25,7 +30,7 @@ export class SessionCounter {
   /** Counts a new connection. Throws BusyError SESSION_LIMIT when there are too many. */
   connect(address: string): GiveBack {
     const giveBack = take(this.#byAddress, address, this.#limits().sessionsPerAddress, 'limits.sessions_per_address is reached');
-    if (this.#all >= this.#limits().sessions && !this.#makeRoom()) {
+    if (this.#all >= this.#limits().sessions && !this.#endLeaving() && !this.#makeRoom()) {
       giveBack();
       throw new BusyError('SESSION_LIMIT', 'limits.sessions is reached');
     }
@@ -34,6 +39,30 @@ export class SessionCounter {
       this.#all -= 1;
       giveBack();
     });
+  }
+
+  /**
+   * Gives back the place of a connection whose session is over when its socket is gone too: a client that keeps its side open for a while must not
+   * have more sockets here than it may have sessions. Where room is needed such sockets go first.
+   */
+  leave(socket: LeavingSocket, giveBack: GiveBack): void {
+    if (socket.destroyed) {
+      giveBack();
+      return;
+    }
+    this.#leaving.add(socket);
+    socket.once('close', () => {
+      this.#leaving.delete(socket);
+      giveBack();
+    });
+  }
+
+  #endLeaving(): boolean {
+    const [socket] = this.#leaving;
+    if (socket === undefined) return false;
+    this.#leaving.delete(socket);
+    socket.destroy();
+    return true;
   }
 
   /** Counts a login of an account. Throws BusyError SESSION_LIMIT when there are too many. */

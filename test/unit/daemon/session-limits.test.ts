@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { SessionCounter } from '../../../src/daemon/session-limits.ts';
 
@@ -40,6 +42,28 @@ describe('the session limits', () => {
     for (const address of ['192.0.2.1', '192.0.2.2', '192.0.2.3', '192.0.2.4']) counter.connect(address);
     expect(() => counter.connect('192.0.2.4')).toThrow(/limits\.sessions is reached/);
     expect(() => counter.connect('192.0.2.5')).toThrow(/limits\.sessions is reached/);
+  });
+
+  test('a place is given back when the socket is gone too; where room is needed such sockets go before anybody else', async () => {
+    const others: string[] = [];
+    const counter = new SessionCounter(
+      () => LIMITS,
+      () => others.push('another') > 0,
+    );
+    const sockets = ['192.0.2.1', '192.0.2.1', '192.0.2.2'].map((address) => {
+      const socket = new Socket();
+      counter.leave(socket, counter.connect(address));
+      return socket;
+    });
+    expect(() => counter.connect('192.0.2.1')).toThrow(/per_address/);
+    counter.connect('192.0.2.3');
+    expect([sockets.map(({ destroyed }) => destroyed), others]).toEqual([[true, false, false], []]);
+    await once(sockets[0] ?? new Socket(), 'close');
+    counter.connect('192.0.2.1');
+    expect([sockets.map(({ destroyed }) => destroyed), others]).toEqual([[true, true, false], []]);
+    const gone = new Socket().destroy();
+    counter.leave(gone, counter.connect('192.0.2.4'));
+    expect(() => counter.connect('192.0.2.4')).not.toThrow();
   });
 
   test('a refused connection takes nothing', () => {
