@@ -237,3 +237,8 @@ export class ClientSocket {
     return () => cancel();
   }
 }
+
+/** For a promise that may reject because the client is gone, and for nothing else. */
+export function expectGone(error: unknown): void {
+  if (!(error instanceof ClientGone)) throw error;
+}

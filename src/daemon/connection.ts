@@ -9,7 +9,7 @@ import { encodeStatus, TERMINATOR, type Reply } from '../pop3/reply.ts';
 import type { Credentials } from '../pop3/sasl.ts';
 import { isAwaitingLine, step } from '../pop3/session.ts';
 import { initialState, type Effect, type SessionInput, type SessionState } from '../pop3/session-state.ts';
-import { ClientGone, ClientSocket } from './client-socket.ts';
+import { ClientGone, ClientSocket, expectGone } from './client-socket.ts';
 import type { ConnectionParts, OpenSession } from './connection-parts.ts';
 import type { LockHolder } from './maildrop-lock.ts';
 import { sendMessage } from './send-message.ts';
@@ -25,8 +25,7 @@ export class Connection implements LockHolder {
   readonly #parts: ConnectionParts;
   readonly #client: ClientSocket;
   readonly #gone = new AbortController();
-  readonly #startedAt: number;
-  readonly #tally = new SessionTally();
+  readonly #tally: SessionTally;
   #state: SessionState = initialState(false);
   #session: OpenSession | undefined;
   #isPumping = false;
@@ -38,8 +37,8 @@ export class Connection implements LockHolder {
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
-    this.#startedAt = parts.clock.monotonic();
-    this.#lastCommandAt = this.#startedAt;
+    this.#tally = new SessionTally(parts.clock, (summary) => parts.log.end(summary));
+    this.#lastCommandAt = parts.clock.monotonic();
     this.#client = new ClientSocket(parts.socket, parts.clock, parts.timeouts.writeMs, {
       onReadable: () => void this.#pump(),
       onClose: () => this.#onClose(),
@@ -93,6 +92,13 @@ export class Connection implements LockHolder {
     this.#tally.outcome = 'shutdown';
     if (isInReply || !effects.some((effect) => effect.do === 'reply')) this.#cut();
     else void this.#sayGoodbye(effects);
+  }
+
+  /** Nothing is waited for any longer: the journal has what is left of an UPDATE. */
+  giveUp(): void {
+    if (this.#state.phase === 'UPDATE') this.#tally.outcome = 'QUIT, deletions unknown';
+    this.#client.destroy();
+    this.#tally.end(this.#session?.operations ?? 0);
   }
 
   /** Nobody has logged in here, and no password is being tried: such a connection makes room for a new one, whatever it is doing. */
@@ -227,7 +233,8 @@ export class Connection implements LockHolder {
       await this.#client.secure(context);
       return true;
     } catch (error) {
-      this.#parts.log.tlsFailed(error);
+      // It is we who left.
+      if (this.#tally.outcome !== 'shutdown') this.#parts.log.tlsFailed(error);
       this.#cut();
       return false;
     }
@@ -337,12 +344,7 @@ export class Connection implements LockHolder {
 
   async #closeSession(): Promise<void> {
     await this.#session?.close();
-    const durationMs = Math.round(this.#parts.clock.monotonic() - this.#startedAt);
-    this.#parts.log.end(this.#tally.summary(this.#session?.operations ?? 0, durationMs));
+    this.#tally.end(this.#session?.operations ?? 0);
     this.#parts.onEnd();
   }
-}
-
-function expectGone(error: unknown): void {
-  if (!(error instanceof ClientGone)) throw error;
 }

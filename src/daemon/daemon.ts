@@ -229,6 +229,7 @@ export class Daemon {
     for (const connection of this.#connections) connection.shutdown();
     const sessions = this.#connections.size > 0 ? idle : undefined;
     await Promise.race([Promise.all([sessions, this.#background.endAll()]), pause(this.#parts.clock, UPDATE_GRACE_MS)]);
+    for (const connection of this.#connections) connection.giveUp();
     await this.#close();
   }
 

@@ -1,4 +1,5 @@
 /** What a session did, told in one summary at its end (CONTRACT section 6). */
+import type { Clock } from '../clock.ts';
 
 /** How many messages, and their octets as POP3 counts them. */
 export interface Tally {
@@ -20,9 +21,20 @@ const NOTHING: Tally = { count: 0, octets: 0 };
 export class SessionTally {
   /** How it ended, as README's table of outcomes names it. */
   outcome = 'lost';
+  readonly #clock: Clock;
+  readonly #beganAt: number;
+  readonly #tell: (summary: SessionSummary) => void;
+  #isTold = false;
   #retrieved = NOTHING;
   #tops = NOTHING;
   #deleted = NOTHING;
+
+  /** The session begins now. */
+  constructor(clock: Clock, tell: (summary: SessionSummary) => void) {
+    this.#clock = clock;
+    this.#beganAt = clock.monotonic();
+    this.#tell = tell;
+  }
 
   addRetrieved(octets: number): void {
     this.#retrieved = plus(this.#retrieved, octets);
@@ -36,8 +48,19 @@ export class SessionTally {
     this.#deleted = deleted;
   }
 
-  summary(operations: number, durationMs: number): SessionSummary {
-    return { retrieved: this.#retrieved, tops: this.#tops, deleted: this.#deleted, operations, durationMs, outcome: this.outcome };
+  /** Tells it, the first time. */
+  end(operations: number): void {
+    if (this.#isTold) return;
+    this.#isTold = true;
+    const durationMs = Math.round(this.#clock.monotonic() - this.#beganAt);
+    this.#tell({
+      retrieved: this.#retrieved,
+      tops: this.#tops,
+      deleted: this.#deleted,
+      operations,
+      durationMs,
+      outcome: this.outcome,
+    });
   }
 }
 
