@@ -31,6 +31,8 @@ export type Fault =
   | { readonly reply: string; readonly untagged?: string | readonly string[] }
   /** Exactly these octets, `$TAG` being replaced by the tag. Next: nothing more (they are the whole answer), run the command, close, or never answer. */
   | { readonly raw: string | Buffer; readonly next?: 'continue' | 'close' | 'hang' }
+  /** These pieces, made as fast as they are taken; they are the whole answer. */
+  | { readonly pieces: Iterable<Buffer> }
   | { readonly close: true }
   /** Never answers this session again, though the connection stays open until the client has destroyed it; to end its own half is not enough. */
   | { readonly hang: true }

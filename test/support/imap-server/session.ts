@@ -178,6 +178,7 @@ export class Session implements CommandContext {
     if ('reply' in fault && !('runThen' in fault))
       return this.#say([fault.untagged ?? [], `${command.tag} ${fault.reply}`].flat(), 'go-on');
     if ('raw' in fault) return this.#sendRaw(command, fault);
+    if ('pieces' in fault) return this.#sendPieces(fault.pieces);
     if ('close' in fault) return 'close';
     if ('hang' in fault) return 'hang';
     if ('bye' in fault) return this.#say([`* BYE ${fault.bye}`], 'close');
@@ -200,6 +201,14 @@ export class Session implements CommandContext {
     await this.out.flush();
     if (fault.next === 'continue') return this.#run(command);
     return fault.next ?? 'go-on';
+  }
+
+  async #sendPieces(pieces: Iterable<Buffer>): Promise<Outcome> {
+    for (const piece of pieces) {
+      this.out.octets(piece);
+      await this.out.flush();
+    }
+    return 'go-on';
   }
 
   async #runUnheard(command: Command, outcome: Outcome): Promise<Outcome> {
