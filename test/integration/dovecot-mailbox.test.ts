@@ -8,7 +8,7 @@ import { describeWithPeers } from '../support/peers/peers.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { until } from '../support/until.ts';
 
-allowInLog('delete-failed', 'map-rematched');
+allowInLog('delete-failed', 'map-rematched', 'session-error');
 
 const USERS = 60;
 const PASSWORD = 'secret';
