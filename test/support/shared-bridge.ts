@@ -89,10 +89,11 @@ export class SharedBridge implements AsyncDisposable {
         if (found === undefined) throw new Error(`no ${count} × ${event} in the log`);
         return found;
       },
-      [Symbol.asyncDispose]: () => {
+      [Symbol.asyncDispose]: async () => {
         daemon.forget(name);
         this.#over.push(join(daemon.folder, `${name}.toml`));
-        return Promise.resolve();
+        // A reload that has begun still reads the file, and what it names.
+        await this.#last;
       },
     };
   }
