@@ -6,7 +6,10 @@ import { promisify } from 'node:util';
 import { peerPath } from './peer.ts';
 
 const OPENSSL_MS = 20_000;
-const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+const NEW_KEY = {
+  ec: ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'],
+  rsa: ['-newkey', 'rsa:2048', '-nodes'],
+} as const;
 const THIS_MACHINE = 'DNS:localhost,IP:127.0.0.1';
 const EXTENSIONS = 'basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth\nsubjectAltName=';
 
@@ -17,8 +20,9 @@ export interface Certificates {
   readonly key: string;
 }
 
-/** What is wrong with a certificate, if anything. */
+/** What is unusual about a certificate, or wrong with it. */
 export interface CertificateFaults {
+  readonly algorithm?: keyof typeof NEW_KEY;
   /** Instead of this machine. */
   readonly names?: string;
   /** Negative: it has expired. */
@@ -26,14 +30,18 @@ export interface CertificateFaults {
 }
 
 /** Makes `ca.pem`, and `cert.pem` with `key.pem` (0600) for localhost and 127.0.0.1 signed by it, in an existing folder. */
-export async function makeCertificates(folder: string, { names = THIS_MACHINE, days = 90 }: CertificateFaults = {}): Promise<Certificates> {
+export async function makeCertificates(
+  folder: string,
+  { algorithm = 'ec', names = THIS_MACHINE, days = 90 }: CertificateFaults = {},
+): Promise<Certificates> {
+  const newKey = NEW_KEY[algorithm];
   const at = (name: string): string => join(folder, name);
   const subject = `/CN=popbridge test CA ${process.pid} ${Date.now()}`;
   const authority = ['-addext', 'keyUsage=critical,keyCertSign,cRLSign', '-keyout', at('ca-key.pem'), '-out', at('ca.pem')];
   await writeFile(at('extensions'), `${EXTENSIONS}${names}\n`);
   await Promise.all([
-    openssl(['req', '-x509', ...NEW_KEY, '-days', '90', '-subj', subject, ...authority]),
-    openssl(['req', ...NEW_KEY, '-subj', '/CN=localhost', '-keyout', at('key.pem'), '-out', at('request.pem')]),
+    openssl(['req', '-x509', ...newKey, '-days', '90', '-subj', subject, ...authority]),
+    openssl(['req', ...newKey, '-subj', '/CN=localhost', '-keyout', at('key.pem'), '-out', at('request.pem')]),
   ]);
   const signer = ['-CA', at('ca.pem'), '-CAkey', at('ca-key.pem'), '-set_serial', String(Date.now()), '-days', String(days)];
   await openssl(['x509', '-req', '-in', at('request.pem'), ...signer, '-extfile', at('extensions'), '-out', at('cert.pem')]);
