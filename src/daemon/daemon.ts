@@ -277,7 +277,8 @@ export class Daemon {
     const { clock, log, version } = this.#parts;
     const { limits } = this.#config.process;
     const loginParts: LoginParts = { ...this.#loginParts, maxMessageOctets: limits.messageOctets };
-    let account: Readonly<Record<string, string>> = {};
+    const marks: Readonly<Record<string, string>> = binding.isLegacy ? { tls: 'legacy' } : {};
+    let account = marks;
     const connection = new Connection({
       socket,
       clock,
@@ -292,7 +293,7 @@ export class Daemon {
       timeouts: { loginMs: limits.loginTimeoutMs, idleMs: limits.idleTimeoutMs, writeMs: limits.writeTimeoutMs },
       logIn: (credentials, holder, signal) => {
         const onAccount = (found: typeof account): void => {
-          account = { ...found, ...(binding.isLegacy && { tls: 'legacy' }) };
+          account = { ...found, ...marks };
         };
         return logIn(
           loginParts,
@@ -304,7 +305,7 @@ export class Daemon {
       },
       log: {
         error: (error, what) => log.warn('session-error', { ...account, client, what, error }),
-        tlsFailed: (error) => log.warn('tls-failed', { client, error }),
+        tlsFailed: (error) => log.warn('tls-failed', { ...marks, client, error }),
         end: (summary) => log.info('session-end', { ...account, client, ...summary }),
       },
       onEnd: () => {

@@ -157,6 +157,10 @@ describeWithPeers(['openssl'], 'TLS towards clients', () => {
       expect(await said(MODERN, ['QUIT'], OLD)).toBe('');
       expect(await said(MODERN, ['QUIT'], [])).toMatch(/^\+OK POP3 server ready/);
       expect(legacy.events('legacy-tls')).toHaveLength(1);
+      await until(() => legacy.events('session-end').length === 3);
+      expect(legacy.events('tls-failed').map((line) => line['tls'])).toEqual([undefined]);
+      const marked = legacy.events('session-end').map((line) => line['tls']);
+      expect(marked.filter((mark) => mark === 'legacy')).toHaveLength(1);
     });
 
     test('shows the certificate of that address, and no other address does', async () => {
