@@ -86,8 +86,9 @@ async function mailServer(options: ImapServerOptions): Promise<ImapServer> {
   return imap;
 }
 
+/** Time enough for who shares the daemon with a flood on a slow machine. */
 function before(imap: ImapServer, config: Partial<SiteConfig> = {}): SiteConfig {
-  return { imapPort: imap.port, ...config, upstream: ['command_timeout = "2s"', 'linger = "0s"', ...(config.upstream ?? [])] };
+  return { imapPort: imap.port, ...config, upstream: ['command_timeout = "6s"', 'linger = "0s"', ...(config.upstream ?? [])] };
 }
 
 const on = (beginning: string, fault: Fault): ImapRule => {
