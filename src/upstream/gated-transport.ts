@@ -24,6 +24,8 @@ export function trustingContext(ca?: string): SecureContext {
   return createSecureContext({ ...(ca === undefined ? {} : { ca: [...getCACertificates('default'), ca] }), minVersion: 'TLSv1.2' });
 }
 
+const PREAUTH = '* PREAUTH';
+
 /** Says that the pinned certificate was not the one shown. */
 class PinMismatch extends UpstreamError {
   constructor(shown: string) {
@@ -98,6 +100,7 @@ export class GatedTransport implements ImapTransport {
       this.#hasTls = true;
       ready();
     });
+    if (target.socket !== undefined) refusePreauth(socket);
     socket.setNoDelay(true);
     return this.#adopt(socket);
   }
@@ -106,4 +109,20 @@ export class GatedTransport implements ImapTransport {
     this.#gate = new GatedSocket(socket, this.#shortcuts);
     return this.#gate;
   }
+}
+
+/**
+ * Behind STARTTLS there is no second greeting (RFC 3501 section 6.2.1), and imapflow takes none for one: a server that begins with PREAUTH
+ * there claims a login that no password has proved, and would be sent one all the same.
+ */
+function refusePreauth(socket: TLSSocket): void {
+  let begun = '';
+  const look = (chunk: Buffer): void => {
+    begun += chunk.toString('latin1', 0, PREAUTH.length);
+    if (begun.length < PREAUTH.length) return;
+    socket.off('data', look);
+    if (!begun.toUpperCase().startsWith(PREAUTH)) return;
+    socket.destroy(new UpstreamError('refused', 'the server said PREAUTH behind STARTTLS, so the password would never be checked'));
+  };
+  socket.on('data', look);
 }

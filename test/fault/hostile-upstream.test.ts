@@ -181,6 +181,21 @@ describe.concurrent('between us and a server with STARTTLS', () => {
   });
 
   test.for([
+    ['alone', { raw: '* PREAUTH hi\r\n', next: 'continue' }],
+    ['with capabilities', { raw: '* PREAUTH [CAPABILITY IMAP4rev1 AUTH=PLAIN] hi\r\n', next: 'continue' }],
+    ['with the answer that is waited for', { raw: '* preauth hi\r\n* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n$TAG OK\r\n' }],
+    ['in two pieces', { pieces: [Buffer.from('* PREAU'), Buffer.from('TH hi\r\n')] }],
+  ] as const)('PREAUTH that comes behind the handshake, %s: no password is sent, and it is temporary', async ([, fault], context) => {
+    const { expect: expected } = context;
+    await using it = await startTls({ script: ({ session }) => (session.isSecured ? fault : undefined) });
+    const { answer, client } = await it.pass();
+    expected(answer).toMatch(/^-ERR \[SYS\/TEMP\] [ -~]+$/);
+    expected(it.imap.commands.filter((command) => CREDENTIALS.test(command))).toEqual([]);
+    expected(passwordsIn(it.imap.dropped)).toEqual([]);
+    client.close();
+  });
+
+  test.for([
     ['AUTHENTICATE', 'NO'],
     ['AUTHENTICATE', 'BYE'],
     ['SELECT', 'NO'],
