@@ -16,6 +16,8 @@ export interface MailServer extends AsyncDisposable {
   /** Another client of the server removes a mail, flags it as deleted, or takes the flag off again. */
   actAsAnother(user: string, name: string, what: 'remove' | 'flag' | 'unflag'): Promise<void>;
   found(user: string, action: Action): Found;
+  /** What it says of itself. */
+  log(): Promise<string>;
 }
 
 /** The header line that names a mail. */
@@ -63,6 +65,10 @@ export class DovecotServer implements MailServer {
     const maildir = join(this.#dovecot.folder, 'mail', user, 'Maildir');
     const inbox = mailsIn(maildir).map(({ name, flags }) => ({ name, isFlagged: flags.includes('T') }));
     return foundIn(inbox, action === 'trash' ? mailsIn(join(maildir, '.Trash')).map(({ name }) => name) : undefined, {});
+  }
+
+  log(): Promise<string> {
+    return this.#dovecot.log();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -117,6 +123,10 @@ export class ScriptedServer implements MailServer {
     const onlyFlags = canExpunge !== true && (canMove !== true || action === 'expunge');
     const trash = this.#imap.mailbox('Trash', user).messages.map(({ raw }) => nameOf(raw) ?? '?');
     return foundIn(inbox, action === 'trash' && !onlyFlags ? trash : undefined, { onlyFlags, copies: canMove !== true });
+  }
+
+  log(): Promise<string> {
+    return Promise.resolve(this.#imap.commands.join('\n'));
   }
 
   [Symbol.asyncDispose](): Promise<void> {

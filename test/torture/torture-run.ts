@@ -51,6 +51,7 @@ const EXPECTED: ReadonlySet<string> = new Set(EXPLAINED.map((event) => `warn ${e
 allowInLog(...EXPLAINED);
 const MOST_MAILS = 25;
 const DIARY_LINES = 25;
+const LOG_LINES = 40;
 /** Of trouble. */
 export type Kind = 'none' | 'cut' | 'command-cut' | 'command-kill' | 'kill' | 'step-kill' | 'stall' | 'hang-up' | 'pieces';
 const KINDS: readonly Kind[] = [
@@ -84,11 +85,16 @@ export async function torture({
       await run.session();
     } catch (error) {
       const what = error instanceof Error ? error.message : String(error);
-      throw new Violation(`seed ${seed}, session ${session}: ${what}\nbefore it:\n  ${run.diary.join('\n  ')}`, { cause: error });
+      const told = [`seed ${seed}, session ${session}: ${what}`, 'before it:', ...run.diary, 'popbridge:', ...lastOf(site.log)];
+      throw new Violation([...told, 'the server:', ...lastOf(await site.server.log())].join('\n  '), { cause: error });
     }
   }
   await run.finish();
   return run.report(sessions);
+}
+
+function lastOf(log: string): string[] {
+  return log.trimEnd().split('\n').slice(-LOG_LINES);
 }
 
 export class TortureRun {
