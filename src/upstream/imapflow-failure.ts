@@ -103,8 +103,9 @@ function refusalOf(fields: ImapflowErrorFields): ServerRefusal | undefined {
   const status = asText(fields.responseStatus);
   const bye = asText(fields.reason);
   const text = asText(fields.responseText) || asText(fields.response) || bye;
-  if (status === '' && text === '') return undefined;
-  return { status: status || (bye === '' ? 'NO' : 'BYE'), code: asText(fields.serverResponseCode) || codeIn(text), text };
+  // What imapflow could not read is no refusal, though it comes with the answer.
+  if (status === '' && bye === '') return undefined;
+  return { status: status || 'BYE', code: asText(fields.serverResponseCode) || codeIn(text), text };
 }
 
 /** The response code at the head of a text such as "[UNAVAILABLE] try later" or "NO [UNAVAILABLE] …". */

@@ -121,8 +121,11 @@ const FOOLED = (
     ['AUTHENTICATE', '$TAG NO [AUTHENTICATIONFAILED] no', 'close'],
     ['AUTHENTICATE', '+ \r\n+ \r\n+ ', 'close'],
     ['AUTHENTICATE', '* BYE [UNAVAILABLE] later', 'close'],
+    ['AUTHENTICATE', '$TAG OKAY', 'close'],
+    // The true answer is the rest of that line.
+    ['AUTHENTICATE', '$TAG OK', 'continue', ''],
   ] as const
-).map(([phase, line, next]): [Trial] => [{ phase, lines: [line], end: '\r\n', next }]);
+).map(([phase, line, next, end]): [Trial] => [{ phase, lines: [line], end: end ?? '\r\n', next }]);
 
 const RULES: Readonly<Record<Exclude<Phase, 'greeting'>, (event: Parameters<ImapRule>[0]) => boolean>> = {
   CAPABILITY: ({ verb, session }) => verb === 'CAPABILITY' && !session.isSecured,
