@@ -2,11 +2,15 @@
 import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-/** Where it strikes: after so many octets of that direction, or at a command of the daemon. */
+/** Where it strikes: after so many octets of that direction, or of the first body at least that long, or at a command of the daemon. */
 export type Trigger =
   | { readonly direction: 'up' | 'down'; readonly octets: number }
+  | { readonly bodyOf: number; readonly octets: number }
   /** `reaches`: the server gets the command, and its answer is lost. */
   | { readonly command: RegExp; readonly reaches: boolean };
+
+/** Its head may come in two pieces: then the next one serves. */
+const BODY = /BODY\[\] \{(\d+)\}\r\n/g;
 
 export interface FaultPlan {
   readonly at: Trigger;
@@ -23,6 +27,8 @@ export class FaultProxy implements AsyncDisposable {
   #passed = { up: 0, down: 0 };
   #piece = 0;
   #hasStruck = false;
+  /** Octets left to pass, once the body has begun. */
+  #ofBody: number | undefined;
 
   /** Before the server at that port of 127.0.0.1. `onKill` is what a plan to kill does. */
   static async start(target: number, onKill: () => void): Promise<FaultProxy> {
@@ -45,6 +51,7 @@ export class FaultProxy implements AsyncDisposable {
     this.#plan = plan;
     this.#passed = { up: 0, down: 0 };
     this.#hasStruck = false;
+    this.#ofBody = undefined;
   }
 
   /** Passes on no more than so many octets at a time; 0: as they come. */
@@ -104,8 +111,20 @@ export class FaultProxy implements AsyncDisposable {
       if (direction === 'down' || !at.command.test(chunk.toString('latin1'))) return undefined;
       return at.reaches ? chunk.length : 0;
     }
+    if ('bodyOf' in at) return direction === 'down' ? this.#octetsWithinBody(at, chunk) : undefined;
     const left = at.octets - this.#passed[direction];
     return direction === at.direction && left < chunk.length ? Math.max(0, left) : undefined;
+  }
+
+  #octetsWithinBody({ bodyOf, octets }: Extract<Trigger, { bodyOf: number }>, chunk: Buffer): number | undefined {
+    if (this.#ofBody === undefined) {
+      const begun = [...chunk.toString('latin1').matchAll(BODY)].find(({ 1: length }) => Number(length) >= bodyOf);
+      if (begun === undefined) return undefined;
+      this.#ofBody = begun.index + begun[0].length + octets;
+    }
+    const left = this.#ofBody;
+    this.#ofBody -= chunk.length;
+    return left < chunk.length ? left : undefined;
   }
 
   #write(to: Socket, octets: Buffer): void {

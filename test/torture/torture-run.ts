@@ -52,10 +52,12 @@ allowInLog(...EXPLAINED);
 const MOST_MAILS = 25;
 const DIARY_LINES = 25;
 const LOG_LINES = 40;
+/** More than is held back before the first octet of a message goes out, and less than what is kept of those retrieved before. */
+const LONG_OCTETS = 120_000;
 /** Of trouble. */
-export type Kind = 'none' | 'cut' | 'command-cut' | 'command-kill' | 'kill' | 'step-kill' | 'stall' | 'hang-up' | 'pieces';
+export type Kind = 'none' | 'cut' | 'command-cut' | 'command-kill' | 'body' | 'kill' | 'step-kill' | 'stall' | 'hang-up' | 'pieces';
 const KINDS: readonly Kind[] = [
-  ...(['none', 'none', 'cut', 'cut', 'cut', 'command-cut', 'command-cut', 'command-kill'] as const),
+  ...(['none', 'none', 'cut', 'cut', 'cut', 'command-cut', 'command-cut', 'command-kill', 'body'] as const),
   ...(['kill', 'step-kill', 'stall', 'hang-up', 'pieces'] as const),
 ];
 const COMMANDS = [
@@ -217,7 +219,9 @@ export class TortureRun {
     proxy.split(trouble.pieces);
     const { hangUpBefore, killBefore } = trouble;
     const isTroubled = trouble.fault !== undefined;
-    const plan = { user, ending, hangUpBefore, killBefore, isTroubled, isRenumbered: this.#renumbered.has(user) };
+    const retrievesFrom = trouble.fault !== undefined && 'bodyOf' in trouble.fault.at ? LONG_OCTETS : Infinity;
+    const isRenumbered = this.#renumbered.has(user);
+    const plan = { user, ending, hangUpBefore, killBefore, isTroubled, retrievesFrom, isRenumbered };
     const outcome = await playSession(this.#site, this.#ledger(user), this.#random, plan);
     this.#diary.push(`${user}: trouble ${trouble.kind}, to end by ${ending}: ${JSON.stringify(outcome)}`);
     if (outcome.failedAt === undefined) this.#renumbered.delete(user);
@@ -263,6 +267,11 @@ export class TortureRun {
           fault: { at: { command, reaches }, what },
         };
       }
+      case 'body': {
+        const what = this.#pick(['cut', 'cut', 'kill', 'stall'] as const);
+        const within = Math.floor(LONG_OCTETS * (0.6 + 0.4 * this.#random()));
+        return { ...NO_TROUBLE, kind: `${what} within a long mail`, fault: { at: { bodyOf: LONG_OCTETS, octets: within }, what } };
+      }
       case 'step-kill':
         return { ...NO_TROUBLE, kind: 'kill at a step', killBefore: 1 + Math.floor(this.#random() * 20) };
       case 'hang-up':
@@ -279,7 +288,7 @@ export class TortureRun {
     this.#mails += 1;
     const name = `m${this.#mails}`;
     // Some are so long that they are sent before they are there.
-    const most = this.#random() < 0.1 ? 8_000 : 300;
+    const most = this.#random() < 0.1 ? 30_000 : 300;
     const lines = Array.from({ length: Math.floor(this.#random() ** 4 * most) }, () =>
       this.#pick(['.', '..', '.x', '', 'From here', 'text '.repeat(12)]),
     );

@@ -20,6 +20,8 @@ export interface SessionPlan {
   readonly killBefore: number | undefined;
   /** Something else may go wrong: refusals and cuts are no faults of ours. */
   readonly isTroubled: boolean;
+  /** Mails of so many octets are always retrieved, others now and then. */
+  readonly retrievesFrom: number;
   /** UIDVALIDITY has changed since the last listing. */
   readonly isRenumbered: boolean;
 }
@@ -92,8 +94,10 @@ class TortureSession {
     await this.#ok(`PASS ${this.#site.password}`);
     const listing = await this.#list();
     const names = await this.#name(listing);
-    for (const [index, name] of names.entries())
-      if (this.#random() < 0.3) await this.#retrieve(index + 1, name, listing[index]?.octets ?? 0);
+    for (const [index, name] of names.entries()) {
+      const octets = listing[index]?.octets ?? 0;
+      if (this.#random() < 0.3 || octets >= this.#plan.retrievesFrom) await this.#retrieve(index + 1, name, octets);
+    }
     await this.#mark(names);
     if (this.#random() < 0.15) {
       await this.#ok('RSET');
