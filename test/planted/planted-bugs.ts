@@ -106,7 +106,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       { file: 'pop3/dot-stuffer.ts', from: 'atLineStart && input[0] === DOT ? [0] : []', to: 'atLineStart && input[0] === LF ? [0] : []' },
     ],
     tests: ['test/unit/pop3'],
-    seeds: [],
+    seeds: [1, 2],
   },
   {
     name: 'the lock is given back before UPDATE is done',
