@@ -9,6 +9,7 @@ import { laterCommand } from './cli/later-commands.ts';
 import { maildropCommand } from './cli/maildrop.ts';
 import { presetsCommand } from './cli/presets.ts';
 import { serveCommand } from './cli/serve.ts';
+import { usageText } from './cli/usage-text.ts';
 
 /** What we write is for our own user alone. */
 const OWNER_ONLY = 0o077;
@@ -49,7 +50,14 @@ function parser(args: readonly string[], cli: CliEnvironment): ReturnType<typeof
   return yargs(args)
     .scriptName('popbridge')
     .version(cli.version)
-    .option('config', { type: 'string', array: true, default: [], global: true, describe: 'Configuration file, or directory of *.toml' })
+    .option('config', {
+      type: 'string',
+      requiresArg: true,
+      array: true,
+      default: [],
+      global: true,
+      describe: 'Configuration file, or directory of *.toml',
+    })
     .option('log-level', { choices: LOG_LEVELS, global: true, describe: 'Instead of log.level' })
     .command(serveCommand(cli))
     .command(checkCommand(cli))
@@ -61,7 +69,9 @@ function parser(args: readonly string[], cli: CliEnvironment): ReturnType<typeof
     .strict()
     .recommendCommands()
     .fail((message: string | null, error: Error | undefined) => {
-      throw error ?? new UsageError(message ?? 'wrong command line');
+      // Of its own finds yargs throws some.
+      if (error !== undefined && error.name !== 'YError') throw error;
+      throw new UsageError(usageText(message ?? error?.message ?? 'wrong command line', args));
     })
     .exitProcess(false)
     .wrap(100)

@@ -52,8 +52,12 @@ export function accountCommand(environment: CliEnvironment): CommandModule<Globa
     describe: 'Local accounts with app passwords: add, list, passwd, signin, remove, hash, rotate-key',
     builder: (yargs: Argv<GlobalOptions>) =>
       yargs
-        .option('state', { type: 'string', describe: 'State directory' })
-        .option('upstream', { type: 'string', describe: 'Id of the upstream, where the domain of the user does not tell' })
+        .option('state', { type: 'string', requiresArg: true, describe: 'State directory' })
+        .option('upstream', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'Id of the upstream, where the domain of the user does not tell',
+        })
         .option('json', { type: 'boolean', default: false, describe: 'Print JSON' })
         .command(
           part('add <user>', 'A new account: asks for its password upstream, or signs in, and gives it an app password', addOptions, add),
@@ -90,13 +94,22 @@ function passwordOptions(yargs: Argv<StateOptions>, lines: string): Argv<Passwor
 
 function addOptions(yargs: Argv<StateOptions>): Argv<AddOptions> {
   return passwordOptions(yargs, 'the upstream password, and the app password unless one is to be made')
-    .option('upstream-user', { type: 'string', describe: 'User name upstream; default: as upstream.username makes it' })
-    .option('device', { type: 'string', default: FIRST_DEVICE, describe: 'Name of the mail program that gets the app password' })
+    .option('upstream-user', { type: 'string', requiresArg: true, describe: 'User name upstream; default: as upstream.username makes it' })
+    .option('device', {
+      type: 'string',
+      requiresArg: true,
+      default: FIRST_DEVICE,
+      describe: 'Name of the mail program that gets the app password',
+    })
     .option('oauth', { type: 'boolean', describe: 'Sign in with OAuth 2.0, or with --no-oauth not; default: where the file has [oauth]' })
     .option('flow', FLOW)
     .option('yes', { type: 'boolean', default: false, describe: 'Write a file for the server that is found, without asking' })
-    .option('client-id', { type: 'string', describe: 'Id of your client registration, for the file that is written' })
-    .option('client-secret-file', { type: 'string', describe: 'A file with its secret, where it has one, for the file that is written' });
+    .option('client-id', { type: 'string', requiresArg: true, describe: 'Id of your client registration, for the file that is written' })
+    .option('client-secret-file', {
+      type: 'string',
+      requiresArg: true,
+      describe: 'A file with its secret, where it has one, for the file that is written',
+    });
 }
 
 const FLOW = { choices: FLOWS, describe: 'How to sign in, instead of oauth.flow' } as const;
@@ -107,7 +120,7 @@ function signinOptions(yargs: Argv<StateOptions>): Argv<UserOptions & FlowOption
 
 function passwdOptions(yargs: Argv<StateOptions>): Argv<PasswdOptions> {
   return passwordOptions(yargs, 'the password, instead of one that is made')
-    .option('device', { type: 'string', describe: `Name of the mail program; default: ${FIRST_DEVICE}` })
+    .option('device', { type: 'string', requiresArg: true, describe: `Name of the mail program; default: ${FIRST_DEVICE}` })
     .option('remove', { type: 'boolean', default: false, describe: 'Take the app password of that device away' })
     .option('upstream-password', { type: 'boolean', default: false, describe: 'Change the stored password of the upstream instead' });
 }

@@ -42,8 +42,12 @@ export function maildropCommand(environment: CliEnvironment): CommandModule<Glob
     describe: "Look into users' UID maps and repair them: list, show, explain, export, import, undelete",
     builder: (yargs: Argv<GlobalOptions>) =>
       yargs
-        .option('state', { type: 'string', describe: 'State directory' })
-        .option('upstream', { type: 'string', describe: 'Id of the upstream, or its URL where serve runs without a file' })
+        .option('state', { type: 'string', requiresArg: true, describe: 'State directory' })
+        .option('upstream', {
+          type: 'string',
+          requiresArg: true,
+          describe: 'Id of the upstream, or its URL where serve runs without a file',
+        })
         .option('json', { type: 'boolean', default: false, describe: 'Print JSON' })
         .command(part('list', 'Every maildrop there is a map of', (one) => one, list))
         .command(part('show', 'The messages of a maildrop', userOption, show))
@@ -75,6 +79,7 @@ export function maildropCommand(environment: CliEnvironment): CommandModule<Glob
 function userOption(yargs: Argv<MaildropOptions>): Argv<UserOptions> {
   return yargs.option('user', {
     type: 'string',
+    requiresArg: true,
     demandOption: true,
     describe: 'User name as a client types it, with /VIEW where there are views',
   });
@@ -94,6 +99,7 @@ function importOptions(yargs: Argv<MaildropOptions>): Argv<ImportOptions> {
   return userOption(yargs)
     .option('from', {
       type: 'string',
+      requiresArg: true,
       demandOption: true,
       describe:
         'A file: popstate.dat, .fetchids, oldmail-…, uidls, an export; or pop3s://HOST[:PORT], pop3:// (STLS), pop3+insecure:// (loopback)',
@@ -102,12 +108,13 @@ function importOptions(yargs: Argv<MaildropOptions>): Argv<ImportOptions> {
       choices: ['popstate', 'fetchids', 'oldmail', 'mpop', 'export'],
       describe: "The file's format, where its content doesn't tell",
     })
-    .option('from-server', { type: 'string', describe: 'Of a file with several accounts: the server' })
+    .option('from-server', { type: 'string', requiresArg: true, describe: 'Of a file with several accounts: the server' })
     .option('from-user', {
       type: 'string',
+      requiresArg: true,
       describe: 'Of a file with several accounts, or on the old server: the user; default: --user without its view',
     })
-    .option('from-ca', { type: 'string', describe: 'CA certificate (PEM) of the old server' })
+    .option('from-ca', { type: 'string', requiresArg: true, describe: 'CA certificate (PEM) of the old server' })
     .option('password-stdin', {
       type: 'boolean',
       default: false,

@@ -16,10 +16,17 @@ export function serveCommand(environment: CliEnvironment): CommandModule<GlobalO
       yargs
         .option('upstream', {
           type: 'string',
+          requiresArg: true,
           describe: 'No file needed: imaps://HOST[:PORT], imap:// (STARTTLS) or imap+insecure:// (loopback)',
         })
-        .option('listen', { type: 'string', array: true, default: [], describe: 'Address to listen on instead of the configured ones' })
-        .option('state', { type: 'string', describe: 'State directory' }),
+        .option('listen', {
+          type: 'string',
+          requiresArg: true,
+          array: true,
+          default: [],
+          describe: 'Address to listen on instead of the configured ones',
+        })
+        .option('state', { type: 'string', requiresArg: true, describe: 'State directory' }),
     handler: async (options) => {
       // Other commands need not wait for the daemon's modules.
       const { serve } = await import('./run-serve.ts');

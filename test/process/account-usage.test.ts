@@ -50,6 +50,13 @@ test.for([
     64,
     '--upstream-password is the same for all devices; leave --device out',
   ],
+  [['add', 'alice@example.com', '--device'], 64, '--device wants a value; see popbridge account add --help'],
+  [
+    ['add', 'alice@example.com', '--flow', 'phone'],
+    64,
+    '--flow cannot be "phone", only one of "code", "device", "paste"; see popbridge account add --help',
+  ],
+  [['passwd'], 64, 'an argument is missing; see popbridge account passwd --help'],
   [['passwd', 'alice@example.com', '--no-check'], 64, '--no-check is for --upstream-password: app passwords are never checked upstream'],
 ] as const)('refuses %j with exit code %d and one line', async ([args, code, line]) => {
   expect(await account(args, 'one password\nanother password\n', '--password-stdin')).toMatchObject({
