@@ -2,14 +2,17 @@
  * `kill -9` at every step: at the nth command to the server, and at the nth statement that changes the store. The daemon that starts afterwards looks at what
  * was left, and is the next one to be killed. With `FUZZ_RUNS` at every statement, else at each of UPDATE and wherever something becomes lasting.
  */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { expect, test } from 'vitest';
-import { allowInLog } from '../support/bridge-process.ts';
+import { bridgeConfig } from '../support/bridge-config.ts';
+import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
 import { moreFuzzRuns } from '../support/holds.ts';
-import type { ImapServerOptions } from '../support/imap-server.ts';
-import type { PopDialogue } from '../support/pop-dialogue.ts';
+import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
+import { PopDialogue } from '../support/pop-dialogue.ts';
 import { StoreFault } from '../support/store-fault.ts';
 import { until } from '../support/until.ts';
 
@@ -261,3 +264,35 @@ test('at the nth statement of the store: the same, and a deletion left over is f
   await survivor.revive('none left');
   await survivor.end();
 });
+
+test('at the nth statement of a first start: the next start is as good as a first one', LONGEST, async () => {
+  using fault = new StoreFault();
+  await using imap = await ImapServer.start({ users: { alice: 'secret' } });
+  imap.mailbox('INBOX').append('Subject: one\r\n\r\nbody\r\n');
+  const config = bridgeConfig({ imapPort: imap.port, upstream: ['linger = "0s"'] });
+  fault.armStart(0, 'trace');
+  await using first = await BridgeProcess.start({ config, variables: fault.variables });
+  const { trace } = fault;
+  expect(trace.length).toBeGreaterThan(3);
+  const wanted = await uidlOf(first);
+
+  for (const [index, sql] of trace.entries()) {
+    const folder = mkdtempSync(join(tmpdir(), 'popbridge-killed-'));
+    fault.armStart(index + 1, 'kill');
+    await expect(BridgeProcess.start({ config, folder, variables: fault.variables }), sql).rejects.toThrow('SIGKILL');
+    expect(fault.takeStruck(), sql).toBe(true);
+    await using next = await BridgeProcess.start({ config, folder });
+    expect(await uidlOf(next), sql).toEqual(wanted);
+    await next.stop();
+    rmSync(folder, { recursive: true });
+  }
+});
+
+async function uidlOf(bridge: BridgeProcess): Promise<string[]> {
+  const client = await PopDialogue.connect(bridge.port());
+  await client.login('alice', 'secret');
+  const rows = await client.multi('UIDL');
+  await client.command('QUIT');
+  client.close();
+  return rows;
+}

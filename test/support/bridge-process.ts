@@ -121,7 +121,7 @@ export class BridgeProcess implements AsyncDisposable {
     for (;;) {
       const found = this.events(event)[count - 1];
       if (found !== undefined) return found;
-      if (this.#child.exitCode !== null) throw new Error(`the bridge ended with ${this.#child.exitCode}: ${this.#stderr}`);
+      if (this.hasEnded) throw new Error(`the bridge ended with ${this.#child.exitCode ?? this.#child.signalCode}: ${this.#stderr}`);
       if (Date.now() > deadline) throw new Error(`no ${count} × ${event} in the log: ${JSON.stringify(this.log.slice(-5))}`);
       await this.#change();
     }

@@ -26,6 +26,11 @@ export class StoreFault implements Disposable {
     rmSync(`${this.#path}.taken`);
   }
 
+  /** The nth statement of every daemon that starts from now on, counted from its start. */
+  armStart(nth: number, how: 'kill' | 'trace'): void {
+    writeFileSync(`${this.#path}.start`, `${nth} ${how}`);
+  }
+
   /** Since it was armed. */
   get hasStruck(): boolean {
     return existsSync(`${this.#path}.struck`);
