@@ -41,6 +41,7 @@ export class GatedTransport implements ImapTransport {
   readonly #shortcuts: LoginShortcuts;
   #gate: GatedSocket | undefined;
   #hasTls = false;
+  #shownCertificate: string | undefined;
 
   /** `context` as `trustingContext` made it; without one the well-known authorities are trusted. */
   constructor(needsTls: boolean, pin: string | undefined, context: SecureContext | undefined, shortcuts: LoginShortcuts) {
@@ -53,6 +54,11 @@ export class GatedTransport implements ImapTransport {
   /** TLS is on and the certificate is good, or none of that is wanted. */
   get isSecured(): boolean {
     return this.#hasTls || !this.#needsTls;
+  }
+
+  /** SHA-256 of the certificate that the server showed, in lower-case hex, be it good or not. */
+  get shownCertificate(): string | undefined {
+    return this.#shownCertificate;
   }
 
   /** How many octets came, as a sign of progress. */
@@ -91,10 +97,14 @@ export class GatedTransport implements ImapTransport {
       minVersion: 'TLSv1.2',
       rejectUnauthorized: pin === undefined,
     });
+    // Where the certificate is refused it can't be asked for any more; this is before that, and not documented.
+    socket.prependOnceListener('secure', () => {
+      this.#shownCertificate = fingerprintOf(socket);
+    });
     socket.once('secureConnect', () => {
-      const shown = socket.getPeerCertificate().fingerprint256?.replaceAll(':', '').toLowerCase() ?? 'none';
+      const shown = fingerprintOf(socket);
       if (pin !== undefined && pin !== shown) {
-        socket.destroy(new PinMismatch(shown));
+        socket.destroy(new PinMismatch(shown ?? 'none'));
         return;
       }
       this.#hasTls = true;
@@ -109,6 +119,10 @@ export class GatedTransport implements ImapTransport {
     this.#gate = new GatedSocket(socket, this.#shortcuts);
     return this.#gate;
   }
+}
+
+function fingerprintOf(socket: TLSSocket): string | undefined {
+  return socket.getPeerCertificate().fingerprint256?.replaceAll(':', '').toLowerCase();
 }
 
 /**

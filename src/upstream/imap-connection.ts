@@ -82,7 +82,7 @@ export class ImapConnection {
       await withDeadline(deadline, () => client.connect(clock));
     } catch (error) {
       client.destroy();
-      throw throttled(client, error) ?? loginFailure(error, login);
+      throw throttled(client, error) ?? loginFailure(error, login, client.transport.shownCertificate);
     }
     client.forgetPassword();
     if (client.wasPreauthenticated) {

@@ -21,15 +21,21 @@ const STRUCK_OUT = '[secret]';
 /** As imapflow says it, without a code. */
 const NO_MECHANISM = 'Unsupported authentication mechanism';
 
+/** Of a certificate that no known authority has signed. */
+const NOT_TRUSTED = /^(?:DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
+
 /** Longest piece of upstream text kept for the log. */
 const MAX_TEXT = 300;
 
-/** A failure of connecting or logging in. A server may repeat what it was sent: the login's secrets are struck out first. */
-export function loginFailure(error: unknown, login: UpstreamLogin): BridgeError {
+/**
+ * A failure of connecting or logging in. A server may repeat what it was sent: the login's secrets are struck out first. `shown` is the SHA-256
+ * of the certificate that the server showed.
+ */
+export function loginFailure(error: unknown, login: UpstreamLogin, shown?: string): BridgeError {
   const fields = fieldsOf(error);
   const refusal = refusalOf(fields);
   // Node puts a `reason` on the error of a wrong name, where imapflow puts what a server said.
-  if (fields.tlsFailed === true || isTlsFailure(fields)) return tlsFailure(error, fields);
+  if (fields.tlsFailed === true || isTlsFailure(fields)) return tlsFailure(error, fields, shown);
   if (refusal === undefined) {
     // imapflow found no way to log in at all: LOGINDISABLED, or no mechanism in common.
     if (fields.authenticationFailed === true) return new UpstreamError('forbidden', describe(error, refusal), { cause: error });
@@ -54,9 +60,16 @@ function withoutSecrets(text: string, { user, password }: UpstreamLogin): string
 }
 
 /** STARTTLS was not to be had, or the handshake failed: only a bad certificate is something an administrator must mend. */
-function tlsFailure(error: unknown, fields: ImapflowErrorFields): UpstreamError {
+function tlsFailure(error: unknown, fields: ImapflowErrorFields, shown: string | undefined): UpstreamError {
   if (error instanceof UpstreamError) return error;
-  return new UpstreamError(isTlsFailure(fields) ? 'tls' : 'refused', describe(error, undefined), { cause: error });
+  const text = describe(error, undefined);
+  if (!isTlsFailure(fields)) return new UpstreamError('refused', text, { cause: error });
+  if (shown === undefined || !NOT_TRUSTED.test(asText(fields.code))) return new UpstreamError('tls', text, { cause: error });
+  // Behind a semicolon Node tells of options of its own.
+  const [what] = text.split(';');
+  const hint =
+    "if, and only if, that is your own server's, pin it with upstream.certificate_sha256, or name its authority with upstream.ca_file";
+  return new UpstreamError('tls', `${what}; the certificate has SHA-256 ${shown}: ${hint}`, { cause: error });
 }
 
 function isTlsFailure({ code }: ImapflowErrorFields): boolean {

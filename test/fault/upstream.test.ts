@@ -255,6 +255,8 @@ describe('TLS to the upstream', () => {
       const { bridge, imap } = await site({ server, security });
       expect(await login(bridge)).toMatch(/^-ERR \[SYS\/PERM\] /);
       expect(imap.commands.filter((command) => /^(LOGIN|AUTHENTICATE)/.test(command))).toEqual([]);
+      const shown = fingerprint().replaceAll(':', '').toLowerCase();
+      expect(JSON.stringify(await bridge.event('upstream-failed'))).toContain(`the certificate has SHA-256 ${shown}: if, and only if, `);
       const trusting = await site({ server, security, upstream: [`ca_file = "${certificates.ca}"`] });
       expect(await login(trusting.bridge)).toMatch(/^\+OK/);
       const pinned = await site({ server, security, upstream: [`certificate_sha256 = "${fingerprint()}"`] });

@@ -197,7 +197,7 @@ export const PRESETS: readonly Preset[] = [
     login: 'password',
     hints: [
       'User name and password are those that Bridge shows, not those of the Proton account',
-      'Bridge signs its own certificate: pin it with certificate_sha256',
+      'Bridge signs its own certificate: pin it with certificate_sha256, which `popbridge check --online` tells',
     ],
   },
   {
