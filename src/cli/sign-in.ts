@@ -9,8 +9,11 @@ import { harmless } from './maildrop-text.ts';
 import { ask } from './prompt.ts';
 
 const SIGN_IN_MS = 10 * 60_000;
-/** Nobody listens there; the browser shows the address that it could not open. */
-const PASTE_PORT = 1;
+/**
+ * Nobody listens there, and the browser shows the address that it could not open. Not a low one: browsers refuse those, and need not say where
+ * they were sent. Whoever listens all the same gets a code that is worth nothing without the verifier (RFC 7636).
+ */
+const PASTE_PORT = 21_110;
 
 /** Tokens of the user who signs in. Rejects with BridgeError, or Error where nobody does. */
 export async function signIn(environment: CliEnvironment, config: OAuthConfig, flow: OAuthFlow): Promise<TokenSet> {

@@ -50,7 +50,7 @@ describeWithPeers(['dovecot', 'openssl'], 'OAuth 2.0', () => {
 
     test('with an address that is pasted from any browser', async () => {
       await using run = site.interactive('signin', 'alice@example.com', '--flow', 'paste');
-      const returned = await agentOf('alice').visit(await run.says(/^ {4}(http\S+)$/m), 'http://127.0.0.1:1/');
+      const returned = await agentOf('alice').visit(await run.says(/^ {4}(http\S+)$/m), 'http://127.0.0.1:21110/');
       await run.says(/Paste that address here: /);
       run.type(returned.url);
       expect(await run.ended()).toMatchObject({ code: 0, stdout: 'alice@example.com is signed in\n' });
@@ -60,14 +60,14 @@ describeWithPeers(['dovecot', 'openssl'], 'OAuth 2.0', () => {
       [
         'with an address of something else',
         'https://example.com/?code=1',
-        /that is not the address; it must begin with http:\/\/127\.0\.0\.1:1\/\n$/,
+        /that is not the address; it must begin with http:\/\/127\.0\.0\.1:21110\/\n$/,
       ],
       [
         'with an answer to another sign-in',
-        'http://127.0.0.1:1/?code=abc&state=another',
+        'http://127.0.0.1:21110/?code=abc&state=another',
         /^popbridge: the sign-in failed: that is the answer to another one\n$/m,
       ],
-      ['with no code', 'http://127.0.0.1:1/', /^popbridge: the sign-in failed: [^\n]+\n$/m],
+      ['with no code', 'http://127.0.0.1:21110/', /^popbridge: the sign-in failed: [^\n]+\n$/m],
     ] as const)('%s is one clear line, and keeps the sign-in that there was', async ([, pasted, line]) => {
       await using run = site.interactive('signin', 'alice@example.com', '--flow', 'paste');
       await run.says(/Paste that address here: /);
