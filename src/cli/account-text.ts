@@ -1,4 +1,5 @@
 /** What `popbridge account` prints. Pure. */
+import type { ListenConfig } from '../config/schema.ts';
 import type { AccountRow, Issued } from '../daemon/account-admin.ts';
 import { harmless, table } from './maildrop-text.ts';
 
@@ -13,6 +14,18 @@ export function issuedLines({ user, device, password }: Issued): string[] {
   if (password === undefined) return [harmless(`${user} may log in with that app password (${device})`)];
   return [harmless(`app password of ${user} (${device}), shown once:`), '', `    ${password}`, ''];
 }
+
+/** What that user types into a mail program, a line for each address that clients connect to. */
+export function settingsLines(user: string, listen: readonly Pick<ListenConfig, 'host' | 'port' | 'security'>[]): string[] {
+  return listen.map(({ host, port, security }) => {
+    const server = ANY_HOST.has(host) ? 'the name of this machine' : host;
+    const where = port === 0 ? 'the port that the log names' : `port ${port}`;
+    return harmless(`settings of the mail program: POP3, server ${server}, ${where}, ${ENCRYPTION[security]}, user name ${user}`);
+  });
+}
+
+const ANY_HOST: ReadonlySet<string> = new Set(['0.0.0.0', '::']);
+const ENCRYPTION = { none: 'no encryption', starttls: 'STARTTLS', tls: 'SSL/TLS' } as const;
 
 function credentialsOf({ source, isDeclared }: AccountRow): string {
   if (source === 'leftover') return 'left of an account that is gone';

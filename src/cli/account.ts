@@ -7,7 +7,7 @@ import type { OAuthFlow } from '../config/oauth-config.ts';
 import type { AccountRow, Issued, ResolvedAccount } from '../daemon/account-admin.ts';
 import type { AccountKey } from '../store/account-store.ts';
 import { checkName } from './account-names.ts';
-import { accountLines, issuedLines } from './account-text.ts';
+import { accountLines, issuedLines, settingsLines } from './account-text.ts';
 import type { CliEnvironment, GlobalOptions } from './environment.ts';
 import { UsageError } from './exit-code.ts';
 import { passwordLines } from './prompt.ts';
@@ -170,7 +170,7 @@ async function add(environment: CliEnvironment, options: AddOptions): Promise<vo
     isUntried: !options.check,
   };
   const issued = await hinted(environment, options, () => asked<Issued>(environment, options, 'account-add', account));
-  print(environment, options, issued, issuedLines(issued));
+  print(environment, options, issued, [...issuedLines(issued), ...settingsFor(environment, options, issued)]);
 }
 
 async function list(environment: CliEnvironment, options: StateOptions): Promise<void> {
@@ -203,7 +203,7 @@ async function passwd(environment: CliEnvironment, options: PasswdOptions): Prom
   }
   const [password] = isGiven ? await passwordsFrom(environment, options, []) : [];
   const issued = await asked<Issued>(environment, options, 'account-set-password', { ...whose(options), device, password });
-  print(environment, options, issued, issuedLines(issued));
+  print(environment, options, issued, [...issuedLines(issued), ...settingsFor(environment, options, issued)]);
 }
 
 async function signin(environment: CliEnvironment, options: UserOptions & FlowOptions): Promise<void> {
@@ -252,6 +252,16 @@ async function rotateKey(environment: CliEnvironment, options: StateOptions): Pr
   prepare(environment, options);
   const done = await asked<{ readonly renewed: number }>(environment, options, 'account-rotate-key', {});
   print(environment, options, done, [`${done.renewed} secrets are sealed with the new key`]);
+}
+
+/** For people; none where the daemon runs from a configuration that is not to be read here. */
+function settingsFor(environment: CliEnvironment, options: StateOptions, { upstream, user }: AccountKey): string[] {
+  if (!environment.isTerminal) return [];
+  try {
+    return settingsLines(user, configOf(environment, options).upstreams.find((file) => file.upstream.id === upstream)?.listen ?? []);
+  } catch {
+    return [];
+  }
 }
 
 /** With the hints of the upstream's preset, where it refuses. */
