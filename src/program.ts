@@ -86,6 +86,7 @@ function environment(): CliEnvironment & { readonly isDaemon: () => boolean } {
     nodeVersion: process.versions.node,
     pid: process.pid,
     uid: process.getuid?.() ?? -1,
+    descriptors: descriptorLimit(),
     variables: process.env,
     killGroup,
     stdin: process.stdin,
@@ -132,6 +133,16 @@ function leaveNoCore(): void {
     writeFileSync('/proc/self/coredump_filter', '0');
   } catch {
     // No /proc, or none that may be written to: then the unit's LimitCORE has to do.
+  }
+}
+
+/** Linux; Node has raised it as far as it may. */
+function descriptorLimit(): number | undefined {
+  try {
+    const limit = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'))?.[1];
+    return limit === undefined ? undefined : Number(limit);
+  } catch {
+    return undefined;
   }
 }
 

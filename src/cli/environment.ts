@@ -14,6 +14,8 @@ export interface CliEnvironment {
   readonly nodeVersion: string;
   readonly pid: number;
   readonly uid: number;
+  /** So many files and sockets may be open at a time; undefined where nobody knows. */
+  readonly descriptors: number | undefined;
   readonly variables: Readonly<Record<string, string | undefined>>;
   /** Ends a process with all of its group that are left. */
   readonly killGroup: (pid: number) => void;

@@ -7,6 +7,7 @@ import { createLog, LiveSecrets, type Log, type LogStyle } from '../daemon/loggi
 import { notifyService, type ServiceState } from '../daemon/notify.ts';
 import type { CliEnvironment } from './environment.ts';
 import { UsageError } from './exit-code.ts';
+import { fitSessions } from './fit-sessions.ts';
 import type { ServeOptions } from './serve.ts';
 import { prepareStateDirectory } from './state-directory.ts';
 import { tuneV8 } from './tune-v8.ts';
@@ -27,7 +28,7 @@ export async function serve(environment: CliEnvironment, options: ServeOptions):
   prepareStateDirectory(stateDirectory, options.state === undefined ? stateDirectory : '--state');
   const signals = listenToSignals(environment, log);
   const daemon = await Daemon.start({
-    loadConfig: load,
+    loadConfig: () => fitted(load(), environment, log),
     stateDirectory,
     version: environment.version,
     pid: environment.pid,
@@ -73,6 +74,13 @@ function configLoader(environment: CliEnvironment, options: ServeOptions): () =>
   if (upstream !== undefined) return () => configFromUpstreamUrl(upstream, listen);
   const paths = options.config.length > 0 ? options.config : [defaultConfigPath({ uid: environment.uid, env: environment.variables })];
   return () => loadConfig({ paths, listen });
+}
+
+function fitted(config: BridgeConfig, { descriptors }: CliEnvironment, log: Log): BridgeConfig {
+  const fitting = fitSessions(config, descriptors);
+  const [wanted, sessions] = [config, fitting].map((one) => one.process.limits.sessions);
+  if (sessions !== wanted) log.warn('sessions-reduced', { wanted, sessions, descriptors });
+  return fitting;
 }
 
 function logStyle(environment: CliEnvironment, config: BridgeConfig, options: ServeOptions): LogStyle {
