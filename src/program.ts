@@ -9,7 +9,7 @@ import { laterCommand } from './cli/later-commands.ts';
 import { maildropCommand } from './cli/maildrop.ts';
 import { presetsCommand } from './cli/presets.ts';
 import { serveCommand } from './cli/serve.ts';
-import { usageText } from './cli/usage-text.ts';
+import { refuseRepeated, usageText } from './cli/usage-text.ts';
 
 /** What we write is for our own user alone. */
 const OWNER_ONLY = 0o077;
@@ -66,6 +66,7 @@ function parser(args: readonly string[], cli: CliEnvironment): ReturnType<typeof
     .command(presetsCommand(cli))
     .command(laterCommand)
     .demandCommand(1, 'give a command: serve, check, maildrop, account or presets')
+    .check(refuseRepeated, true)
     .strict()
     .recommendCommands()
     .fail((message: string | null, error: Error | undefined) => {

@@ -1,4 +1,5 @@
 /** What is wrong with a command line, in words that name what would be right. Pure. */
+import { UsageError } from './exit-code.ts';
 
 const COMMANDS: ReadonlySet<string> = new Set(['serve', 'check', 'maildrop', 'account', 'presets']);
 const WITH_SUBCOMMANDS: ReadonlySet<string> = new Set(['maildrop', 'account']);
@@ -9,6 +10,16 @@ export function usageText(message: string, args: readonly string[]): string {
   if (meant !== undefined) return `there is no such command; did you mean ${meant}?`;
   const what = missingIn(message) ?? unknownIn(message, args) ?? invalidIn(message);
   return what === undefined ? message : `${what}; see ${['popbridge', ...commandIn(args), '--help'].join(' ')}`;
+}
+
+/** What may be there more than once, or holds all that is no option. */
+const REPEATABLE: ReadonlySet<string> = new Set(['_', 'config', 'listen', 'unique-ids', 'uniqueIds', 'rest']);
+
+/** For yargs: true where no other option was given twice. Throws UsageError: which of both was meant, nobody knows. */
+export function refuseRepeated(given: Readonly<Record<string, unknown>>): true {
+  const repeated = Object.keys(given).find((name) => Array.isArray(given[name]) && !REPEATABLE.has(name));
+  if (repeated !== undefined) throw new UsageError(`${asOptions([repeated])} is given more than once`);
+  return true;
 }
 
 function missingIn(message: string): string | undefined {

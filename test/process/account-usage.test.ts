@@ -56,6 +56,8 @@ test.for([
     64,
     '--flow cannot be "phone", only one of "code", "device", "paste"; see popbridge account add --help',
   ],
+  [['add', 'alice@example.com', '--device', 'one', '--device', 'two'], 64, '--device is given more than once'],
+  [['add', 'alice@example.com', '--client-id', 'one', '--client-id', 'two'], 64, '--client-id is given more than once'],
   [['passwd'], 64, 'an argument is missing; see popbridge account passwd --help'],
   [['passwd', 'alice@example.com', '--no-check'], 64, '--no-check is for --upstream-password: app passwords are never checked upstream'],
 ] as const)('refuses %j with exit code %d and one line', async ([args, code, line]) => {
