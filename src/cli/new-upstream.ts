@@ -8,6 +8,7 @@ import { dirname, join, resolve } from 'node:path';
 import { domainToASCII } from 'node:url';
 import { z } from 'zod';
 import { discover, type Discovered } from '../accounts/discovery/discover.ts';
+import { systemClock } from '../clock.ts';
 import { defaultConfigPath, loadConfig } from '../config/load.ts';
 import type { BridgeConfig } from '../config/schema.ts';
 import { splitUser } from '../config/user-name.ts';
@@ -48,10 +49,17 @@ export async function ensureUpstream(environment: CliEnvironment, options: NewUp
     );
   }
   const file = fileFor(environment, options, domain);
-  for (const line of proposal(found, domain)) environment.writeQuestion(`${harmless(line)}\n`);
+  const pin = await pinOf(environment, found);
+  for (const line of [...proposal(found, domain), ...(pin === undefined ? [] : [pin.line])])
+    environment.writeQuestion(`${harmless(line)}\n`);
   const clientId = await clientIdFor(environment, options, found);
   if (!(await isAgreed(environment, options, file))) throw new Error('nothing was written');
-  write(environment, options, file, textFor(found, domain, { clientId, secretFile: options['client-secret-file'] }));
+  write(
+    environment,
+    options,
+    file,
+    textFor(found, domain, { clientId, secretFile: options['client-secret-file'], certificate: pin?.certificate }),
+  );
   environment.writeQuestion(`${file} is written.\n`);
   const answer = await askDaemon(stateDirectory(environment, options), 'reload', {}, () => {});
   const { kept } = reloaded.parse(answer !== undefined && 'result' in answer ? answer.result : {});
@@ -118,6 +126,23 @@ function proposal(found: Discovered, domain: string): string[] {
   ];
 }
 
+/** What a server on this machine shows now is believed, where nobody signs its certificate; undefined for every other server. */
+async function pinOf(
+  { version }: CliEnvironment,
+  found: Discovered,
+): Promise<{ readonly certificate: string | undefined; readonly line: string } | undefined> {
+  if (found.by !== 'preset' || found.preset.quirks?.signsItself !== true) return undefined;
+  const { host = '', port = 0, security = 'starttls' } = found.preset.tables.upstream;
+  const { shownCertificate } = await import('../upstream/shown-certificate.ts');
+  const certificate = await shownCertificate({ host, port, security, clientInfo: { name: 'popbridge', version } }, systemClock);
+  const where = `${host} port ${port}`;
+  const line =
+    certificate === undefined
+      ? `nothing at ${where} shows a certificate now: start it first, or put certificate_sha256 into the file yourself`
+      : `the certificate at ${where} has SHA-256 ${certificate}, and is pinned`;
+  return { certificate, line };
+}
+
 /** Where there is no other way than OAuth 2.0 a client registration is needed first. */
 async function clientIdFor(environment: CliEnvironment, options: NewUpstreamOptions, found: Discovered): Promise<string | undefined> {
   const given = options['client-id'];
@@ -137,13 +162,16 @@ async function isAgreed(environment: CliEnvironment, { yes }: NewUpstreamOptions
   return /^y(es)?$/i.test(answer.trim());
 }
 
-/** Yours, at the provider. */
-interface Registration {
+/** What no preset can know. */
+interface Additions {
+  /** Of your registration at the provider. */
   readonly clientId: string | undefined;
   readonly secretFile: string | undefined;
+  /** Its SHA-256, to be pinned. */
+  readonly certificate: string | undefined;
 }
 
-function textFor(found: Discovered, domain: string, { clientId, secretFile }: Registration): string {
+function textFor(found: Discovered, domain: string, { clientId, secretFile, certificate }: Additions): string {
   const quote = (text: string): string => JSON.stringify(text);
   const domains = found.by === 'preset' && found.source === undefined ? found.preset.domains : [domain];
   const { host, port, security, username } = found.by === 'preset' ? { host: '', port: 0, security: '', username: '' } : found.server;
@@ -154,6 +182,7 @@ function textFor(found: Discovered, domain: string, { clientId, secretFile }: Re
     ...(found.by === 'preset'
       ? [`preset = ${quote(found.preset.name)}`]
       : [`host = ${quote(host)}`, `port = ${port}`, `security = ${quote(security)}`, `username = ${quote(username)}`]),
+    ...(certificate === undefined ? [] : [`certificate_sha256 = ${quote(certificate)}`]),
     '',
     '[login]',
     'mode = "accounts"',

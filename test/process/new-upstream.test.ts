@@ -1,11 +1,14 @@
 /** `popbridge account add` of an address that no configuration file is for: a newcomer's first command. */
+import { X509Certificate } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { RequestListener } from 'node:http';
 import type { SrvRecord } from '../../src/accounts/discovery/discover.ts';
 import { runBridge, type ProgramResult } from '../support/bridge-process.ts';
+import { ImapServer } from '../support/imap-server.ts';
 import { makeCertificates } from '../support/peers/certificates.ts';
 import { describeWithPeers } from '../support/peers/peers.ts';
 import { SmallInternet } from '../support/small-internet.ts';
@@ -105,6 +108,38 @@ describe('an address of a known provider', () => {
     expect(refused.code).toBe(78);
     expect(refused.stderr).toMatch(/login\.domains: "gmail\.com" is taken by/);
     expect(readdirSync(folder).filter((name) => name.endsWith('.toml'))).toEqual(['own.toml']);
+  });
+});
+
+describeWithPeers(['openssl'], 'an address at a server of this machine that signs its own certificate', () => {
+  const PRELOAD = fileURLToPath(new URL('../support/known-ports.cjs', import.meta.url));
+  const addAt = (port: number): Promise<ProgramResult> =>
+    runBridge(
+      ['account', 'add', 'me@proton.me', '--config', config, '--state', join(folder, 'state'), '--password-stdin', '--yes'],
+      'of the provider 4711\nof this machine 4712\n',
+      { NODE_OPTIONS: `--require ${PRELOAD}`, KNOWN_PORTS: `1143 ${port}` },
+    );
+
+  test('gets a file with that certificate in it, which was looked at before any login', async () => {
+    const { key, certificate } = await makeCertificates(folder);
+    const tls = { mode: 'starttls', key: readFileSync(key, 'utf8'), cert: readFileSync(certificate, 'utf8') } as const;
+    await using imap = await ImapServer.start({ users: { 'me@proton.me': 'of the provider 4711' }, tls });
+    const shown = new X509Certificate(tls.cert).fingerprint256.replaceAll(':', '').toLowerCase();
+    const added = await addAt(imap.port);
+    expect(added).toMatchObject({ code: 0, stdout: 'me@proton.me may log in with that app password (default)\n' });
+    expect(added.stderr).toContain(`the certificate at 127.0.0.1 port 1143 has SHA-256 ${shown}, and is pinned\n`);
+    expect(readFileSync(join(config, 'proton.me.toml'), 'utf8')).toContain(
+      `[upstream]\npreset = "proton-bridge"\ncertificate_sha256 = "${shown}"\n`,
+    );
+    expect(imap.connections).toBe(2);
+    expect(imap.logins).toBe(1);
+  });
+
+  test('is told to start that server, where it does not run', async () => {
+    const added = await addAt(1);
+    expect(added.code).toBe(69);
+    expect(added.stderr).toContain('nothing at 127.0.0.1 port 1143 shows a certificate now: start it first');
+    expect(readFileSync(join(config, 'proton.me.toml'), 'utf8')).not.toContain('certificate_sha256');
   });
 });
 

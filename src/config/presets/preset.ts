@@ -29,6 +29,8 @@ export interface PresetQuirks {
   readonly expungeLeaves?: string;
   /** What the trash folder is called. */
   readonly trash?: string;
+  /** No authority has signed its certificate, on this machine: it is to be pinned. */
+  readonly signsItself?: true;
 }
 
 export interface Preset {

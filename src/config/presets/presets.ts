@@ -195,9 +195,10 @@ export const PRESETS: readonly Preset[] = [
     // Bridge decrypts before it answers.
     tables: { upstream: { host: '127.0.0.1', port: 1143, security: 'starttls', command_timeout: '2m' } },
     login: 'password',
+    quirks: { signsItself: true },
     hints: [
       'User name and password are those that Bridge shows, not those of the Proton account',
-      'Bridge signs its own certificate: pin it with certificate_sha256, which `popbridge check --online` tells',
+      'Bridge signs its own certificate: `popbridge account add` pins the one it finds; a file of your own needs certificate_sha256',
     ],
   },
   {
