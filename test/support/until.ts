@@ -1,3 +1,5 @@
+import { cpuMs } from '../bench/process-usage.ts';
+
 /** Waits until something is so; throws when it does not become so in time. */
 export async function until(isSo: () => boolean | Promise<boolean>, ms = 15_000): Promise<void> {
   const deadline = Date.now() + ms;
@@ -5,4 +7,15 @@ export async function until(isSo: () => boolean | Promise<boolean>, ms = 15_000)
     if (Date.now() > deadline) throw new Error('it did not come about in time');
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
+}
+
+const QUIET_MS = 300;
+
+/** Waits until that process has nothing left to do for a while. */
+export async function untilQuiet(pid: number): Promise<void> {
+  await until(async () => {
+    const before = cpuMs(pid);
+    await new Promise((resolve) => setTimeout(resolve, QUIET_MS));
+    return cpuMs(pid) - before <= QUIET_MS / 10;
+  });
 }
