@@ -157,6 +157,7 @@ describe('a save that fails', () => {
     const bridge = await again(s.bridge, s.imap.port);
     const client = await session(bridge);
     const before = await client.multi('UIDL');
+    await bridge.event('save-failed');
     expect(bridge.events('save-failed')).toHaveLength(1);
     fresh.exec('DROP TRIGGER full');
     fresh.close();

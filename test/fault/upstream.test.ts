@@ -761,6 +761,7 @@ describe('state on disk that fails', () => {
     const again = await BridgeProcess.start({ folder: bridge.folder, config: bridgeConfig({ imapPort: imap.port }) });
     open.push(again);
     expect(await (await session(again)).multi('UIDL')).toEqual(uniqueIds);
+    await again.event('map-rebuilt');
     expect(again.events('map-rebuilt')).toHaveLength(1);
   });
 
@@ -789,6 +790,7 @@ describe('state on disk that fails', () => {
       expect(await next.multi('UIDL')).toHaveLength(2);
       expect(await next.command('QUIT')).toBe('+OK bye');
     }
+    await bridge.event('save-failed');
     expect(bridge.events('save-failed').length).toBeGreaterThan(0);
     database.exec('DROP TRIGGER full');
     await (await session(bridge)).command('QUIT');
@@ -808,7 +810,9 @@ describe('what a server cannot do', () => {
     expect(await client.command('QUIT')).toBe('+OK bye');
     expect(imap.mailbox('INBOX').messages.map(({ flags }) => [...flags])).toEqual([['\\Deleted'], [], ['\\Deleted']]);
     expect(imap.commands.filter((command) => /EXPUNGE|CLOSE/.test(command))).toEqual([]);
+    await bridge.event('login');
     expect(bridge.events('login')[0]?.['limits']).toHaveLength(1);
+    await bridge.event('only-flagged');
     expect(bridge.events('only-flagged')).toHaveLength(1);
   });
 
@@ -1082,9 +1086,11 @@ describe('unique-ids (CONTRACT section 5.4)', () => {
       expect(await shown(running)).toEqual(after);
       running.imap.dropConnections();
     }
+    await running.bridge.event('map-rematched');
     expect(running.bridge.events('map-rematched')).toMatchObject([told]);
     inbox.resetUidValidity();
     for (let sessions = 0; sessions < 2; sessions += 1) expect(await shown(running)).toEqual(after);
+    await running.bridge.event('map-rematched', 2);
     expect(running.bridge.events('map-rematched')).toMatchObject([told, { ...told, kept: 5 }]);
   });
 
@@ -1119,6 +1125,7 @@ describe('unique-ids (CONTRACT section 5.4)', () => {
     expect(after).toMatchObject({ two: before['two'], three: before['three'], four: before['four'] });
     for (const subject of ['1st', '2nd']) expect(Object.values(before)).not.toContain(after[subject]);
     expect(await shown(running)).toEqual(after);
+    await running.bridge.event('map-rematched');
     expect(running.bridge.events('map-rematched')).toMatchObject([{ messages: 6, kept: 3, ambiguous: 2, lost: 1 }]);
   });
 

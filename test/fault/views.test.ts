@@ -233,6 +233,7 @@ describe('verify', () => {
     it.imap.dropConnections();
     expect(await client.command('QUIT')).toBe('-ERR [SYS/TEMP] 1 of 2 messages not deleted');
     expect(it.upstream()).toEqual(['stranger']);
+    await it.bridge.event('delete-failed');
     expect(it.bridge.events('delete-failed')).toHaveLength(1);
     const after = await it.look();
     expect(after.subjects).toEqual(['stranger']);

@@ -211,6 +211,7 @@ describeWithPeers(['dovecot', 'openssl'], 'OAuth 2.0', () => {
       for (let times = 0; times < 3; times += 1) expect(await site.fetch('alice', password)).toBe(SIGN_IN_NEEDED);
       expect(site.provider.grants).toHaveLength(asked);
       expect((await site.account('list')).stdout).toMatch(/oauth +needed: the token was not renewed: invalid_grant/);
+      await site.bridge.event('sign-in-needed');
       expect(site.bridge.events('sign-in-needed')).toMatchObject([
         { user: 'alice@example.com', run: 'popbridge account signin alice@example.com' },
       ]);

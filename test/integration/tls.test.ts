@@ -156,8 +156,10 @@ describeWithPeers(['openssl'], 'TLS towards clients', () => {
       expect(await said(LEGACY, ['QUIT'], OLD)).toMatch(/^\+OK POP3 server ready/);
       expect(await said(MODERN, ['QUIT'], OLD)).toBe('');
       expect(await said(MODERN, ['QUIT'], [])).toMatch(/^\+OK POP3 server ready/);
+      await legacy.event('legacy-tls');
       expect(legacy.events('legacy-tls')).toHaveLength(1);
       await until(() => legacy.events('session-end').length === 3);
+      await legacy.event('tls-failed');
       expect(legacy.events('tls-failed').map((line) => line['tls'])).toEqual([undefined]);
       const marked = legacy.events('session-end').map((line) => line['tls']);
       expect(marked.filter((mark) => mark === 'legacy')).toHaveLength(1);

@@ -83,6 +83,7 @@ describeWithPeers(['dovecot', 'openssl'], 'unique-ids', () => {
     const after = await idsBySubject(bridge);
     expect(Object.keys(after)).not.toEqual(Object.keys(before));
     expect(after).toEqual(before);
+    await bridge.event('map-rematched');
     expect(bridge.events('map-rematched')[0]).toMatchObject({ messages: MESSAGES, kept: MESSAGES, ambiguous: 0, lost: 0 });
   });
 });

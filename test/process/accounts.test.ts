@@ -366,6 +366,7 @@ describe('accounts that a file declares', () => {
     bridge.kill('SIGHUP');
     await bridge.event('reloaded');
     expect(await logIn('alice', APP_PASSWORD)).toMatch(/^-ERR \[SYS\/TEMP\]/);
+    await bridge.event('login-failed');
     expect(JSON.stringify(bridge.events('login-failed'))).toContain('the command false: failed with exit code 1');
   });
 });

@@ -355,6 +355,7 @@ describe('serve', () => {
     bridge.configure(config('[log]\nlevel = "error"'));
     bridge.kill('SIGHUP');
     await until(async () => !(await (await PopDialogue.connect(bridge.port())).multi('CAPA')).includes('LOGIN-DELAY 90 USER'));
+    await bridge.event('reloaded');
     expect(bridge.events('reloaded')).toHaveLength(1);
     await client.command('QUIT');
   });

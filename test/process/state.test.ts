@@ -53,6 +53,7 @@ describe('a damaged UID map', () => {
     const again = await restarted(it);
     expect((await again.look()).ids).toEqual(before.ids);
     expect(readdirSync(stateOf(it)).filter((name) => name.includes('.corrupt-'))).not.toEqual([]);
+    await again.bridge.event('store-rebuilt');
     expect(again.bridge.events('store-rebuilt')).toHaveLength(1);
   });
 
@@ -107,6 +108,7 @@ describe('a state that can not be written', () => {
     const holder = fill(stateOf(it));
     const meanwhile = await it.look();
     expect(meanwhile.ids).toMatchObject(ids);
+    await it.bridge.event('save-failed');
     expect(it.bridge.events('save-failed').length).toBeGreaterThan(0);
     holder.exec('ROLLBACK');
     holder.close();
@@ -123,6 +125,7 @@ describe('a state that can not be written', () => {
     it.deliver('INBOX', 'four');
     const meanwhile = await it.look();
     expect(meanwhile.ids).toMatchObject(ids);
+    await it.bridge.event('save-failed');
     expect(it.bridge.events('save-failed').length).toBeGreaterThan(0);
     const before = it.upstream('INBOX');
     const client = await it.open();
