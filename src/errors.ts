@@ -83,6 +83,10 @@ export const UPSTREAM_FAILURE_KINDS = [
   'missing',
   'protocol',
   'incomplete',
+  // The server ended the connection over the listing; on another one the mailbox may be listed in parts.
+  'cut-while-listing',
+  // What the server gives can never be served: no trying again helps.
+  'unsupported',
   'message-gone',
   'message-unreadable',
   // Not the mail server: the OAuth 2.0 provider whose tokens it wants.
@@ -92,7 +96,14 @@ export const UPSTREAM_FAILURE_KINDS = [
 
 export type UpstreamFailureKind = (typeof UPSTREAM_FAILURE_KINDS)[number];
 
-const PERMANENT_KINDS: ReadonlySet<UpstreamFailureKind> = new Set(['tls', 'forbidden', 'missing', 'message-gone', 'provider-refused']);
+const PERMANENT_KINDS: ReadonlySet<UpstreamFailureKind> = new Set([
+  'tls',
+  'forbidden',
+  'missing',
+  'unsupported',
+  'message-gone',
+  'provider-refused',
+]);
 
 /** The upstream server failed us. `retryAfterMs` is the pause it asked for, if it named one. */
 export class UpstreamError extends BridgeError {

@@ -122,6 +122,7 @@ export function processConfig(origin: FileOrigin, { store, secrets, limits, log 
       writeTimeoutMs: limits.write_timeout,
       idleTimeoutMs: limits.idle_timeout,
       messageOctets: limits.message,
+      messages: limits.messages,
       bodyCacheOctets: limits.body_cache,
       readAheadOctets: limits.read_ahead,
     },

@@ -5,10 +5,11 @@
 import { z } from 'zod';
 import { account, oauth, secrets } from './account-tables.ts';
 import type { DeclaredAccount } from './account-config.ts';
+import { limits } from './limits-table.ts';
 import type { OAuthConfig } from './oauth-config.ts';
 import { PRESETS } from './presets/presets.ts';
 import { age, count, domain, duration, folderPattern, listenAddress, network, optionalText } from './fields.ts';
-import { serverHost, serverPort, sha256, size, storeUrl, uniqueIdTemplate, usernameTemplate, viewName } from './fields.ts';
+import { serverHost, serverPort, sha256, storeUrl, uniqueIdTemplate, usernameTemplate, viewName } from './fields.ts';
 import type { UniqueIdTemplate } from '../maildrop/unique-id.ts';
 
 /** The IMAP server of one file. */
@@ -113,6 +114,8 @@ export interface LimitsConfig {
   readonly idleTimeoutMs: number;
   /** 0: any size. */
   readonly messageOctets: number;
+  /** Of one folder. */
+  readonly messages: number;
   /** Of all sessions. */
   readonly bodyCacheOctets: number;
   /** Of one session. */
@@ -280,26 +283,6 @@ const views = z
   .record(viewName(), z.strictObject(viewKeys).partial())
   .default({})
   .describe('Tables [views.NAME]: logins as USER/NAME, with deletions of their own; each may override keys of maildrop, retrieve, delete');
-
-const limits = z
-  .strictObject({
-    sessions: count().default(2000).describe('Sessions at a time'),
-    sessions_per_address: count().default(100).describe('Sessions at a time from one client address'),
-    sessions_per_user: count().default(10).describe('Sessions at a time of one user'),
-    login_failures: count().default(5).describe('Refused logins from one address within 10 minutes, before further ones are delayed'),
-    login_timeout: duration('1ms').prefault('60s').describe('Longest time a client may take to log in'),
-    write_timeout: duration('1ms').prefault('2m').describe('Longest time a client may take no octet of an answer'),
-    idle_timeout: duration('10m').prefault('10m').describe('Longest time between two commands; at least 10m (RFC 1939)'),
-    message: size().prefault('0B').describe('Largest message that RETR gives; 0B: any'),
-    body_cache: size()
-      .prefault('64MiB')
-      .describe('Octets of small messages that are kept for a few minutes after they were read, of all sessions together; 0B: none'),
-    read_ahead: size()
-      .prefault('4MiB')
-      .describe('Octets of messages that a session holds because its client is likely to ask for them next; 0B: none'),
-  })
-  .prefault({})
-  .describe('Limits, all enforced');
 
 const log = z
   .strictObject({

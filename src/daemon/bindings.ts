@@ -94,16 +94,17 @@ function certificateOf(listen: ListenConfig, parts: BindingParts): Certificate |
   );
 }
 
-/** What all sessions may hold of messages, together. */
+/** What all sessions may hold of messages, together, and how many messages of one folder are believed. */
 export interface MessageMemory {
   readonly budget: ReadAheadBudget;
   readonly bodies: BodyCache;
+  readonly maxMessages: number;
 }
 
 export function messageMemory({ process: { limits } }: BridgeConfig): MessageMemory {
   const { readAheadOctets, bodyCacheOctets } = limits;
   const budget = { sessionOctets: readAheadOctets, totalOctets: readAheadOctets * SESSIONS_READING_AHEAD, used: 0 };
-  return { budget, bodies: new BodyCache(bodyCacheOctets) };
+  return { budget, bodies: new BodyCache(bodyCacheOctets), maxMessages: limits.messages };
 }
 
 /** The upstream of one file, ready to be logged in to. */

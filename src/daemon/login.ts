@@ -187,14 +187,16 @@ async function openFor(
   const request = { ...shared, isRecent: name.isRecent, tryLock, clock, now: Math.floor(clock.now() / 1000) };
   // A client that leaves does not end a listing: a first one may take longer than its patience, and then serves the next poll.
   const open = (): Promise<OpenedMaildrop> => openMaildrop({ ...request, session }, parts.stopping);
+  const again = async (error: unknown): Promise<OpenedMaildrop> => {
+    // The server had closed what we kept, or finds fault with it, or ends the connection over a message: its user must not notice.
+    if (!(error instanceof UpstreamError) || error.kind === 'throttled') throw error;
+    if (!session.isKept && error.kind !== 'cut-while-listing') throw error;
+    session.destroy();
+    session = await prove();
+    return open().catch(again);
+  };
   const opened = await open()
-    .catch(async (error: unknown) => {
-      // The server had closed what we kept, or finds fault with it; its user must not notice.
-      if (!session.isKept || !(error instanceof UpstreamError) || error.kind === 'throttled') throw error;
-      session.destroy();
-      session = await prove();
-      return open();
-    })
+    .catch(again)
     .catch((error: unknown) => {
       throttle.notePause(account, error);
       if (error instanceof BusyError && error.code === 'SIZES_UNMEASURED') {
@@ -213,7 +215,9 @@ async function openFor(
     session,
     mailboxes: opened.mailboxes.map(({ mailbox }) => mailbox),
     // A running UPDATE goes on for a while when the daemon stops, and what it needs with it.
-    reconnect: (again) => proveUpstream(parts, service, account, login, { client: again, attempt: again }).catch(refusedLater),
+    reconnect: (until) => proveUpstream(parts, service, account, login, { client: until, attempt: until }).catch(refusedLater),
+    connectApart: (until) =>
+      proveUpstream(parts, service, account, login, { client: until, attempt: until, isApart: true }).catch(refusedLater),
     checkPause: () => throttle.checkPause(account),
     notePause: (error) => throttle.notePause(account, error),
   });

@@ -94,6 +94,7 @@ export class MaildropSession {
           tap?.take(chunk);
           yield chunk;
         }
+        if (!begun) await link.confirmEmpty(entry.mailbox, entry.uid);
         return;
       } catch (error) {
         link.notePause(error);

@@ -21,6 +21,7 @@ import {
   type FolderList,
   type KnownMailbox,
   type Listing,
+  type Purpose,
   type UpstreamMailbox,
   type UpstreamSession,
 } from '../upstream/upstream.ts';
@@ -76,7 +77,7 @@ export async function openMaildrop(request: OpenRequest, signal: AbortSignal): P
   for (const path of await pathsOf(request.view, request.session, signal)) {
     // Selected anew where another one was meanwhile.
     const stored = await loadedMap(request, { maildrop: request.key, path });
-    const mailbox = await request.session.select(path, signal, stored === undefined ? 'first-listing' : 'listing');
+    const mailbox = await request.session.select(path, signal, purposeOf(stored));
     if (listed.some(({ key }) => key.path === mailbox.path)) continue;
     const before = mailbox.path === path ? stored : await loadedMap(request, { maildrop: request.key, path: mailbox.path });
     listed.push(await list(request, mailbox, { stored: before, isOld: worked.has(mailbox.path) }, signal));
@@ -86,7 +87,8 @@ export async function openMaildrop(request: OpenRequest, signal: AbortSignal): P
   const showing: Showing[] = [];
   for (const [place, open] of mailboxes.entries()) {
     const deleted = listed[place]?.listing.deleted ?? new Set<Uid>();
-    const unseen = request.view.maildrop.show === 'unseen' && !request.isRecent ? await open.mailbox.unseen(signal) : undefined;
+    const showsUnseen = request.view.maildrop.show === 'unseen' && !request.isRecent;
+    const unseen = showsUnseen ? await open.mailbox.unseen(uidsIn(open.map), signal) : undefined;
     showing.push({ ...open, hidden: deleted.union(pending.get(open.key.path) ?? new Set()), unseen });
   }
   const make = (): SeenMaildrop => {
@@ -122,6 +124,11 @@ async function changedMaps(request: OpenRequest, listed: readonly ListedMailbox[
 function checkGmail({ view, session: { abilities } }: OpenRequest): void {
   if (view.maildrop.uniqueId.text !== GMAIL || abilities.capabilities.includes('X-GM-EXT-1')) return;
   throw new UpstreamError('forbidden', 'maildrop.unique_id = "gmail" needs a server with X-GM-EXT-1, and this one has it not');
+}
+
+/** What SELECT is sent for: what the listing will need comes together with it. */
+function purposeOf(stored: UidMap | undefined): Purpose {
+  return stored === undefined ? { for: 'first-listing' } : { for: 'listing', lastUid: lastUidIn(stored) };
 }
 
 /** Each mailbox is opened once. */

@@ -3,6 +3,7 @@
  * commands and UIDVALIDITY is the same.
  */
 import { UpstreamError } from '../errors.ts';
+import type { Uid } from '../maildrop/numbers.ts';
 import type { UpstreamMailbox, UpstreamSession } from '../upstream/upstream.ts';
 
 export interface UpstreamLinkParts {
@@ -11,6 +12,8 @@ export interface UpstreamLinkParts {
   readonly mailboxes: readonly UpstreamMailbox[];
   /** Logs in again. */
   readonly reconnect: (signal: AbortSignal) => Promise<UpstreamSession>;
+  /** Logs in once more, on a connection that nobody else uses. */
+  readonly connectApart: (signal: AbortSignal) => Promise<UpstreamSession>;
   /** Throws UpstreamError `throttled` while the upstream wants a pause. */
   readonly checkPause: () => void;
   /** Learns of a failure that may be the wish for a pause. */
@@ -57,6 +60,25 @@ export class UpstreamLink {
     connection.mailboxes.set(place, open);
     open.catch(() => connection.mailboxes.delete(place));
     return open;
+  }
+
+  /**
+   * The server gave a message without octets. That is a message only where another connection gives the same, and size, body and header agree;
+   * otherwise it rejects with UpstreamError `message-unreadable`: a client would delete what it believes to have.
+   */
+  async confirmEmpty(place: number, uid: Uid): Promise<void> {
+    const { signal } = new AbortController();
+    const apart = await this.#parts.connectApart(signal);
+    try {
+      const mailbox = await this.#select(apart, place);
+      if (await mailbox.isEmptyMessage(uid, signal)) return;
+    } finally {
+      void apart.logout();
+    }
+    throw new UpstreamError(
+      'message-unreadable',
+      `the server gave no octets for the message with UID ${uid}, and another connection denies that`,
+    );
   }
 
   /** No message will be fetched any more. */

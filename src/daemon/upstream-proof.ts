@@ -20,6 +20,14 @@ export interface ProofParts {
   readonly log: Log;
 }
 
+/** When a try ends, and on what it is made. */
+export interface Until {
+  readonly client: AbortSignal;
+  readonly attempt: AbortSignal;
+  /** On a connection that nobody else uses. */
+  readonly isApart?: boolean;
+}
+
 /** What a client or a command gave is what the server gets. */
 export function passedOn(login: UpstreamLogin): UpstreamCredentials {
   return { user: login.user, current: async () => login, after: async () => undefined, refusal: (error) => error, accepted: () => {} };
@@ -50,7 +58,7 @@ export async function proveUpstream(
   service: UpstreamService,
   account: string,
   credentials: UpstreamCredentials,
-  until: { readonly client: AbortSignal; readonly attempt: AbortSignal },
+  until: Until,
 ): Promise<UpstreamSession> {
   await parts.background.end(account);
   const first = await credentials.current(until.attempt);
@@ -79,13 +87,13 @@ async function tryLogin(
   service: UpstreamService,
   account: string,
   login: UpstreamLogin,
-  until: { readonly client: AbortSignal; readonly attempt: AbortSignal },
+  until: Until,
 ): Promise<UpstreamSession> {
   const forget = secrets.add(login.password);
   try {
     const attempt = await throttle.admit(account, login.password, until.client);
     try {
-      const session = await service.upstream.login(login, until.attempt);
+      const session = await service.upstream.login(login, until.attempt, { isApart: until.isApart ?? false });
       attempt.succeeded();
       // A server may repeat it at any time.
       session.onEnd(secrets.add(login.password));

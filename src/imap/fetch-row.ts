@@ -16,6 +16,13 @@ export interface FetchRow {
   /** EMAILID (RFC 8474), or what Gmail calls the message. */
   emailId: string | undefined;
   gmailId: string | undefined;
+  /** What stands between the parentheses of FLAGS. */
+  flags: string | undefined;
+}
+
+/** True where a flag such as `\\Seen` stands among those of a row. */
+export function hasFlag(flags: string, name: string): boolean {
+  return flags.toLowerCase().split(' ').includes(name.toLowerCase());
 }
 
 /** A section of a message, as its response names it: `BODY[HEADER.FIELDS (DATE)]<0>` is HEADER.FIELDS from 0. */
@@ -51,10 +58,11 @@ const TILDE = 0x7e;
 const PLUS = 0x2b;
 const ZERO = 0x30;
 
-type Item = 'uid' | 'octets' | 'arrival' | 'emailId' | 'gmailId' | 'other';
+type Item = 'flags' | 'uid' | 'octets' | 'arrival' | 'emailId' | 'gmailId' | 'other';
 
 const ITEMS: ReadonlyMap<string, Item> = new Map([
   ['UID', 'uid'],
+  ['FLAGS', 'flags'],
   ['RFC822.SIZE', 'octets'],
   ['INTERNALDATE', 'arrival'],
   ['EMAILID', 'emailId'],
@@ -64,7 +72,7 @@ const MAX_NUMBER = Number.MAX_SAFE_INTEGER / 16;
 
 /** Reads one response. `scan` is given each line in turn, without its line end. */
 export class FetchRowScanner {
-  readonly row: FetchRow = { uid: 0, octets: undefined, arrival: undefined, emailId: undefined, gmailId: undefined };
+  readonly row: FetchRow = { uid: 0, octets: undefined, arrival: undefined, emailId: undefined, gmailId: undefined, flags: undefined };
   readonly #inline: InlineBody;
   #line: Buffer = Buffer.alloc(0);
   #at = 0;
@@ -174,6 +182,7 @@ export class FetchRowScanner {
     }
     if (this.#isAtEnd()) throw doubt('a list has no end');
     if (item === 'emailId') this.row.emailId = this.#line.toString('latin1', start, this.#at).trim();
+    if (item === 'flags') this.row.flags = this.#line.toString('latin1', start, this.#at);
     this.#at += 1;
   }
 

@@ -37,6 +37,8 @@ const UPSTREAM: { readonly [Kind in UpstreamFailureKind]: readonly [ResponseCode
   missing: ['SYS/PERM', 'mailbox does not exist on the mail server'],
   protocol: ['SYS/TEMP', 'mail server gave an answer that makes no sense'],
   incomplete: ['SYS/TEMP', 'mail server gave an incomplete listing, try again'],
+  'cut-while-listing': ['SYS/TEMP', 'mail server ended the connection while it listed the mailbox, try again'],
+  unsupported: ['SYS/PERM', 'mail server gives what cannot be served, see the log'],
   'message-gone': [undefined, 'message is no longer on the server'],
   'message-unreadable': ['SYS/TEMP', 'message cannot be read now'],
   'provider-refused': ['SYS/PERM', 'sign-in provider refuses the client registration, see the log'],

@@ -87,6 +87,8 @@ export class BodySlot implements BodySink {
 
   /** Its row is complete: all is there. */
   complete(): void {
+    // Part of it may have been given up meanwhile: then it is not whole, whatever came.
+    if (this.#failure !== undefined) return;
     this.#state = 'complete';
     this.#expect(0);
     this.#wake();
@@ -100,6 +102,7 @@ export class BodySlot implements BodySink {
   }
 
   fail(failure: UpstreamError): void {
+    if (this.#state === 'complete') return;
     this.#failure ??= failure;
     this.#expect(0);
     this.#wake();

@@ -24,7 +24,10 @@ export interface Lease {
   readonly isKept: boolean;
   /** Resolves when the server was told, where the connection does not stay. */
   leave(): Promise<void>;
-  /** Ends the connection, also for others; after `leave` only one that does not stay. */
+  /**
+   * Ends the connection where no other session uses it; else it is only given to nobody any more, and ends with its last session. After `leave`
+   * only one that does not stay.
+   */
   destroy(): void;
 }
 
@@ -74,6 +77,12 @@ export class ConnectionPool {
     return this.#lease(login.user, account, await this.#open(account, login, proof, signal), false);
   }
 
+  /** A connection for this session alone, beyond the limit, that ends with it. Rejects as a login does. */
+  async takeApart(login: UpstreamLogin, signal: AbortSignal): Promise<Lease> {
+    const connection = await this.#parts.open(login, signal);
+    return { connection, isKept: false, leave: () => connection.logout(), destroy: () => connection.destroy() };
+  }
+
   /** Keeps nothing any more. Resolves when the servers of idle connections were told. */
   async retire(): Promise<void> {
     this.#isRetired = true;
@@ -105,7 +114,11 @@ export class ConnectionPool {
 
   #lease(user: string, account: Account, member: Member, isKept: boolean): Lease {
     member.cancelLinger();
-    member.sessions += 1;
+    const count = (more: number): void => {
+      member.sessions += more;
+      member.connection.sessions = member.sessions;
+    };
+    count(1);
     let hasLeft = false;
     return {
       connection: member.connection,
@@ -113,7 +126,7 @@ export class ConnectionPool {
       leave: async () => {
         if (hasLeft) return;
         hasLeft = true;
-        member.sessions -= 1;
+        count(-1);
         if (member.sessions > 0) return;
         if (this.#parts.lingerMs === 0 || member.isRetired || !isFit(member) || !member.connection.canRest)
           await this.#end(account, member);
@@ -121,7 +134,15 @@ export class ConnectionPool {
         this.#forgetEmpty(user, account);
       },
       destroy: () => {
-        if (!hasLeft || !account.members.has(member)) member.connection.destroy();
+        if (!hasLeft) {
+          hasLeft = true;
+          count(-1);
+          member.isRetired = true;
+        } else if (account.members.has(member)) return;
+        if (member.sessions > 0) return;
+        account.members.delete(member);
+        member.connection.destroy();
+        this.#forgetEmpty(user, account);
       },
     };
   }

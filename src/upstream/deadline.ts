@@ -9,6 +9,8 @@ export interface Deadline {
   readonly signal: AbortSignal;
   /** A figure that grows while there is progress; without it the whole call has to end in time. */
   readonly progress?: () => number;
+  /** True while we do not read what the other side says: its silence does not count then. */
+  readonly isPaused?: () => boolean;
   /** Ends the call's cause: the connection is destroyed, for its state is unknown. */
   readonly onExpire: () => void;
 }
@@ -42,6 +44,10 @@ function watch(deadline: Deadline, expire: (error: UpstreamError) => void): () =
   let cancel: Cancel = () => {};
   const arm = (before: number, extensions: number): void => {
     cancel = deadline.clock.after(deadline.ms, () => {
+      if (deadline.isPaused?.() === true) {
+        arm(before, extensions);
+        return;
+      }
       const after = deadline.progress?.() ?? before;
       if (after > before && extensions < MAX_EXTENSIONS) arm(after, extensions + 1);
       else expire(new UpstreamError('timeout', `no progress for ${deadline.ms} ms`));

@@ -4,7 +4,8 @@ import { isSameMailbox } from '../maildrop/folder-name.ts';
 import { chooseFolder, namedFolder, type ChosenFolder, type ListedFolder } from '../imap/special-use.ts';
 import type { DeletePolicy, FolderList } from './upstream.ts';
 
-export interface FolderCommands {
+/** What finds, or makes, the folder that takes what is deleted. */
+export interface FolderFinder {
   readonly path: string;
   folders(signal: AbortSignal): Promise<FolderList>;
   /** Creates and subscribes; gives the path as the server has it. */
@@ -12,7 +13,7 @@ export interface FolderCommands {
 }
 
 /** Undefined when the action moves nothing. Throws `missing` where the folder must exist and doesn't. */
-export async function destinationFolder(commands: FolderCommands, policy: DeletePolicy, signal: AbortSignal): Promise<string | undefined> {
+export async function destinationFolder(commands: FolderFinder, policy: DeletePolicy, signal: AbortSignal): Promise<string | undefined> {
   if (policy.action === 'expunge' || policy.action === 'flag') return undefined;
   const chosen = await expectedDestination(commands, policy, signal);
   if ([commands.path, ...(policy.shown ?? [])].some((path) => isSameMailbox(chosen.path, path))) {
@@ -22,14 +23,15 @@ export async function destinationFolder(commands: FolderCommands, policy: Delete
 }
 
 /** Where deleted messages would go; nothing is created. */
-export async function expectedDestination(commands: FolderCommands, policy: DeletePolicy, signal: AbortSignal): Promise<ChosenFolder> {
+export async function expectedDestination(commands: FolderFinder, policy: DeletePolicy, signal: AbortSignal): Promise<ChosenFolder> {
   const { folders, prefix } = await commands.folders(signal);
   return choose(folders, policy, prefix);
 }
 
 function choose(folders: readonly ListedFolder[], policy: DeletePolicy, prefix: string): ChosenFolder {
   if (policy.action === 'trash' || policy.action === 'archive') return chooseFolder(folders, policy.action, policy.folder, prefix);
-  const chosen = namedFolder(folders, policy.folder ?? '');
+  const given = namedFolder(folders, policy.folder ?? '');
+  const chosen = given.mustBeCreated && prefix !== '' ? namedFolder(folders, prefix + given.path) : given;
   if (chosen.mustBeCreated) throw new UpstreamError('missing', `delete.folder ${policy.folder} does not exist on the server`);
   return chosen;
 }

@@ -1,6 +1,6 @@
 /**
- * The socket that imapflow believes to talk to. At first all passes; once a keeper stands at the gate every octet from the server goes to
- * it, and it hands on to imapflow what is imapflow's.
+ * The socket that imapflow believes to talk to. At first all passes. Once a keeper stands at the gate, which is after the login, every octet
+ * from the server goes to the keeper, and imapflow neither hears nor says anything any more.
  */
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
@@ -21,15 +21,8 @@ export interface GateKeeper {
 export interface Gate extends Flow {
   /** Sends a command past imapflow. */
   send(octets: string): void;
-  /** Octets for imapflow. */
-  handOn(octets: Buffer): void;
-  /** Does it right behind imapflow's next SELECT, where that goes out in one piece; undefined takes it back. */
-  behindSelect(work: (() => void) | undefined): void;
   readonly isHeld: boolean;
 }
-
-/** All of it: a path that is sent as a literal waits for the server's word. */
-const SELECT = /^\S+ (?:SELECT|EXAMINE) [^\r\n{]+\r\n$/;
 
 /** As much as one read from the network gives. */
 const GATHER_OCTETS = 64 * 1024;
@@ -41,7 +34,6 @@ export class GatedSocket extends Duplex implements Gate {
   /** Who wants the socket not to be read now. */
   readonly #holders = new Set<object>();
   #isDetached = false;
-  #behindSelect: (() => void) | undefined;
   /** Came and was not handed on yet. */
   #gathered: Buffer[] = [];
   #gatheredOctets = 0;
@@ -68,14 +60,6 @@ export class GatedSocket extends Duplex implements Gate {
 
   send(octets: string): void {
     if (!this.#raw.destroyed) this.#raw.write(octets, 'latin1');
-  }
-
-  handOn(octets: Buffer): void {
-    if (!this.push(octets)) this.hold(this);
-  }
-
-  behindSelect(work: (() => void) | undefined): void {
-    this.#behindSelect = work;
   }
 
   /** Reads no more until all who hold let go: what the server sends waits in the network. */
@@ -127,10 +111,13 @@ export class GatedSocket extends Duplex implements Gate {
   }
 
   override _write(chunk: Buffer, _encoding: BufferEncoding, done: (error?: Error | null) => void): void {
-    const shortcut = this.#keeper === undefined ? this.#shortcuts.of(chunk.toString('latin1')) : undefined;
+    if (this.#keeper !== undefined) {
+      done();
+      return;
+    }
+    const shortcut = this.#shortcuts.of(chunk.toString('latin1'));
     if (shortcut === undefined) {
       this.#raw.write(chunk, done);
-      if (this.#behindSelect !== undefined && SELECT.test(chunk.toString('latin1'))) this.#behindSelect();
       return;
     }
     if (shortcut.answer !== '') setImmediate(() => !this.destroyed && this.push(Buffer.from(shortcut.answer, 'latin1')));
@@ -155,9 +142,13 @@ export class GatedSocket extends Duplex implements Gate {
     keeper?.lost(error);
   }
 
+  #handOn(octets: Buffer): void {
+    if (!this.push(octets)) this.hold(this);
+  }
+
   /** TLS gives a chunk for every record, and some servers make records of 4 KiB: what comes at once is handed on at once. */
   readonly #onData = (chunk: Buffer): void => {
-    if (this.#keeper === undefined) this.handOn(chunk);
+    if (this.#keeper === undefined) this.#handOn(chunk);
     else if (!(this.#raw instanceof TLSSocket)) this.#keeper.receive(chunk);
     else {
       if (this.#gathered.length === 0) setImmediate(this.#handOnGathered);

@@ -1,31 +1,28 @@
 /**
- * One connection to an IMAP server, logged in: imapflow for what is rare and delicate, the pipeline for what is much. Both take turns:
+ * One connection to an IMAP server. imapflow greets, secures and logs in; all else are commands of our own, in the pipeline. They take turns:
  * whatever reads in the selected mailbox runs side by side, all else alone.
  */
 import type { Cancel, Clock } from '../clock.ts';
 import { UpstreamError } from '../errors.ts';
-import { isUid, isUidValidity, type UidValidity } from '../maildrop/numbers.ts';
-import { unlessAborted, withDeadline, type Deadline } from './deadline.ts';
-import type { GatedSocket } from './gated-socket.ts';
+import { SelectAnswer } from '../imap/select-answer.ts';
+import type { AccountMemory } from './account-memory.ts';
+import { unlessAborted, withDeadline } from './deadline.ts';
+import { FolderCommands } from './folder-commands.ts';
 import { Holding, type Holder } from './holding.ts';
 import { ImapflowClient, type UpstreamEndpoint } from './imapflow-client.ts';
-import { commandFailure, loginFailure } from './imapflow-failure.ts';
+import { loginFailure } from './imapflow-failure.ts';
+import { tellId } from './introduction.ts';
 import type { ListingAheadRequest } from './listing-ahead.ts';
-import { learnNamespaces, tellId } from './introduction.ts';
 import { Pipeline, type Collector } from './pipeline.ts';
+import { selectedMailbox, type SelectedMailbox, type UpstreamLimits } from './selected-mailbox.ts';
+import type { ServerHabits } from './server-habits.ts';
 import { Turnstile, type Leave } from './turnstile.ts';
 import type { UpstreamLogin } from './upstream.ts';
 
-/** What SELECT told of a mailbox. */
-export interface SelectedMailbox {
-  readonly path: string;
-  readonly uidValidity: UidValidity;
-  /** 0 where the server told none. */
-  readonly uidNext: number;
-  readonly exists: number;
-  readonly isReadOnly: boolean;
-  /** The news of the connection when it was selected: with more of them it is no longer what it was. */
-  readonly news: number;
+/** What all connections to one server share. */
+export interface SharedKnowledge {
+  readonly habits: ServerHabits;
+  readonly limits: UpstreamLimits;
 }
 
 export interface Patience {
@@ -35,8 +32,6 @@ export interface Patience {
   readonly behalf?: Holder;
 }
 
-export type Limit = Pick<Deadline, 'ms' | 'progress'>;
-
 /** However long the login took, SELECT gets this long. */
 const MIN_SELECT_MS = 1_000;
 
@@ -44,37 +39,57 @@ export class ImapConnection {
   readonly client: ImapflowClient;
   readonly pipeline: Pipeline;
   readonly holding: Holding;
+  readonly folders: FolderCommands;
+  readonly memory: AccountMemory;
+  readonly habits: ServerHabits;
+  readonly limits: UpstreamLimits;
   /** `host:port`. */
   readonly server: string;
   readonly timeoutMs: number;
+  /** Sessions that use it, as the pool counts them: while there are several, none of them ends it. */
+  sessions = 1;
   readonly #endpoint: UpstreamEndpoint;
   readonly #clock: Clock;
   readonly #loginEndsAt: number;
   readonly #turnstile = new Turnstile();
-  readonly #gate: GatedSocket;
   #selected: SelectedMailbox | undefined;
   /** The server has one selected. */
   #hasMailbox = false;
   #hasSelected = false;
   #selecting: Promise<void> | undefined;
   #greeted: Promise<void> | undefined;
-  #namespaces: Promise<void> | undefined;
 
-  private constructor(client: ImapflowClient, endpoint: UpstreamEndpoint, clock: Clock, loginEndsAt: number) {
+  private constructor(
+    client: ImapflowClient,
+    endpoint: UpstreamEndpoint,
+    clock: Clock,
+    memory: AccountMemory,
+    shared: SharedKnowledge,
+    loginEndsAt: number,
+  ) {
     this.client = client;
+    this.memory = memory;
+    this.habits = shared.habits;
+    this.limits = shared.limits;
     this.server = `${endpoint.host.toLowerCase()}:${endpoint.port}`;
     this.timeoutMs = endpoint.commandTimeoutMs;
     this.#endpoint = endpoint;
     this.#clock = clock;
     this.#loginEndsAt = loginEndsAt;
-    this.pipeline = new Pipeline({ clock, timeoutMs: this.timeoutMs, destroy: () => this.destroy() });
+    this.pipeline = new Pipeline({ clock, timeoutMs: this.timeoutMs, habits: this.habits, destroy: () => this.destroy() });
     this.holding = new Holding(clock, this.pipeline);
-    this.#gate = client.transport.keep(this.pipeline);
-    this.pipeline.attach(this.#gate);
+    this.folders = new FolderCommands(this.pipeline, this, memory);
+    this.pipeline.attach(client.transport.keep(this.pipeline));
   }
 
   /** Connects, secures and authenticates, in all within the command timeout. Rejects with UpstreamError, or CredentialsError. */
-  static async open(endpoint: UpstreamEndpoint, login: UpstreamLogin, clock: Clock, signal: AbortSignal): Promise<ImapConnection> {
+  static async open(
+    endpoint: UpstreamEndpoint,
+    login: UpstreamLogin,
+    clock: Clock,
+    known: SharedKnowledge & { readonly memory: AccountMemory },
+    signal: AbortSignal,
+  ): Promise<ImapConnection> {
     const client = new ImapflowClient(endpoint, login);
     const loginEndsAt = clock.monotonic() + endpoint.commandTimeoutMs;
     const deadline = { clock, ms: endpoint.commandTimeoutMs, signal, onExpire: () => client.destroy() };
@@ -82,7 +97,7 @@ export class ImapConnection {
       await withDeadline(deadline, () => client.connect(clock));
     } catch (error) {
       client.destroy();
-      throw throttled(client, error) ?? loginFailure(error, login, client.transport.shownCertificate);
+      throw client.throttled(error) ?? loginFailure(error, login, client.transport.shownCertificate);
     }
     client.forgetPassword();
     if (client.wasPreauthenticated) {
@@ -90,7 +105,7 @@ export class ImapConnection {
       client.destroy();
       throw new UpstreamError('refused', 'the server greeted with PREAUTH, so the password was never checked');
     }
-    return new ImapConnection(client, endpoint, clock, loginEndsAt);
+    return new ImapConnection(client, endpoint, clock, known.memory, known, loginEndsAt);
   }
 
   get isUsable(): boolean {
@@ -137,10 +152,11 @@ export class ImapConnection {
   /** The mailbox if it is selected, and the server told nothing new of it since. */
   kept(path: string): SelectedMailbox | undefined {
     const selected = this.isLive ? this.#selected : undefined;
-    return selected?.path === path && selected.news === this.pipeline.news && this.#isSelected(selected) ? selected : undefined;
+    const found = this.memory.foundAt(path) ?? path;
+    return selected?.path === found && selected.news === this.pipeline.news && this.#isSelected(selected) ? selected : undefined;
   }
 
-  /** Sends a command of our own in a mailbox. Rejects with UpstreamError as the answer is classified, and when the signal aborts. */
+  /** Sends a command in a mailbox. Rejects with UpstreamError as the answer is classified, and when the signal aborts. */
   async command(mailbox: SelectedMailbox, text: string, signal: AbortSignal, collector?: Collector, how?: Patience): Promise<void> {
     const leave = await this.reading(mailbox, signal, how);
     // What is under way is waited for all the same: the connection is good for others.
@@ -151,24 +167,26 @@ export class ImapConnection {
     await unlessAborted(done, signal, 'cancelled');
   }
 
-  /** Runs an operation of imapflow when nothing else runs. Rejects with UpstreamError. */
-  async control<T>(signal: AbortSignal, operation: () => Promise<T>, limit: Limit = { ms: this.timeoutMs }): Promise<T> {
+  /**
+   * Runs commands when nothing else runs, within the command timeout in all. Rejects with UpstreamError, also when the signal aborts; then the
+   * commands go on, for the connection is good for others.
+   */
+  async alone<T>(signal: AbortSignal, operation: () => Promise<T>, ms = this.timeoutMs): Promise<T> {
     const answered = this.holding.wait();
     try {
       const leave = await this.#enter({}, signal);
-      return await this.#guard(signal, operation, limit).finally(leave);
+      return await unlessAborted(this.#timed(ms, operation).finally(leave), signal, 'cancelled');
     } finally {
       answered();
     }
   }
 
   /** The same within a mailbox, which is selected again where another one was meanwhile. */
-  async controlWithin<T>(mailbox: SelectedMailbox, signal: AbortSignal, operation: () => Promise<T>, limit?: Limit): Promise<T> {
-    const within = async (): Promise<T> => {
+  async aloneIn<T>(mailbox: SelectedMailbox, signal: AbortSignal, operation: () => Promise<T>): Promise<T> {
+    return this.alone(signal, async () => {
       await this.#need(mailbox);
       return operation();
-    };
-    return this.control(signal, within, limit);
+    });
   }
 
   /** Enters a mailbox to read in it, side by side with others who do; what this gives leaves it. */
@@ -177,7 +195,7 @@ export class ImapConnection {
     try {
       // Who reads in one mailbox shares a lane.
       const leave = await this.#enter(`${mailbox.uidValidity} ${mailbox.path}`, signal);
-      await this.#selectWithin(mailbox, signal).catch((error: unknown) => {
+      await this.#selectWithin(mailbox).catch((error: unknown) => {
         leave();
         throw error;
       });
@@ -192,9 +210,9 @@ export class ImapConnection {
   }
 
   /** For who is in a mailbox's lane: the first selects it, where another one is selected, and the others wait for that. */
-  async #selectWithin(mailbox: SelectedMailbox, signal: AbortSignal): Promise<void> {
+  async #selectWithin(mailbox: SelectedMailbox): Promise<void> {
     if (this.#isSelected(mailbox)) return;
-    this.#selecting ??= this.#guard(signal, () => this.#need(mailbox), { ms: this.timeoutMs }).finally(() => {
+    this.#selecting ??= this.#timed(this.timeoutMs, () => this.#need(mailbox)).finally(() => {
       this.#selecting = undefined;
     });
     await this.#selecting;
@@ -215,26 +233,18 @@ export class ImapConnection {
       // Selected again as it is, it might be the same old view.
       if (this.has('UNSELECT')) await this.#letGo(signal).catch(unlessRefused);
       const leave = await this.#enter({}, signal);
-      if (ahead !== undefined) this.#gate.behindSelect(() => ahead.send());
-      try {
-        return await this.#guard(signal, () => this.#open(path), { ms });
-      } finally {
-        this.#gate.behindSelect(undefined);
+      const opened = this.#timed(ms, () => this.#open(path, ahead)).finally(() => {
         void (ahead?.answer() ?? Promise.resolve()).catch(() => {}).finally(leave);
-      }
+      });
+      return await unlessAborted(opened, signal, 'cancelled');
     } finally {
       answered();
     }
   }
 
-  /** Makes sure that the namespaces are known, of which imapflow makes paths. */
-  namespaces(signal: AbortSignal): Promise<void> {
-    return this.control(signal, () => this.#learnNamespaces());
-  }
-
   async logout(): Promise<void> {
     try {
-      if (this.isUsable) await this.control(new AbortController().signal, () => this.client.flow.logout());
+      if (this.isUsable) await this.alone(new AbortController().signal, () => this.pipeline.ask('LOGOUT', {}));
     } catch {
       // The server may close before its answer; either way the connection is gone.
     }
@@ -245,7 +255,7 @@ export class ImapConnection {
     this.client.destroy();
   }
 
-  /** Ends the connection after that time, unless what this gives is called before. */
+  /** Ends the connection after that time, unless what this gives is called before. For a connection that nobody else uses. */
   destroyAfter(ms: number): Cancel {
     return this.#clock.after(Math.min(ms, this.timeoutMs), () => this.destroy());
   }
@@ -253,7 +263,7 @@ export class ImapConnection {
   /** UNSELECT (RFC 3691), where a mailbox is selected that is not live; who needs it selects it again. Never CLOSE, which expunges. */
   async #letGo(signal: AbortSignal): Promise<void> {
     if (this.isLive || !this.#hasMailbox) return;
-    await this.control(signal, async () => {
+    await this.alone(signal, async () => {
       if (!this.#hasMailbox) return;
       this.#hasMailbox = false;
       this.#selected = undefined;
@@ -268,21 +278,17 @@ export class ImapConnection {
     throw new UpstreamError('unreachable', signal.aborted ? 'cancelled' : 'the connection to the upstream was lost');
   }
 
-  async #guard<T>(signal: AbortSignal, operation: () => Promise<T>, limit: Limit): Promise<T> {
-    this.client.takeRefusal();
-    const { client } = this;
-    const deadline = { clock: this.#clock, signal, onExpire: () => client.destroy(), ...limit };
-    const result = await withDeadline(deadline, operation).catch((error: unknown) => {
-      throw throttled(client, error) ?? commandFailure(error);
-    });
-    // Where imapflow says no more than `false`.
-    const failure = throttled(client, undefined);
-    if (failure !== undefined) throw failure;
-    return result;
+  /** The time counts from when the commands are sent: a connection that waits for another session's client is in good order. */
+  #timed<T>(ms: number, operation: () => Promise<T>): Promise<T> {
+    const { signal } = new AbortController();
+    return withDeadline(
+      { clock: this.#clock, ms, signal, isPaused: () => this.pipeline.isHeld, onExpire: () => this.destroy() },
+      operation,
+    );
   }
 
   #isSelected({ path, uidValidity }: SelectedMailbox): boolean {
-    return this.#selected?.path === path && this.#selected.uidValidity === uidValidity && this.client.flow.mailbox !== false;
+    return this.#selected?.path === path && this.#selected.uidValidity === uidValidity;
   }
 
   async #need(mailbox: SelectedMailbox): Promise<void> {
@@ -293,22 +299,37 @@ export class ImapConnection {
     }
   }
 
-  async #open(path: string): Promise<SelectedMailbox> {
-    const { flow } = this.client;
+  /** Under its path as given, else under the one where the folders of the user are. */
+  async #open(path: string, ahead?: ListingAheadRequest): Promise<SelectedMailbox> {
+    const known = this.memory.foundAt(path);
+    if (known !== undefined) return this.#openAt(known, ahead);
+    try {
+      return await this.#openAt(path, ahead);
+    } catch (error) {
+      const other = await this.folders.elsewhere(path, error);
+      if (other === undefined) throw error;
+      const found = await this.#openAt(other, ahead);
+      this.memory.noteFound(path, other);
+      return found;
+    }
+  }
+
+  async #openAt(path: string, ahead: ListingAheadRequest | undefined): Promise<SelectedMailbox> {
     this.#selected = undefined;
     this.#hasMailbox = false;
     const greeted = this.#greet();
-    if (path !== 'INBOX') await this.#learnNamespaces();
-    this.client.skipListing(path);
-    const selected = await flow.mailboxOpen(path);
+    this.pipeline.forgetMailbox();
+    const answer = new SelectAnswer();
+    const done = this.folders.select(path, answer);
+    ahead?.send();
+    const text = await done;
     this.#hasMailbox = true;
-    await greeted;
-    const uidValidity = Number(selected.uidValidity);
-    if (!isUidValidity(uidValidity)) throw new UpstreamError('protocol', `${path} has no valid UIDVALIDITY`);
-    const uidNext = isUid(selected.uidNext) ? selected.uidNext : 0;
     this.#hasSelected = true;
+    await greeted;
+    // The server may have told more by now: how many messages there are and the news that say so have to be of one moment.
     const { exists, news } = this.pipeline;
-    this.#selected = { path: selected.path, uidValidity, uidNext, exists, isReadOnly: selected.readOnly === true, news };
+    const now = { exists: answer.exists === undefined ? undefined : exists, news };
+    this.#selected = selectedMailbox(path, answer, answer.isReadOnly(text), now, this.limits);
     return this.#selected;
   }
 
@@ -319,22 +340,9 @@ export class ImapConnection {
     this.#greeted.catch(() => {});
     return this.#greeted;
   }
-
-  #learnNamespaces(): Promise<void> {
-    this.#namespaces ??= learnNamespaces(this).catch((error: unknown) => {
-      this.#namespaces = undefined;
-      throw error;
-    });
-    return this.#namespaces;
-  }
 }
 
 /** A server that will not do more has done what it can. */
 function unlessRefused(error: unknown): void {
   if (!(error instanceof UpstreamError) || error.kind !== 'refused') throw error;
-}
-
-function throttled({ throttledForMs }: ImapflowClient, cause: unknown): UpstreamError | undefined {
-  if (throttledForMs === undefined) return undefined;
-  return new UpstreamError('throttled', 'the upstream throttles', { cause, retryAfterMs: throttledForMs });
 }

@@ -2,32 +2,24 @@
 import { UpstreamError } from '../errors.ts';
 import type { BodyCache } from './body-cache.ts';
 import type { Lease } from './connection-pool.ts';
-import type { ImapConnection, Limit, Patience, SelectedMailbox } from './imap-connection.ts';
-import type { ImapflowClient } from './imapflow-client.ts';
-import { listFolders } from './imapflow-folders.ts';
-import { ImapflowMailbox } from './imapflow-mailbox.ts';
+import { deletedNow } from './finding.ts';
+import type { ImapConnection, Patience } from './imap-connection.ts';
+import { ImapMailbox } from './imap-mailbox.ts';
 import { ListingAheadRequest, type ListingAhead } from './listing-ahead.ts';
-import { deletedNow } from './mailbox-listing.ts';
 import type { Collector } from './pipeline.ts';
 import type { ReadAheadBudget } from './read-ahead.ts';
+import type { SelectedMailbox } from './selected-mailbox.ts';
 import type { FolderList, Purpose, UpstreamAbilities, UpstreamMailbox, UpstreamSession } from './upstream.ts';
 
-/** Runs upstream operations under a deadline; shared by a session and its mailboxes. */
-export interface OperationRunner {
-  readonly client: ImapflowClient;
-  /** An operation of imapflow, which must end within the command timeout. */
-  run<T>(signal: AbortSignal, operation: () => Promise<T>): Promise<T>;
-  /** Octets received count as progress: for operations that bring much. */
-  runLong<T>(signal: AbortSignal, operation: () => Promise<T>): Promise<T>;
-  /** Makes sure that imapflow knows the namespaces, of which it makes paths. */
-  namespaces(signal: AbortSignal): Promise<void>;
-}
-
-/** The same within one mailbox, and commands of our own there. */
-export interface MailboxRunner extends OperationRunner {
+/** Runs commands in one mailbox, and counts them. */
+export interface MailboxRunner {
   readonly connection: ImapConnection;
   /** Sends a command in the mailbox; rejects with UpstreamError as the answer is classified. */
   command(text: string, signal: AbortSignal, collector?: Collector, how?: Patience): Promise<void>;
+  /** Runs commands while nothing else runs on the connection, within the command timeout. */
+  alone<T>(signal: AbortSignal, operation: (connection: ImapConnection) => Promise<T>): Promise<T>;
+  /** The same in the mailbox. */
+  aloneIn<T>(signal: AbortSignal, operation: (connection: ImapConnection) => Promise<T>): Promise<T>;
   /** What the command counts for. */
   count(): void;
 }
@@ -37,16 +29,14 @@ export interface ImapSessionParts {
   readonly user: string;
   readonly budget: ReadAheadBudget;
   readonly bodies: BodyCache;
-  /** Bodies through imapflow alone: slow, and the measure of what is right. */
-  readonly isPlain: boolean;
 }
 
 /** A connection that was kept and does not answer within this time is dead. */
 const PROBE_MS = 5_000;
 
-export class ImapSession implements UpstreamSession, OperationRunner {
+export class ImapSession implements UpstreamSession {
   readonly #parts: ImapSessionParts;
-  readonly #mailboxes = new Set<ImapflowMailbox>();
+  readonly #mailboxes = new Set<ImapMailbox>();
   #operations: number;
   readonly #onEnd: (() => void)[] = [];
   #hasLeft = false;
@@ -56,20 +46,17 @@ export class ImapSession implements UpstreamSession, OperationRunner {
     this.#operations = parts.lease.isKept ? 0 : 1;
   }
 
-  get client(): ImapflowClient {
-    return this.#connection.client;
-  }
-
   get server(): string {
     return this.#connection.server;
   }
 
   get abilities(): UpstreamAbilities {
-    const capabilities = [...this.client.flow.capabilities.keys()];
+    const { habits, client } = this.#connection;
+    const capabilities = [...client.flow.capabilities.keys()];
     return {
       capabilities,
-      move: capabilities.includes('MOVE'),
-      uidPlus: capabilities.includes('UIDPLUS'),
+      move: capabilities.includes('MOVE') && !habits.refusesMove,
+      uidPlus: capabilities.includes('UIDPLUS') && !habits.refusesUidExpunge,
       condstore: capabilities.includes('CONDSTORE'),
     };
   }
@@ -87,42 +74,37 @@ export class ImapSession implements UpstreamSession, OperationRunner {
   }
 
   /** A mailbox that is still selected, and of which the server has no news, need not be selected again. */
-  async select(path: string, signal: AbortSignal, purpose: Purpose = 'other'): Promise<UpstreamMailbox> {
+  async select(path: string, signal: AbortSignal, purpose: Purpose = { for: 'other' }): Promise<UpstreamMailbox> {
     this.#checkUsable();
     const kept = this.#connection.kept(path);
     if (kept !== undefined) {
-      const runner = this.#runnerFor(kept);
-      const giveUp = this.#connection.destroyAfter(PROBE_MS);
-      try {
-        const deleted = await deletedNow(runner, signal);
-        if (this.#connection.kept(path) === kept)
-          return this.#mailbox(kept, Promise.resolve({ news: kept.news, deleted, rows: undefined }));
-      } finally {
-        giveUp();
-      }
+      const deleted = await this.#probe(() => deletedNow(this.#runnerFor(kept), signal));
+      const isSame = this.#connection.kept(path) === kept;
+      if (isSame)
+        return this.#mailbox(kept, Promise.resolve({ news: kept.news, isWatched: true, deleted, since: undefined, rows: undefined }));
     }
     this.#operations += 1;
-    if (purpose === 'other') return this.#mailbox(await this.#connection.select(path, signal));
-    const ahead = new ListingAheadRequest(this.#connection.pipeline, this.#connection, purpose === 'first-listing');
+    if (purpose.for === 'other') return this.#mailbox(await this.#connection.select(path, signal));
+    const ahead = new ListingAheadRequest(this.#connection.pipeline, this.#connection, purpose);
     const selected = await this.#connection.select(path, signal, ahead);
     this.#operations += ahead.commands;
     return this.#mailbox(selected, ahead.answer());
   }
 
   folders(signal: AbortSignal): Promise<FolderList> {
-    return listFolders(this, signal);
+    this.#checkUsable();
+    this.#operations += 1;
+    return this.#connection.alone(signal, () => this.#connection.folders.list());
   }
 
-  run<T>(signal: AbortSignal, operation: () => Promise<T>): Promise<T> {
-    return this.#control(signal, operation, undefined);
-  }
-
-  runLong<T>(signal: AbortSignal, operation: () => Promise<T>): Promise<T> {
-    return this.#control(signal, operation, this.#long);
-  }
-
-  namespaces(signal: AbortSignal): Promise<void> {
-    return this.#connection.namespaces(signal);
+  /** Nobody else uses an idle connection: one that is dead is found out soon. One that others use has its own deadlines. */
+  async #probe<T>(ask: () => Promise<T>): Promise<T> {
+    const giveUp = this.#connection.sessions > 1 ? (): void => {} : this.#connection.destroyAfter(PROBE_MS);
+    try {
+      return await ask();
+    } finally {
+      giveUp();
+    }
   }
 
   async logout(): Promise<void> {
@@ -134,6 +116,7 @@ export class ImapSession implements UpstreamSession, OperationRunner {
   }
 
   destroy(): void {
+    this.#hasLeft = true;
     this.#parts.lease.destroy();
     this.#end();
   }
@@ -150,45 +133,39 @@ export class ImapSession implements UpstreamSession, OperationRunner {
     return this.#parts.lease.connection;
   }
 
-  get #long(): Limit {
-    return { ms: this.#connection.timeoutMs, progress: () => this.client.transport.octetsReceived };
-  }
-
-  #mailbox(selected: SelectedMailbox, ahead?: Promise<ListingAhead | undefined>): ImapflowMailbox {
-    const { budget, isPlain, bodies, user } = this.#parts;
+  #mailbox(selected: SelectedMailbox, ahead?: Promise<ListingAhead | undefined>): ImapMailbox {
+    const { budget, bodies, user } = this.#parts;
     const kept = bodies.of([this.server, user, selected.path, selected.uidValidity]);
-    const mailbox = new ImapflowMailbox(this.#runnerFor(selected), selected, { budget, isPlain, ahead, bodies: kept });
+    const memory = this.#connection.memory.mailbox(selected.path, selected.uidValidity);
+    const mailbox = new ImapMailbox(this.#runnerFor(selected), selected, { budget, ahead, memory, bodies: kept });
     this.#mailboxes.add(mailbox);
     return mailbox;
   }
 
   #runnerFor(mailbox: SelectedMailbox): MailboxRunner {
-    const within = <T>(signal: AbortSignal, operation: () => Promise<T>, limit?: Limit): Promise<T> => {
+    const connection = this.#connection;
+    const count = (): void => {
       this.#checkUsable();
       this.#operations += 1;
-      return this.#connection.controlWithin(mailbox, signal, operation, limit);
     };
     return {
-      client: this.client,
-      connection: this.#connection,
-      run: (signal, operation) => within(signal, operation),
-      namespaces: (signal) => this.namespaces(signal),
-      runLong: (signal, operation) => within(signal, operation, this.#long),
-      command: (text, signal, collector, how) => {
-        this.#checkUsable();
-        this.#operations += 1;
-        return this.#connection.command(mailbox, text, signal, collector, how);
+      connection,
+      command: async (text, signal, collector, how) => {
+        count();
+        return connection.command(mailbox, text, signal, collector, how);
+      },
+      alone: async (signal, operation) => {
+        count();
+        return connection.alone(signal, () => operation(connection));
+      },
+      aloneIn: async (signal, operation) => {
+        count();
+        return connection.aloneIn(mailbox, signal, () => operation(connection));
       },
       count: () => {
         this.#operations += 1;
       },
     };
-  }
-
-  #control<T>(signal: AbortSignal, operation: () => Promise<T>, limit: Limit | undefined): Promise<T> {
-    this.#checkUsable();
-    this.#operations += 1;
-    return this.#connection.control(signal, operation, limit);
   }
 
   #checkUsable(): void {

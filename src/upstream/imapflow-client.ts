@@ -4,9 +4,10 @@
  */
 import type { SecureContext } from 'node:tls';
 import { ImapFlow } from 'imapflow';
+import { specialUse } from 'imapflow/lib/special-use.js';
 import type { Clock } from '../clock.ts';
 import { UpstreamError } from '../errors.ts';
-import { hasAnswer, throttleHint } from './imapflow-failure.ts';
+import { throttleHint } from './imapflow-failure.ts';
 import { GatedTransport } from './gated-transport.ts';
 import { LoginShortcuts } from './imapflow-shortcuts.ts';
 import type { UpstreamLogin } from './upstream.ts';
@@ -44,7 +45,6 @@ export class ImapflowClient {
   /** imapflow keeps the very object. */
   readonly #auth: { readonly user: string; pass?: string; accessToken?: string };
   readonly #secureWithinMs: number;
-  #lastRefusal: unknown;
   #throttledForMs: number | undefined;
 
   constructor(endpoint: UpstreamEndpoint, login: UpstreamLogin) {
@@ -109,30 +109,10 @@ export class ImapflowClient {
     return this.flow.greeting === undefined;
   }
 
-  /** Why the last call was refused, as imapflow logged it; forgotten once read. */
-  takeRefusal(): unknown {
-    const refusal = this.#lastRefusal;
-    this.#lastRefusal = undefined;
-    return refusal;
-  }
-
-  /** The last call ended by a failure of the connection, not by an answer of the server. */
-  get wasCutOff(): boolean {
-    return !this.isUsable || (this.#lastRefusal instanceof Error && !hasAnswer(this.#lastRefusal));
-  }
-
-  /** The pause a throttling server asked for, in milliseconds; the connection is then closed. */
-  get throttledForMs(): number | undefined {
-    return this.#throttledForMs;
-  }
-
-  /**
-   * Lets imapflow believe to have listed the folder: it would ask for it, and for its subscription, before each first SELECT. The only
-   * internal of imapflow that is touched, where it is what it was.
-   */
-  skipListing(path: string): void {
-    const folders: unknown = Reflect.get(this.flow, 'folders');
-    if (folders instanceof Map && !folders.has(path)) folders.set(path, { path, pathAsListed: path, flags: new Set(), listed: true });
+  /** The failure of a login after which the server asked for a pause; the connection is then closed. Undefined where it did not. */
+  throttled(cause: unknown): UpstreamError | undefined {
+    if (this.#throttledForMs === undefined) return undefined;
+    return new UpstreamError('throttled', 'the upstream throttles', { cause, retryAfterMs: this.#throttledForMs });
   }
 
   /** Logged in, nobody needs it any more: a connection may outlive its session. */
@@ -147,7 +127,6 @@ export class ImapflowClient {
   }
 
   #note(error: unknown): void {
-    this.#lastRefusal = error;
     const hint = throttleHint(error);
     if (hint === undefined || this.#throttledForMs !== undefined) return;
     this.#throttledForMs = hint;
@@ -166,4 +145,23 @@ export class ImapflowClient {
     };
     return { debug: ignore, info: ignore, warn: note, error: note, isLevelEnabled: (level) => level === 'warn' || level === 'error' };
   }
+}
+
+/**
+ * The special use that the names of folders suggest in one of many languages, by path. Each use goes to one folder: an exact name before a
+ * similar one, then the one nearest to the top. `taken` are uses that the server gives to a folder itself.
+ */
+export function rolesByName(
+  folders: readonly { readonly path: string; readonly delimiter: string }[],
+  taken: ReadonlySet<string>,
+): ReadonlyMap<string, string> {
+  const guesses = folders.flatMap(({ path, delimiter }) => {
+    const parts = delimiter === '' ? [path] : path.split(delimiter);
+    const { flag, source } = specialUse(false, { flags: new Set(), name: parts.at(-1) ?? '' });
+    return flag === null || taken.has(flag) ? [] : [{ path, flag, depth: parts.length, isExact: source === 'name' }];
+  });
+  guesses.sort((one, other) => Number(other.isExact) - Number(one.isExact) || one.depth - other.depth || (one.path < other.path ? -1 : 1));
+  const byFlag = new Map<string, string>();
+  for (const { path, flag } of guesses) if (!byFlag.has(flag)) byFlag.set(flag, path);
+  return new Map([...byFlag].map(([flag, path]) => [path, flag]));
 }

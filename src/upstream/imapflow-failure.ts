@@ -1,6 +1,6 @@
 /** imapflow's errors as ours. Its `authenticationFailed` is not to be trusted: it is true for an overloaded server too. */
 import { CredentialsError, UpstreamError, type BridgeError } from '../errors.ts';
-import { classifyConnectionFailure, classifyLoginRefusal, classifyRefusal, type ServerRefusal } from '../imap/upstream-failure.ts';
+import { classifyConnectionFailure, classifyLoginRefusal, type ServerRefusal } from '../imap/upstream-failure.ts';
 import type { UpstreamLogin } from './upstream.ts';
 
 /** What imapflow puts on its errors; nothing of it is certain. */
@@ -11,7 +11,6 @@ interface ImapflowErrorFields {
   readonly serverResponseCode?: unknown;
   readonly response?: unknown;
   readonly reason?: unknown;
-  readonly mailboxMissing?: unknown;
   readonly tlsFailed?: unknown;
   readonly authenticationFailed?: unknown;
   readonly throttleReset?: unknown;
@@ -74,29 +73,6 @@ function tlsFailure(error: unknown, fields: ImapflowErrorFields, shown: string |
 
 function isTlsFailure({ code }: ImapflowErrorFields): boolean {
   return classifyConnectionFailure(asText(code) || undefined) === 'tls';
-}
-
-/** A failure of a command after login. */
-export function commandFailure(error: unknown): UpstreamError {
-  if (error instanceof UpstreamError) return error;
-  const fields = fieldsOf(error);
-  const refusal = refusalOf(fields);
-  if (fields.mailboxMissing === true) return new UpstreamError('missing', describe(error, refusal), { cause: error });
-  if (refusal === undefined) return connectionFailure(error, fields);
-  const { kind, retryAfterMs } = classifyRefusal(refusal);
-  return new UpstreamError(kind, describe(error, refusal), { cause: error, retryAfterMs });
-}
-
-/** True when the server refused a command that it announces as one that it does not know: go-imap's MOVE before a backend without it. */
-export function isUnsupported(error: unknown): boolean {
-  const refusal = refusalOf(fieldsOf(error));
-  if (refusal === undefined || refusal.code !== undefined) return false;
-  return refusal.status === 'BAD' || (refusal.status === 'NO' && /support|implement|unknown command/i.test(refusal.text));
-}
-
-/** True when the error is a tagged NO or BAD of the server. */
-export function hasAnswer(error: unknown): boolean {
-  return asText(fieldsOf(error).responseStatus) !== '';
 }
 
 /** Milliseconds imapflow wants to wait for a throttling server, if that is what it complains of. */

@@ -2,11 +2,13 @@
 import type { Clock } from '../clock.ts';
 import type { BodyCache } from './body-cache.ts';
 import { ConnectionPool } from './connection-pool.ts';
+import { AccountMemories } from './account-memory.ts';
 import type { UpstreamEndpoint } from './imapflow-client.ts';
 import { ImapConnection } from './imap-connection.ts';
 import { ImapSession } from './imap-session.ts';
 import type { ReadAheadBudget } from './read-ahead.ts';
-import type { Upstream, UpstreamLogin, UpstreamSession } from './upstream.ts';
+import { ServerHabits } from './server-habits.ts';
+import type { LoginHow, Upstream, UpstreamLogin, UpstreamSession } from './upstream.ts';
 
 export interface UpstreamOptions {
   readonly budget: ReadAheadBudget;
@@ -14,29 +16,34 @@ export interface UpstreamOptions {
   /** How long a connection stays after its session; by default not at all. */
   readonly lingerMs?: number;
   readonly connectionsPerAccount?: number;
-  /** Bodies through imapflow alone, as a measure of what is right. */
-  readonly isPlain?: boolean;
+  /** The most messages that are believed of one folder. */
+  readonly maxMessages?: number;
 }
+
+/** As `limits.messages` has it by default. */
+const MAX_MESSAGES = 2_000_000;
 
 export class ImapflowUpstream implements Upstream {
   readonly #pool: ConnectionPool;
   readonly #options: UpstreamOptions;
 
   constructor(endpoint: UpstreamEndpoint, clock: Clock, options: UpstreamOptions) {
-    const { lingerMs = 0, connectionsPerAccount = 1 } = options;
+    const { lingerMs = 0, connectionsPerAccount = 1, maxMessages = MAX_MESSAGES } = options;
     this.#options = options;
+    const shared = { habits: new ServerHabits(), limits: { messages: maxMessages } };
+    const memories = new AccountMemories();
     this.#pool = new ConnectionPool({
       clock,
       lingerMs,
       connectionsPerAccount,
-      open: (login, signal) => ImapConnection.open(endpoint, login, clock, signal),
+      open: (login, signal) => ImapConnection.open(endpoint, login, clock, { ...shared, memory: memories.of(login.user) }, signal),
     });
   }
 
-  async login(login: UpstreamLogin, signal: AbortSignal): Promise<UpstreamSession> {
-    const lease = await this.#pool.take(login, signal);
-    const { budget, bodies, isPlain = false } = this.#options;
-    return new ImapSession({ lease, user: login.user, budget, bodies, isPlain });
+  async login(login: UpstreamLogin, signal: AbortSignal, { isApart = false }: LoginHow = {}): Promise<UpstreamSession> {
+    const lease = await (isApart ? this.#pool.takeApart(login, signal) : this.#pool.take(login, signal));
+    const { budget, bodies } = this.#options;
+    return new ImapSession({ lease, user: login.user, budget, bodies });
   }
 
   retire(): Promise<void> {

@@ -3,16 +3,21 @@
  * the server does not answer so, or the mailbox changed meanwhile, the listing asks anew.
  */
 import { UpstreamError } from '../errors.ts';
-import type { Uid } from '../maildrop/numbers.ts';
-import { RowGatherer, searchFor, type Abilities } from './mailbox-listing.ts';
+import type { UidRanges } from '../imap/uid-ranges.ts';
+import { shortSearch, type Abilities, type Search } from './finding.ts';
+import { RowGatherer } from './mailbox-listing.ts';
 import type { Pipeline } from './pipeline.ts';
-import type { ListingRows } from './upstream.ts';
+import type { ListingRows, Purpose } from './upstream.ts';
 
 /** As of one moment, at which the connection had that many news. */
 export interface ListingAhead {
   readonly news: number;
-  /** Messages flagged \Deleted. */
-  readonly deleted: ReadonlySet<Uid>;
+  /** The mailbox was selected before, and the server has told of every change since. */
+  readonly isWatched: boolean;
+  /** Messages that SEARCH calls \Deleted; undefined where the server refused to say. */
+  readonly deleted: UidRanges | undefined;
+  /** What is there from the last known message on, or of everything; undefined where it was not asked for or did not come. */
+  readonly since: UidRanges | undefined;
   /** Of all messages; undefined where they were not asked for, or did not come. */
   readonly rows: ListingRows | undefined;
 }
@@ -20,21 +25,20 @@ export interface ListingAhead {
 export class ListingAheadRequest {
   readonly #pipeline: Pipeline;
   readonly #abilities: Abilities;
-  readonly #withRows: boolean;
+  readonly #purpose: Purpose;
   /** Sent so far. */
   commands = 0;
   #answer: Promise<ListingAhead | undefined> = Promise.resolve(undefined);
 
-  /** `withRows`: all messages are new to us. */
-  constructor(pipeline: Pipeline, abilities: Abilities, withRows: boolean) {
+  constructor(pipeline: Pipeline, abilities: Abilities, purpose: Purpose) {
     this.#pipeline = pipeline;
     this.#abilities = abilities;
-    this.#withRows = withRows;
+    this.#purpose = purpose;
   }
 
   /** Sends the commands; SELECT is on its way. */
   send(): void {
-    this.commands = this.#withRows ? 2 : 1;
+    this.commands += 2;
     this.#answer = this.#ask();
     this.#answer.catch(() => {});
   }
@@ -45,14 +49,26 @@ export class ListingAheadRequest {
   }
 
   async #ask(): Promise<ListingAhead | undefined> {
-    const gathered = new RowGatherer(this.#abilities, undefined, () => this.#pipeline.exists);
-    const search = searchFor(this.#abilities, 'DELETED');
-    const found = this.#unlessRefused(this.#pipeline.command(search.text, search.collector));
-    const rows = this.#withRows ? this.#unlessRefused(this.#pipeline.command(`UID FETCH 1:* ${gathered.items}`, gathered)) : undefined;
-    const [newsBefore, newsAfter] = await Promise.all([found, rows]);
-    if (newsBefore === undefined) return undefined;
-    const isSame = newsAfter === newsBefore;
-    return { news: newsBefore, deleted: new Set(search.uids()), rows: isSame ? gathered.rows() : undefined };
+    const deleted = this.#search('DELETED');
+    const isFirst = this.#purpose.for === 'first-listing';
+    const since = isFirst ? undefined : this.#search(`UID ${this.#purpose.lastUid ?? 1}:*`);
+    const gathered = new RowGatherer(this.#abilities, undefined, () => this.#pipeline.exists ?? 0);
+    const rows = isFirst ? this.#unlessRefused(this.#pipeline.command(`UID FETCH 1:* ${gathered.items}`, gathered)) : undefined;
+    const [newsOfDeleted, newsOfSince, newsOfRows] = await Promise.all([deleted.news, since?.news, rows]);
+    const news = newsOfRows ?? newsOfSince ?? newsOfDeleted;
+    if (news === undefined) return undefined;
+    return {
+      news,
+      isWatched: false,
+      deleted: newsOfDeleted === news ? deleted.search.found() : undefined,
+      since: newsOfSince === news ? since?.search.found() : undefined,
+      rows: newsOfRows === news ? gathered.rows() : undefined,
+    };
+  }
+
+  #search(criterion: string): { readonly search: Search; readonly news: Promise<number | undefined> } {
+    const search = shortSearch(this.#abilities, criterion);
+    return { search, news: this.#unlessRefused(this.#pipeline.command(search.text, search.collector)) };
   }
 
   /** The news of the connection when the command was done; undefined where the server does not want to do it. */

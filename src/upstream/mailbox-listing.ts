@@ -1,10 +1,12 @@
-/** Rows and searches of a selected mailbox, by commands of our own: as many at a time as the server takes, each row checked. */
+/** Rows of a selected mailbox, by commands of our own: as many at a time as the server takes, each row checked against what was asked. */
 import type { BodySection, FetchRow } from '../imap/fetch-row.ts';
 import type { BodySink } from '../imap/response-parser.ts';
 import { MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
 import { messageIdIn, TELLING_FIELDS } from '../maildrop/message-id.ts';
 import { isUid, type Uid } from '../maildrop/numbers.ts';
 import { IDENTITY_KINDS } from '../maildrop/rematch.ts';
+import { outsideUidSpace } from '../imap/uid-space.ts';
+import type { Abilities } from './finding.ts';
 import type { MailboxRunner } from './imap-session.ts';
 import type { Collector } from './pipeline.ts';
 import type { ListingRows } from './upstream.ts';
@@ -14,6 +16,7 @@ const COMMANDS_AT_A_TIME = 8;
 /** A message may be told of more than once, and a mailbox may grow meanwhile. */
 const MAX_REPEATS = 3;
 const SPARE_ROWS = 10_000;
+const MAX_UID = 0xffff_ffff;
 /** Of the header fields that are asked for; what is longer is cut. */
 const MAX_FIELDS_OCTETS = 64 * 1024;
 
@@ -45,8 +48,9 @@ export async function rowsOf(
   withMessageIds: boolean,
   signal: AbortSignal,
 ): Promise<ListingRows> {
-  const gathered = new RowGatherer(runner.connection, new Set(uids), () => uids.length);
-  const headers = new HeaderGatherer(uids.length);
+  const wanted = new Set(uids);
+  const gathered = new RowGatherer(runner.connection, wanted, () => uids.length);
+  const headers = new HeaderGatherer(wanted);
   const items = withMessageIds ? gathered.items.replace(')', ` ${headers.item})`) : gathered.items;
   const collector: Collector = withMessageIds
     ? { body: headers.body, row: (row) => [headers.row(row), gathered.row(row)].includes(true) }
@@ -55,87 +59,35 @@ export async function rowsOf(
   return { ...gathered.rows(), messageIds: headers.messageIds };
 }
 
+/** Gathers the rows of these messages. Rejects with the first refusal, when all that was asked is answered. */
+export function gatherRows(runner: MailboxRunner, uids: readonly Uid[], gathered: RowGatherer, signal: AbortSignal): Promise<void> {
+  const batches = uidBatches(uids, MESSAGES_PER_COMMAND);
+  return inOrder(batches, ({ set }) => runner.command(`UID FETCH ${set} ${gathered.items}`, signal, gathered));
+}
+
 /** The Message-IDs, or what stands in for them (see messageIdIn), of those that have any. */
 export async function messageIdsOf(runner: MailboxRunner, uids: readonly Uid[], signal: AbortSignal): Promise<ReadonlyMap<Uid, string>> {
-  const headers = new HeaderGatherer(uids.length);
+  const headers = new HeaderGatherer(new Set(uids));
   for (const { set } of uidBatches(uids, MESSAGES_PER_COMMAND)) {
     await runner.command(`UID FETCH ${set} (UID ${headers.item})`, signal, headers);
   }
   return headers.messageIds;
 }
 
-/** What the server announces. */
-export interface Abilities {
-  has(capability: string): boolean;
-}
-
-/** UIDs found by a search key such as `UNSEEN`, ascending, each once, and none that no message has. */
-export async function search(runner: MailboxRunner, key: string, signal: AbortSignal): Promise<Uid[]> {
-  const [short, whole] = [asSearch(`UID SEARCH RETURN (ALL COUNT) ${key}`), asSearch(`UID SEARCH ${key}`)];
-  if (runner.connection.has('ESEARCH')) {
-    await runner.command(short.text, signal, short.collector);
-    if (short.isExact()) return short.uids();
-  }
-  await runner.command(whole.text, signal, whole.collector);
-  return whole.uids();
-}
-
-export async function searchDeleted(runner: MailboxRunner, signal: AbortSignal): Promise<ReadonlySet<Uid>> {
-  return new Set(await search(runner, 'DELETED', signal));
-}
-
-/**
- * The same in a mailbox that was selected a while ago. One round trip, where no flags have changed: Dovecot searches what it
- * told last, and looks again only when all that was asked at once is done.
- */
-export async function deletedNow(runner: MailboxRunner, signal: AbortSignal): Promise<ReadonlySet<Uid>> {
-  let hasNews = false;
-  const row = (): boolean => {
-    hasNews = true;
-    return false;
-  };
-  const { text, collector, uids } = searchFor(runner.connection, 'DELETED');
-  await Promise.all([runner.command('NOOP', signal, { row }), runner.command(text, signal, { ...collector, row })]);
-  return hasNews ? searchDeleted(runner, signal) : new Set(uids());
-}
-
-/** A search that is sent on its own: the command, who takes its result, and the result once it is answered. */
-interface Search {
-  readonly text: string;
-  readonly collector: Collector;
-  readonly uids: () => Uid[];
-  readonly isExact: () => boolean;
-}
-
-/** Where UIDs that no message has do no harm among those that are found. */
-export function searchFor(abilities: Abilities, key: string): Search {
-  return asSearch(`${abilities.has('ESEARCH') ? 'UID SEARCH RETURN (ALL)' : 'UID SEARCH'} ${key}`);
-}
-
-function asSearch(text: string): Search {
-  const parts: Uid[][] = [];
-  let areExact = true;
-  const uids = (): Uid[] => {
-    const [only = []] = parts;
-    return parts.length < 2 ? only : [...new Set(parts.flat())].sort((one, other) => one - other);
-  };
-  const found = (some: Uid[], isExact: boolean): void => {
-    parts.push(some);
-    areExact &&= isExact;
-  };
-  return { text, collector: { found }, uids, isExact: () => parts.length > 0 && areExact };
-}
-
-/** Runs work for each, several at a time, begun in that order. The first failure ends it. */
+/** Runs work for each, several at a time, begun in that order. After the first failure nothing more is begun; what runs is waited for. */
 async function inOrder<T>(all: Iterable<T>, work: (one: T) => Promise<void>): Promise<void> {
   const running: Promise<void>[] = [];
-  for (const one of all) {
-    if (running.length >= COMMANDS_AT_A_TIME) await running.shift();
-    const done = work(one);
-    done.catch(() => {});
-    running.push(done);
+  try {
+    for (const one of all) {
+      if (running.length >= COMMANDS_AT_A_TIME) await running.shift();
+      const done = work(one);
+      done.catch(() => {});
+      running.push(done);
+    }
+    await Promise.all(running);
+  } finally {
+    await Promise.allSettled(running);
   }
-  await Promise.all(running);
 }
 
 /** Gathers rows for a listing. */
@@ -164,19 +116,35 @@ export class RowGatherer implements Collector {
     return this.#uids.length;
   }
 
+  /** Those of the messages that no row came of. */
+  missing(uids: readonly Uid[]): Uid[] {
+    const gathered = new Set(this.#uids);
+    return uids.filter((uid) => !gathered.has(uid));
+  }
+
+  /** A message that is there though the server gives no row of it. */
+  addUntold(uid: Uid): void {
+    this.#add(uid, 0, 0, undefined);
+  }
+
   readonly row = ({ uid, octets, arrival, emailId, gmailId }: FetchRow): boolean => {
     // News of flags may come in between.
     if (octets === undefined && arrival === undefined) return false;
+    if (uid > MAX_UID) throw outsideUidSpace('a UID', uid);
     if (!isUid(uid) || this.#wanted?.has(uid) === false) return false;
     if (this.#uids.length >= MAX_REPEATS * this.#expected() + SPARE_ROWS) return false;
-    this.#isAscending &&= uid > (this.#uids.at(-1) ?? 0);
     const identity = emailId ?? gmailId ?? '';
-    this.#uids.push(uid);
-    this.#octets.push(octets ?? 0);
-    this.#arrivals.push(arrival ?? 0);
-    this.#identities.push(identity === '' ? undefined : this.#kind + identity);
+    this.#add(uid, octets ?? 0, arrival ?? 0, identity === '' ? undefined : this.#kind + identity);
     return true;
   };
+
+  #add(uid: Uid, octets: number, arrival: number, identity: string | undefined): void {
+    this.#isAscending &&= uid > (this.#uids.at(-1) ?? 0);
+    this.#uids.push(uid);
+    this.#octets.push(octets);
+    this.#arrivals.push(arrival);
+    this.#identities.push(identity);
+  }
 
   /** Ascending by UID; of a row that came twice the last. */
   rows(): ListingRows {
@@ -198,11 +166,11 @@ export class RowGatherer implements Collector {
 class HeaderGatherer {
   readonly item = `BODY.PEEK[HEADER.FIELDS (${TELLING_FIELDS.join(' ').toUpperCase()})]`;
   readonly messageIds = new Map<Uid, string>();
-  readonly #expected: number;
+  readonly #wanted: ReadonlySet<number>;
   #fields: Buffer[] | undefined;
 
-  constructor(expected: number) {
-    this.#expected = expected;
+  constructor(wanted: ReadonlySet<number>) {
+    this.#wanted = wanted;
   }
 
   readonly body = (_row: FetchRow, { name }: BodySection): BodySink | undefined => {
@@ -221,7 +189,7 @@ class HeaderGatherer {
   readonly row = ({ uid }: FetchRow): boolean => {
     const fields = this.#fields;
     this.#fields = undefined;
-    if (fields === undefined || !isUid(uid) || this.messageIds.size >= this.#expected + SPARE_ROWS) return false;
+    if (fields === undefined || !isUid(uid) || !this.#wanted.has(uid)) return false;
     this.messageIds.set(uid, messageIdIn(Buffer.concat(fields)) ?? '');
     return true;
   };

@@ -3,11 +3,12 @@ import { UpstreamError } from '../errors.ts';
 import type { TaggedResponse } from '../imap/response-parser.ts';
 import { MAX_BODY_OCTETS, type MailboxBodies } from './body-cache.ts';
 import type { BodyCollector } from './body-collector.ts';
-import type { Patience, SelectedMailbox } from './imap-connection.ts';
-import { fetchWhole } from './imapflow-fetch.ts';
+import type { Patience } from './imap-connection.ts';
 import type { MailboxRunner } from './imap-session.ts';
 import { ReadAhead, type BodyCommands, type ReadAheadBudget } from './read-ahead.ts';
+import type { SelectedMailbox } from './selected-mailbox.ts';
 import type { FetchRequest } from './upstream.ts';
+import { inWindows } from './windows.ts';
 
 const LF = 0x0a;
 const KIB = 1024;
@@ -93,7 +94,7 @@ export class MessageReader {
   async *#inWindows(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
     this.#bodies.giveWay();
     this.#headers.giveWay();
-    yield* fetchWhole(this.#runner, request, signal);
+    yield* inWindows(this.#runner, request, signal);
   }
 }
 
@@ -114,9 +115,9 @@ function commandsOf(runner: MailboxRunner, mailbox: SelectedMailbox): BodyComman
     fetch,
     hold: (holder) => holding.hold(holder),
     letGo: (holder) => holding.letGo(holder),
-    destroy: () => connection.destroy(),
     abandon: (holder) => {
-      if (!holding.isAwaitedBesides(holder)) connection.destroy();
+      // What comes for nobody is no reason to end a connection that others use.
+      if (connection.sessions < 2 && !holding.isAwaitedBesides(holder)) connection.destroy();
     },
     get isWanted() {
       return connection.isWanted;

@@ -1,16 +1,19 @@
 /**
  * Commands of our own on a connection that imapflow logged in: several at a time, their answers taken apart as they come. On any doubt
- * about what the server says the connection is ended; nothing is read twice and nothing is guessed.
+ * about what the server says the connection is ended; nothing is read twice and nothing is guessed. From the login on imapflow gets nothing
+ * of what the server says.
  */
 import type { Cancel, Clock } from '../clock.ts';
 import { UpstreamError } from '../errors.ts';
 import type { BodySection, FetchRow } from '../imap/fetch-row.ts';
-import { OWN_TAG, ResponseParser, type BodySink, type TaggedResponse } from '../imap/response-parser.ts';
+import { ResponseParser, type BodySink, type TaggedResponse } from '../imap/response-parser.ts';
 import { isExact, isSearchResult, searchResult } from '../imap/search-result.ts';
+import type { UidRanges } from '../imap/uid-ranges.ts';
 import { classifyRefusal } from '../imap/upstream-failure.ts';
-import type { Uid } from '../maildrop/numbers.ts';
 import type { Gate, GateKeeper } from './gated-socket.ts';
 import type { Flow } from './holding.ts';
+import { SentCommands } from './sent-commands.ts';
+import type { ServerHabits } from './server-habits.ts';
 
 /** What a command takes of the untagged responses that come while it runs. */
 export interface Collector {
@@ -18,8 +21,9 @@ export interface Collector {
   readonly body?: (row: FetchRow, section: BodySection, octets: number | undefined) => BodySink | undefined;
   /** A row is complete; true takes it. */
   readonly row?: (row: FetchRow) => boolean;
-  readonly found?: (uids: Uid[], isExact: boolean) => void;
-  /** Any other untagged response, without its line end; true takes it. */
+  /** What a search found; `isExact` says that no UID is named that was not found. */
+  readonly found?: (uids: UidRanges, isExact: boolean) => void;
+  /** Any other untagged response, without its last line end; true takes it. */
   readonly untagged?: (line: Buffer) => boolean;
 }
 
@@ -27,14 +31,9 @@ export interface PipelineParts {
   readonly clock: Clock;
   /** Longest time without progress while an answer is due. */
   readonly timeoutMs: number;
+  readonly habits: ServerHabits;
   /** Ends the connection. */
   readonly destroy: () => void;
-}
-
-interface Running {
-  readonly collector: Collector;
-  readonly resolve: (response: TaggedResponse) => void;
-  readonly reject: (error: UpstreamError) => void;
 }
 
 const MIB = 1024 * 1024;
@@ -45,6 +44,8 @@ const LEAST_PROGRESS_OCTETS = 512;
 const MAX_LINE_DEADLINES = 3;
 /** A search is answered by one line, or by a few of a generous server. */
 const MAX_SEARCH_LINES = 100;
+/** After this part of the deadline without a word, commands that the server may have lost are sent again. */
+const LOST_AFTER = 1 / 4;
 const NEWS = /^\* +(?:(\d{1,10}) +(EXISTS|EXPUNGE)|(VANISHED))\b/i;
 const BYE = /^\* +BYE */i;
 const LONGEST_NEWS = 40;
@@ -54,16 +55,15 @@ const MAX_TEXT = 300;
 export class Pipeline implements GateKeeper, Flow {
   readonly #parts: PipelineParts;
   readonly #parser: ResponseParser;
-  readonly #running = new Map<string, Running>();
+  readonly #commands: SentCommands<Collector>;
   /** Who took a body of the row that is being read. */
   #rowTaker: Collector | undefined;
   #gate: Gate | undefined;
   #lost: UpstreamError | undefined;
   /** What the server said before it hung up. */
   #bye: string | undefined;
-  #count = 0;
   #news = 0;
-  #exists = 0;
+  #exists: number | undefined;
   #octets = 0;
   #progressAt = 0;
   /** When something last came that a command wants: what else a server says, it may say for ever. */
@@ -73,10 +73,11 @@ export class Pipeline implements GateKeeper, Flow {
 
   constructor(parts: PipelineParts) {
     this.#parts = parts;
+    this.#commands = new SentCommands((line) => this.#gate?.send(line), parts.habits);
     const takesRows = (): boolean => this.#isReading;
     this.#parser = new ResponseParser(
       {
-        forward: (octets) => this.#gate?.handOn(octets),
+        forward: () => {},
         tagged: (response) => this.#tagged(response),
         untagged: (line) => this.#untagged(line),
         body: (row, section, octets) => this.#body(row, section, octets),
@@ -99,23 +100,32 @@ export class Pipeline implements GateKeeper, Flow {
     return this.#news;
   }
 
-  /** As the server last told it of the selected mailbox. */
-  get exists(): number {
+  /** How many messages the selected mailbox holds, as the server last told it; undefined where it told nothing. */
+  get exists(): number | undefined {
     return this.#exists;
+  }
+
+  /** Another mailbox is about to be selected: what was told of the one before does not hold for it. */
+  forgetMailbox(): void {
+    this.#exists = undefined;
   }
 
   /** Commands sent so far. */
   get count(): number {
-    return this.#count;
+    return this.#commands.count;
   }
 
   get isIdle(): boolean {
-    return this.#running.size === 0;
+    return this.#commands.isEmpty;
   }
 
-  /** FETCH responses are for a command of ours; else imapflow gets them. */
+  get isHeld(): boolean {
+    return this.#gate?.isHeld === true;
+  }
+
+  /** Somebody wants what FETCH responses tell. */
   get #isReading(): boolean {
-    for (const { collector } of this.#running.values()) if (collector.row !== undefined || collector.body !== undefined) return true;
+    for (const { collector } of this.#commands.sent) if (collector.row !== undefined || collector.body !== undefined) return true;
     return false;
   }
 
@@ -130,20 +140,17 @@ export class Pipeline implements GateKeeper, Flow {
   ask(text: string, collector: Collector): Promise<TaggedResponse> {
     const gate = this.#gate;
     if (this.#lost !== undefined || gate === undefined) return Promise.reject(this.#lost ?? gone());
-    const tag = OWN_TAG + (++this.#count).toString(36);
-    const { promise, resolve, reject } = Promise.withResolvers<TaggedResponse>();
-    const withTag = collector.found === undefined ? collector : this.#searching(tag, collector);
     if (this.isIdle) this.#noteUseful();
-    this.#running.set(tag, { collector: withTag, resolve, reject });
+    const answer = this.#commands.ask(text, collector.found === undefined ? collector : this.#searching(collector));
     this.#watch();
-    gate.send(`${tag} ${text}\r\n`);
-    return promise;
+    return answer;
   }
 
-  #searching(tag: string, collector: Collector): Collector {
+  #searching(collector: Collector): Collector {
     let lines = 0;
+    const isOwn = (tag: string): boolean => this.#commands.isTagOf(tag, searching);
     const untagged = (line: Buffer): boolean => {
-      if (!isSearchResult(line, tag)) return collector.untagged?.(line) === true;
+      if (!isSearchResult(line, isOwn)) return collector.untagged?.(line) === true;
       lines += 1;
       if (lines > MAX_SEARCH_LINES) throw new UpstreamError('protocol', 'a search is answered without an end');
       this.#noteUseful();
@@ -151,7 +158,8 @@ export class Pipeline implements GateKeeper, Flow {
       collector.found?.(uids, isExact(line, uids));
       return true;
     };
-    return { ...collector, untagged };
+    const searching: Collector = { ...collector, untagged };
+    return searching;
   }
 
   /** Stops reading until `letGo`; the server's silence does not count meanwhile. */
@@ -191,37 +199,32 @@ export class Pipeline implements GateKeeper, Flow {
     this.#lost ??= error;
     this.#cancelWatch?.();
     this.#cancelWatch = undefined;
-    const running = [...this.#running.values()];
-    this.#running.clear();
-    for (const { reject } of running) reject(this.#lost);
+    this.#commands.fail(this.#lost);
   }
 
   #tagged(response: TaggedResponse): void {
-    const running = this.#running.get(response.tag);
-    if (running === undefined) throw new UpstreamError('protocol', 'the server answers a command that was not sent');
-    this.#running.delete(response.tag);
+    this.#commands.answered(response);
     this.#noteUseful();
-    running.resolve(response);
   }
 
   #untagged(line: Buffer): boolean {
     const news = NEWS.exec(line.toString('latin1', 0, LONGEST_NEWS));
     if (news !== null) this.#noteNews(news[2]?.toUpperCase(), Number(news[1]));
     else if (BYE.test(line.toString('latin1', 0, LONGEST_NEWS))) this.#bye = line.toString('latin1', 0, MAX_TEXT).replace(BYE, '');
-    for (const { collector } of this.#running.values()) if (collector.untagged?.(line) === true) return true;
+    for (const { collector } of this.#commands.sent) if (collector.untagged?.(line) === true) return true;
     return false;
   }
 
   #noteNews(what: string | undefined, count: number): void {
     this.#news += 1;
     if (what === 'EXISTS') this.#exists = count;
-    else if (what === 'EXPUNGE') this.#exists -= 1;
+    else if (what === 'EXPUNGE' && this.#exists !== undefined) this.#exists -= 1;
   }
 
   /** All bodies of a row go to one command: another one that waits for the same message must not be given the second of them. */
   #body(row: FetchRow, section: BodySection, octets: number | undefined): BodySink | undefined {
     if (this.#rowTaker !== undefined) return this.#counted(this.#rowTaker.body?.(row, section, octets));
-    for (const { collector } of this.#running.values()) {
+    for (const { collector } of this.#commands.sent) {
       const sink = collector.body?.(row, section, octets);
       if (sink === undefined) continue;
       this.#rowTaker = collector;
@@ -245,7 +248,7 @@ export class Pipeline implements GateKeeper, Flow {
     const taker = this.#rowTaker;
     this.#rowTaker = undefined;
     if (taker?.row?.(row) === true) return this.#noteUseful();
-    for (const { collector } of this.#running.values()) if (collector !== taker && collector.row?.(row) === true) return this.#noteUseful();
+    for (const { collector } of this.#commands.sent) if (collector !== taker && collector.row?.(row) === true) return this.#noteUseful();
   }
 
   #noteOctets(octets: number, areUseful = false): void {
@@ -266,17 +269,20 @@ export class Pipeline implements GateKeeper, Flow {
   }
 
   /** One timer for all commands: it looks how long ago something last came. */
-  #watch(afterMs = this.#parts.timeoutMs): void {
+  #watch(afterMs = LOST_AFTER * this.#parts.timeoutMs): void {
     this.#cancelWatch ??= this.#parts.clock.after(afterMs, () => {
       this.#cancelWatch = undefined;
       if (this.isIdle) return;
-      if (this.#gate?.isHeld === true) this.#noteProgress();
-      const left = this.#progressAt + this.#parts.timeoutMs - this.#parts.clock.monotonic();
-      if (left > 0) {
-        this.#watch(left);
+      if (this.isHeld) this.#noteProgress();
+      const { timeoutMs } = this.#parts;
+      const silentMs = this.#parts.clock.monotonic() - this.#progressAt;
+      const lostAfterMs = LOST_AFTER * timeoutMs;
+      if (silentMs < timeoutMs) {
+        if (silentMs >= lostAfterMs) this.#commands.repeatLost();
+        this.#watch(silentMs < lostAfterMs ? lostAfterMs - silentMs : timeoutMs - silentMs);
         return;
       }
-      this.#fail(new UpstreamError('timeout', `no progress for ${this.#parts.timeoutMs} ms`));
+      this.#fail(new UpstreamError('timeout', `no progress for ${timeoutMs} ms`));
       this.#parts.destroy();
     });
   }

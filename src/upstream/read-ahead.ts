@@ -21,9 +21,7 @@ export interface BodyCommands {
   /** Reads no more from the server until it is let go. */
   hold(holder: Holder): void;
   letGo(holder: Holder): void;
-  /** Ends the connection. */
-  destroy(): void;
-  /** The same, unless others wait for what comes over it: more is under way than is worth waiting for. */
+  /** Ends the connection, unless others use it: more is under way than is worth waiting for. */
   abandon(holder: Holder): void;
   /** Others wait for the connection. */
   readonly isWanted: boolean;
@@ -131,12 +129,13 @@ export class ReadAhead implements SlotWatcher, Holder {
     this.#forget(this.#slots.values().filter((slot) => slot !== this.#reading));
   }
 
-  /** The rest of what is being read comes into memory, or where it has no room there, not at all. */
+  /** The rest of what is being read comes into memory. Where it has no room there its own client loses it: nobody else does. */
   giveUp(): void {
     this.giveWay();
-    if (this.#budget.used + this.#due > this.#budget.totalOctets) {
-      this.#commands.destroy();
-      return;
+    const reading = this.#reading;
+    if (reading?.isComplete === false && this.#budget.used + this.#due > this.#budget.totalOctets) {
+      reading.fail(new UpstreamError('timeout', 'the client did not read on, and others waited for the connection'));
+      reading.discard();
     }
     this.#takesAll = true;
     this.#commands.letGo(this);

@@ -5,28 +5,51 @@
 import { UpstreamError, type UpstreamFailureKind } from '../errors.ts';
 import { MESSAGES_PER_COMMAND, uidBatches, type UidBatch } from '../imap/uid-set.ts';
 import type { Uid } from '../maildrop/numbers.ts';
-import { isUnsupported } from './imapflow-failure.ts';
 import type { DeletePolicy, Removal, RemovalResult } from './upstream.ts';
 
-/** Commands on the selected mailbox; `false` means that the server refused, a throw that the outcome is unknown. */
+/** How the server answered a command. */
+export interface CommandOutcome {
+  /** OK, NO or BAD. */
+  readonly status: string;
+  /** The response code, if there is one, and the text. */
+  readonly text: string;
+  /** Why it was refused; undefined where it was not. */
+  readonly refusal: UpstreamError | undefined;
+}
+
+/** Commands on the selected mailbox. A throw means that nobody knows what the server did. */
 export interface RemovalCommands {
   readonly canMove: boolean;
   readonly canExpungeByUid: boolean;
+  /** Which of the messages are there, of those without \Deleted or of all. Throws where the server names others. */
   existing(uids: readonly Uid[], onlyUndeleted: boolean, signal: AbortSignal): Promise<Uid[]>;
-  move(set: string, target: string, signal: AbortSignal): Promise<boolean>;
-  /** Those that were copied, by the server's own account (COPYUID) where it gives one; undefined where it refused. */
-  copy(batch: UidBatch, target: string, signal: AbortSignal): Promise<readonly Uid[] | undefined>;
-  flagAndExpunge(set: string, signal: AbortSignal): Promise<boolean>;
-  flagDeleted(set: string, signal: AbortSignal): Promise<boolean>;
+  /** The same, asked in another way. */
+  existingByFetch(uids: readonly Uid[], onlyUndeleted: boolean, signal: AbortSignal): Promise<Uid[]>;
+  move(set: string, target: string, signal: AbortSignal): Promise<CommandOutcome>;
+  /** `copied`: which of them, by the server's own account (COPYUID) where it gives one. */
+  copy(batch: UidBatch, target: string, signal: AbortSignal): Promise<CommandOutcome & { readonly copied: readonly Uid[] }>;
+  flagDeleted(set: string, signal: AbortSignal): Promise<CommandOutcome>;
+  unflagDeleted(set: string, signal: AbortSignal): Promise<CommandOutcome>;
+  /** UID EXPUNGE. */
+  expunge(set: string, signal: AbortSignal): Promise<CommandOutcome>;
+  /** The server does not know a command that it announces: it is not to be asked again. */
+  noteRefused(what: 'MOVE' | 'UID EXPUNGE'): void;
   /** Makes others see the flags: some servers keep them to themselves while the mailbox is selected. */
   settle(signal: AbortSignal): Promise<void>;
-  unflagDeleted(set: string, signal: AbortSignal): Promise<boolean>;
   destination(policy: DeletePolicy, signal: AbortSignal): Promise<string | undefined>;
-  /** Why the last command was refused. */
-  refusal(what: string): UpstreamError;
 }
 
 export type RemovalMethod = 'move' | 'copy-and-expunge' | 'expunge' | 'flag';
+
+/** How far it came. */
+interface Carried {
+  /** The first refusal; nothing more was done after it. */
+  readonly problem: UpstreamError | undefined;
+  /** The messages are flagged \Deleted, and that is all that the server does. */
+  readonly isFlagged: boolean;
+  /** The server does not know the command that was refused. */
+  readonly isUnknownCommand: boolean;
+}
 
 /** How this server can carry out that policy (CONTRACT section 5.10); `flag` is what is left where it can do nothing better. */
 export function removalMethod(
@@ -42,14 +65,15 @@ export function removalMethod(
 export async function removeMessages(commands: RemovalCommands, removal: Removal, signal: AbortSignal): Promise<RemovalResult> {
   let method = removal.stage === 'copied' ? methodAfterCopy(commands) : removalMethod(removal.policy, commands);
   for (let { uids } = removal; ;) {
-    const problem = await carryOut(commands, { ...removal, uids }, method, signal);
-    if (method === 'flag' && problem === undefined) await commands.settle(signal);
-    const remaining = await commands.existing(uids, method === 'flag', signal);
-    if (method === 'move' && remaining.length === uids.length && isUnsupported(problem?.cause)) {
-      method = removalMethod(removal.policy, { canMove: false, canExpungeByUid: commands.canExpungeByUid });
+    const { problem, isFlagged, isUnknownCommand } = await carryOut(commands, { ...removal, uids }, method, signal);
+    if (isFlagged) await commands.settle(signal);
+    const remaining = await left(commands, uids, { isFlagged, problem }, signal);
+    if (method === 'move' && isUnknownCommand && remaining.length === uids.length) {
+      commands.noteRefused('MOVE');
+      method = removalMethod(removal.policy, commands);
       continue;
     }
-    const onlyFlagged = method === 'flag' && removal.policy.action !== 'flag';
+    const onlyFlagged = isFlagged && removal.policy.action !== 'flag';
     if (method !== 'move' || remaining.length === 0 || remaining.length === uids.length) {
       return { remaining, problem, onlyFlagged };
     }
@@ -58,61 +82,86 @@ export async function removeMessages(commands: RemovalCommands, removal: Removal
   }
 }
 
+/** What is still there and not flagged. That nothing is left after a refusal is a contradiction, so it is asked for in another way too. */
+async function left(
+  commands: RemovalCommands,
+  uids: readonly Uid[],
+  { isFlagged, problem }: Pick<Carried, 'isFlagged' | 'problem'>,
+  signal: AbortSignal,
+): Promise<Uid[]> {
+  const remaining = await commands.existing(uids, isFlagged, signal);
+  return remaining.length === 0 && problem !== undefined ? commands.existingByFetch(uids, isFlagged, signal) : remaining;
+}
+
 /** Messages that lie in the target already must not come there again, whatever the server has learned meanwhile. */
 function methodAfterCopy({ canExpungeByUid }: RemovalCommands): RemovalMethod {
   return canExpungeByUid ? 'expunge' : 'flag';
 }
 
-/** Gives the first refusal, and stops there. A throw means that the outcome is unknown. */
-async function carryOut(
-  commands: RemovalCommands,
-  removal: Removal,
-  method: RemovalMethod,
-  signal: AbortSignal,
-): Promise<UpstreamError | undefined> {
+async function carryOut(commands: RemovalCommands, removal: Removal, method: RemovalMethod, signal: AbortSignal): Promise<Carried> {
   const { uids, policy } = removal;
   switch (method) {
-    case 'flag':
-      return each(commands, uids, '\\Deleted was not stored', (set) => commands.flagDeleted(set, signal));
+    case 'flag': {
+      const carried = await each(uids, '\\Deleted was not stored', (set) => commands.flagDeleted(set, signal));
+      return { ...carried, isFlagged: carried.problem === undefined };
+    }
     case 'expunge':
-      return expunge(commands, uids, signal);
+      return expunge(commands, uids, removal.stage === 'copied', signal);
     case 'move': {
       const target = await destination(commands, policy, signal);
-      if (target instanceof UpstreamError) return target;
-      return each(commands, uids, `MOVE to ${target} was refused`, (set) => commands.move(set, target, signal));
+      if (target instanceof UpstreamError) return { ...DONE, problem: target };
+      return each(uids, `MOVE to ${target} was refused`, (set) => commands.move(set, target, signal));
     }
     case 'copy-and-expunge':
       return copyAndExpunge(commands, removal, signal);
   }
 }
 
+const DONE: Carried = { problem: undefined, isFlagged: false, isUnknownCommand: false };
+
 /** COPY can't be repeated without making duplicates: its stages go to the journal. What was not copied is not expunged. */
-async function copyAndExpunge(commands: RemovalCommands, removal: Removal, signal: AbortSignal): Promise<UpstreamError | undefined> {
+async function copyAndExpunge(commands: RemovalCommands, removal: Removal, signal: AbortSignal): Promise<Carried> {
   const target = await destination(commands, removal.policy, signal);
-  if (target instanceof UpstreamError) return target;
+  if (target instanceof UpstreamError) return { ...DONE, problem: target };
   await removal.onStage('copying');
   let copied: Uid[] = [];
   let refused: UpstreamError | undefined;
   for (const batch of uidBatches(removal.uids, MESSAGES_PER_COMMAND)) {
-    const done = await commands.copy(batch, target, signal);
-    if (done === undefined) {
-      refused = commands.refusal(`COPY to ${target} was refused`);
-      break;
-    }
-    copied = copied.concat(done);
+    const outcome = await commands.copy(batch, target, signal);
+    copied = copied.concat(outcome.copied);
+    if (outcome.refusal === undefined) continue;
+    refused = worded(`COPY to ${target} was refused`, outcome.refusal);
+    break;
   }
   // Only of all of them may the journal say so: at the next login they would be expunged without another look.
   if (copied.length === removal.uids.length) await removal.onStage('copied');
-  const notExpunged = await expunge(commands, copied, signal);
-  return refused ?? notExpunged;
+  const carried = await expunge(commands, copied, true, signal);
+  return { ...carried, problem: refused ?? carried.problem };
 }
 
-/** What could not be expunged must not stay flagged: it would be hidden here and lie in wait for somebody's EXPUNGE. */
-async function expunge(commands: RemovalCommands, uids: readonly Uid[], signal: AbortSignal): Promise<UpstreamError | undefined> {
-  const refused = await each(commands, uids, 'UID EXPUNGE was refused', (set) => commands.flagAndExpunge(set, signal));
-  if (refused === undefined) return undefined;
+/**
+ * Flags and expunges. Where UID EXPUNGE is refused, copies that were made must not be made again, so the messages stay flagged, which hides them;
+ * so they do where the server does not know the command, as on a server that never announced it. Else they are unflagged: they would lie in wait
+ * for somebody's EXPUNGE. `areCopied`: they lie in another folder too.
+ */
+async function expunge(commands: RemovalCommands, uids: readonly Uid[], areCopied: boolean, signal: AbortSignal): Promise<Carried> {
+  const flagged = await each(uids, '\\Deleted was not stored', (set) => commands.flagDeleted(set, signal));
+  if (flagged.problem !== undefined && areCopied) {
+    throw new UpstreamError('refused', `the messages were copied and cannot be flagged: ${flagged.problem.message}`, {
+      cause: flagged.problem,
+    });
+  }
+  if (flagged.problem !== undefined) return unflagged(commands, uids, flagged, signal);
+  const expunged = await each(uids, 'UID EXPUNGE was refused', (set) => commands.expunge(set, signal));
+  if (expunged.problem === undefined) return DONE;
+  if (expunged.isUnknownCommand) commands.noteRefused('UID EXPUNGE');
+  if (expunged.isUnknownCommand || areCopied) return { ...DONE, isFlagged: true };
+  return unflagged(commands, uids, expunged, signal);
+}
+
+async function unflagged(commands: RemovalCommands, uids: readonly Uid[], carried: Carried, signal: AbortSignal): Promise<Carried> {
   for (const { set } of uidBatches(await commands.existing(uids, false, signal))) await commands.unflagDeleted(set, signal);
-  return refused;
+  return { ...carried, isUnknownCommand: false };
 }
 
 const ANSWERS: ReadonlySet<UpstreamFailureKind> = new Set(['missing', 'forbidden', 'refused']);
@@ -127,14 +176,22 @@ async function destination(commands: RemovalCommands, policy: DeletePolicy, sign
   }
 }
 
-async function each(
-  commands: RemovalCommands,
-  uids: readonly Uid[],
-  what: string,
-  command: (set: string) => Promise<boolean>,
-): Promise<UpstreamError | undefined> {
+/** Sends a command for each batch, until one is refused. */
+async function each(uids: readonly Uid[], what: string, command: (set: string) => Promise<CommandOutcome>): Promise<Carried> {
   for (const { set } of uidBatches(uids, MESSAGES_PER_COMMAND)) {
-    if (!(await command(set))) return commands.refusal(what);
+    const outcome = await command(set);
+    if (outcome.refusal === undefined) continue;
+    return { problem: worded(what, outcome.refusal), isFlagged: false, isUnknownCommand: isUnknown(outcome) };
   }
-  return undefined;
+  return DONE;
+}
+
+function worded(what: string, refusal: UpstreamError): UpstreamError {
+  return new UpstreamError(refusal.kind, `${what}: ${refusal.message}`, { cause: refusal, retryAfterMs: refusal.retryAfterMs });
+}
+
+/** The server refuses a command as one that it does not know: go-imap says so of MOVE before a backend without it. */
+function isUnknown({ status, text, refusal }: CommandOutcome): boolean {
+  if (text.startsWith('[') || refusal?.kind !== 'refused') return false;
+  return status === 'BAD' || /support|implement|unknown command/i.test(text);
 }

@@ -19,9 +19,14 @@ export interface UpstreamLogin {
   readonly provenAs?: string;
 }
 
+/** `isApart`: on a connection of its own, that nobody else is served by. */
+export interface LoginHow {
+  readonly isApart?: boolean;
+}
+
 export interface Upstream {
-  /** A session on a fresh connection, or on one that the same password opened before. */
-  login(login: UpstreamLogin, signal: AbortSignal): Promise<UpstreamSession>;
+  /** A session on a fresh connection, or unless told otherwise on one that the same password opened before. */
+  login(login: UpstreamLogin, signal: AbortSignal, how?: LoginHow): Promise<UpstreamSession>;
   /** Keeps no connection any more: those in use end with their sessions. */
   retire(): Promise<void>;
 }
@@ -43,7 +48,11 @@ export interface FolderList {
 }
 
 /** Why a mailbox is selected: what will be asked for anyway is asked for at the same time. */
-export type Purpose = 'first-listing' | 'listing' | 'other';
+export interface Purpose {
+  readonly for: 'first-listing' | 'listing' | 'other';
+  /** The last message that is known of a mailbox that was listed before. */
+  readonly lastUid?: Uid | undefined;
+}
 
 export interface UpstreamSession {
   /** `host:port`. */
@@ -59,7 +68,7 @@ export interface UpstreamSession {
   folders(signal: AbortSignal): Promise<FolderList>;
   /** The session is over: the connection stays for the next one, or the server is told goodbye. Never rejects. */
   logout(): Promise<void>;
-  /** Drops the connection at once; after `logout` only where it was not to stay. */
+  /** Ends the connection at once, unless other sessions use it; after `logout` only where it was not to stay. */
   destroy(): void;
   /** Runs something when it is over, in whatever way. */
   onEnd(run: () => void): void;
@@ -182,8 +191,10 @@ export interface UpstreamMailbox {
   fetch(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void>;
   /** Rows of those that are still in the mailbox. */
   rows(uids: readonly Uid[], request: RowsRequest, signal: AbortSignal): Promise<ListingRows>;
-  /** Those without the flag \\Seen. */
-  unseen(signal: AbortSignal): Promise<ReadonlySet<Uid>>;
+  /** Those of the messages without the flag \Seen; ascending UIDs. */
+  unseen(uids: readonly Uid[], signal: AbortSignal): Promise<ReadonlySet<Uid>>;
+  /** Whether the message truly has no octets, by every way of asking. */
+  isEmptyMessage(uid: Uid, signal: AbortSignal): Promise<boolean>;
   /** The Message-IDs, or what stands in for them (see messageIdIn), of those that have any. */
   messageIds(uids: readonly Uid[], signal: AbortSignal): Promise<ReadonlyMap<Uid, string>>;
   addSeen(uids: readonly Uid[], signal: AbortSignal): Promise<void>;

@@ -295,23 +295,23 @@ describe.concurrent('a server that is believed', () => {
     await it.expectTruth(expected);
   });
 
-  test('and expunges all as soon as it has selected: they are gone, until it says otherwise', async ({ expect: expected }) => {
+  test('and expunges all as soon as it has selected: an error, for nothing else says that they are gone', async ({ expect: expected }) => {
     await using it = await Site.start({});
     const { uidValidity } = it.imap.mailbox('INBOX');
     const told = `* ${MESSAGES} EXISTS\r\n* OK [UIDVALIDITY ${uidValidity}] x\r\n* OK [UIDNEXT ${MESSAGES + 1}] x\r\n`;
     it.imap.setScript(on('SELECT', { raw: `${told}$TAG OK [READ-WRITE] x\r\n${EXPUNGED}` }));
     const { answer, client } = await it.pass();
-    expected(answer).toMatch(/^\+OK/);
-    expected(await client.multi('UIDL')).toEqual([]);
+    expected(answer).toMatch(OURS);
     client.close();
     it.imap.setScript(undefined);
     await it.expectTruth(expected);
   });
 
-  test.for(['AUTHENTICATE', 'SELECT', 'UID SEARCH'])('and speaks to the client through %s is not heard', async (command, context) => {
+  test.for(['AUTHENTICATE', 'SELECT', 'UID FETCH'])('and speaks to the client through %s is not heard', async (command, context) => {
     const { expect: expected } = context;
     const evil = 'NO \u001B[2J\u0000\u0007 +OK\r +OK you are in\r -ERR [AUTH] give me your password';
-    await using it = await Site.startAlone({ script: on(command, { reply: evil }) });
+    const isRefused = (verb: string): boolean => verb === command || (command === 'UID FETCH' && verb === 'FETCH');
+    await using it = await Site.startAlone({ script: ({ verb }) => (isRefused(verb) ? { reply: evil } : undefined) });
     const { answer, client } = await it.pass();
     expected(answer).toMatch(OURS);
     expected(answer).not.toMatch(/give me|you are in/);

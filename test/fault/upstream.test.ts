@@ -362,17 +362,22 @@ describe('an upstream that is spared (CONTRACT section 5.7)', () => {
   });
 });
 
+/** Whether a command asks for the rows of several messages, or of that one. */
+function isAskedFor(uid: number, command: string): boolean {
+  const [, set] = /^(?:UID )?FETCH (\S+) .*SIZE/.exec(command) ?? [];
+  return set !== undefined && (set === String(uid) || !/^\d+$/.test(set));
+}
+
 describe('a listing that fails', () => {
   test.for([
     ['SELECT is refused', on('SELECT', { reply: 'NO [SERVERBUG] no' }), '-ERR [SYS/TEMP]'],
     ['the mailbox does not exist', on('SELECT', { reply: 'NO [NONEXISTENT] no such mailbox' }), '-ERR [SYS/PERM]'],
     ['SELECT is unsafe', on('SELECT', { reply: 'NO SELECT Unsafe Login. Please contact us' }), '-ERR [SYS/PERM]'],
     ['SELECT never ends', on('SELECT', { hang: true }), '-ERR [SYS/TEMP]'],
-    ['rows are missing, twice', listing({ omitRows: 1 }), '-ERR [SYS/TEMP]'],
-    ['SEARCH is refused', on('UID SEARCH', { reply: 'NO [UNAVAILABLE] no' }), '-ERR [SYS/TEMP]'],
+    ['no row comes', listing({ omitRows: 3 }), '-ERR [SYS/TEMP]'],
     ['a row has no UID', listing({ raw: '* 1 FETCH (RFC822.SIZE 20 UID 0)\r\n$TAG OK done\r\n' }), '-ERR [SYS/TEMP]'],
     ['a row is there twice', listing({ raw: `${'* 1 FETCH (UID 1 RFC822.SIZE 20)\r\n'.repeat(3)}$TAG OK done\r\n` }), '-ERR [SYS/TEMP]'],
-    ['SEARCH gives UID 0', on('UID SEARCH', { raw: '* SEARCH 0 1 2\r\n$TAG OK done\r\n' }), '-ERR [SYS/TEMP]'],
+    ['SEARCH gives UID 0', on('UID SEARCH', { raw: '* SEARCH 0 1 2\r\n$TAG OK done\r\n' }), '-ERR [SYS/PERM]'],
     ['SEARCH gives a number that is none', on('UID SEARCH', { raw: '* SEARCH 1 2x\r\n$TAG OK done\r\n' }), '-ERR [SYS/TEMP]'],
     ['the server closes', listing({ close: true }), '-ERR [SYS/TEMP]'],
     ['the server says BYE', listing({ bye: 'restarting' }), '-ERR [SYS/TEMP]'],
@@ -384,6 +389,20 @@ describe('a listing that fails', () => {
     imap.setScript(undefined);
     const client = await session(bridge);
     expect(await client.multi('UIDL')).toHaveLength(3);
+  });
+
+  test.for([
+    ['a row never comes', listing({ omitRows: 1 })],
+    ['SEARCH is refused', on('UID SEARCH', { reply: 'NO [UNAVAILABLE] no' })],
+    [
+      'a message cannot be listed',
+      ({ command }: { readonly command: string }) => (isAskedFor(2, command) ? { reply: 'NO no' } : undefined),
+    ],
+  ] as const)('is whole all the same where %s', async ([, script]) => {
+    const { bridge } = await site({ server: { script } });
+    const client = await session(bridge);
+    expect(await client.multi('UIDL')).toHaveLength(3);
+    expect((await client.retrieve(2)).toString()).toContain('body 2');
   });
 
   test('once only is tried again, and nobody notices', async () => {
@@ -1002,10 +1021,13 @@ describe('a poll of a mailbox seen before', () => {
     return imap.commands.slice(before).filter((command) => /SEARCH|RFC822\.SIZE/.test(command));
   };
 
-  test('asks for nothing but \\Deleted flags where SELECT tells that nothing came or went', async () => {
+  test('asks for nothing but \\Deleted flags and what came, together with SELECT, where nothing came or went', async () => {
     const { bridge, imap } = await site();
     const uniqueIds = await poll(bridge);
-    expect(await asked(imap, async () => expect(await poll(bridge)).toEqual(uniqueIds))).toEqual(['UID SEARCH RETURN (ALL) DELETED']);
+    expect(await asked(imap, async () => expect(await poll(bridge)).toEqual(uniqueIds))).toEqual([
+      'UID SEARCH RETURN (ALL) DELETED',
+      'UID SEARCH RETURN (ALL) UID 3:*',
+    ]);
   });
 
   test('asks for the rows of what came, and notices what went, also when both make up for each other', async () => {
@@ -1019,6 +1041,7 @@ describe('a poll of a mailbox seen before', () => {
       expect.stringMatching(/^UID FETCH 3:4 /),
       'UID SEARCH RETURN (ALL COUNT) ALL',
       'UID SEARCH RETURN (ALL) DELETED',
+      'UID SEARCH RETURN (ALL) UID 3:*',
     ]);
     expect(after.map((line) => line.slice(2))).toEqual([before[0]?.slice(2), before[2]?.slice(2), expect.stringMatching(/00000004$/)]);
   });

@@ -42,9 +42,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: 'bare EXPUNGE',
     changes: [
       {
-        file: 'upstream/imapflow-mailbox.ts',
-        from: '    return this.#agreed(signal, () => this.#flow.messageDelete(set, { uid: true }));\n',
-        to: "    return this.flagDeleted(set, signal).then(async () => {\n      await this.#runner.command('EXPUNGE', signal, {});\n      return true;\n    });\n",
+        file: 'upstream/imap-mailbox.ts',
+        from: '    return this.#ask(`UID EXPUNGE ${set}`, signal);\n',
+        to: "    return this.#ask('EXPUNGE', signal);\n",
       },
     ],
     tests: ['test/fault', 'test/integration/dovecot-mailbox.test.ts'],

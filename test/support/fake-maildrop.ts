@@ -152,6 +152,7 @@ export function openFakeMaildrop(options: FakeMaildropOptions): { readonly logge
       session: upstream,
       mailboxes: [mailbox],
       reconnect: () => Promise.resolve(upstream),
+      connectApart: () => Promise.resolve(upstream),
       checkPause: () => {},
       notePause: () => {},
     }),
@@ -188,6 +189,7 @@ function fakeMailbox(options: FakeMaildropOptions, traces: FakeTraces): Upstream
     messageIds: () => Promise.resolve(new Map()),
     rows: () => Promise.reject(new UpstreamError('protocol', 'not listed here')),
     unseen: () => Promise.resolve(new Set()),
+    isEmptyMessage: (uid) => Promise.resolve(options.messages[uid - FIRST_UID]?.octets.length === 0),
     close: () => {},
     addSeen: (seen) => {
       traces.seen.push(...seen);

@@ -75,6 +75,7 @@ test('host alone is a configuration; everything else has its default', () => {
         writeTimeoutMs: 120_000,
         idleTimeoutMs: 600_000,
         messageOctets: 0,
+        messages: 2_000_000,
         bodyCacheOctets: 64 * 1024 * 1024,
         readAheadOctets: 4 * 1024 * 1024,
       },

@@ -34,6 +34,7 @@ function mailboxWith(path: string, identity: string | undefined): UpstreamMailbo
     messageIds: () => Promise.resolve(new Map()),
     rows: refused,
     unseen: () => Promise.resolve(new Set()),
+    isEmptyMessage: () => Promise.resolve(false),
     close: () => {},
     addSeen: refused,
     remove: refused,

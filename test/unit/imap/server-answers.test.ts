@@ -33,6 +33,8 @@ describe('INTERNALDATE', () => {
   });
 });
 
+const isOwn = (tag: string): boolean => tag === 'Z1';
+
 describe('UID SEARCH', () => {
   test.for([
     ['* SEARCH', []],
@@ -44,23 +46,26 @@ describe('UID SEARCH', () => {
     ['* ESEARCH (TAG "Z1") UID', []],
     ['* ESEARCH (TAG "Z1") UID COUNT 2 ALL 4,8 MODSEQ 5', [4, 8]],
   ] as const)('that says %s found that', ([line, uids]) => {
-    expect(isSearchResult(text(line), 'Z1')).toBe(true);
-    expect(searchResult(text(line))).toEqual(uids);
+    expect(isSearchResult(text(line), isOwn)).toBe(true);
+    expect(searchResult(text(line)).toUids(10)).toEqual(uids);
   });
 
-  test.for([
-    '* SEARCH 0 1',
-    '* SEARCH 1x',
-    '* SEARCH 4294967296',
-    '* ESEARCH (TAG "Z1") UID ALL 0:3',
-    '* ESEARCH (TAG "Z1") UID ALL 1:4000000000',
-  ])('that says %s makes no sense', (line) => {
-    expect(() => searchResult(text(line))).toThrow(UpstreamError);
+  test.for(['* SEARCH 0 1', '* SEARCH 1x', '* SEARCH 4294967296', '* ESEARCH (TAG "Z1") UID ALL 0:3'])(
+    'that says %s makes no sense',
+    (line) => {
+      expect(() => searchResult(text(line))).toThrow(UpstreamError);
+    },
+  );
+
+  test('may name thousands of millions in a few octets, of which no list is made', () => {
+    const named = searchResult(text('* ESEARCH (TAG "Z1") UID ALL 1:4000000000'));
+    expect([named.count, named.has(3_999_999_999), named.has(4_000_000_001)]).toEqual([4_000_000_000, true, false]);
+    expect(() => named.toUids(1000)).toThrow(UpstreamError);
   });
 
   test('is answered by nothing else, nor by the answer to another command', () => {
     for (const line of ['* SEARCHING 1', '* 1 EXISTS', '* ESEARCH (TAG "Z2") UID ALL 1', '* OK SEARCH 1']) {
-      expect(isSearchResult(text(line), 'Z1'), line).toBe(false);
+      expect(isSearchResult(text(line), isOwn), line).toBe(false);
     }
   });
 });

@@ -46,7 +46,7 @@ class FakeServer implements BodyCommands {
 
   /** Gives the body of a message in answer to the command of that number. */
   give(command: number, uid: number, octets: number): void {
-    const row: FetchRow = { uid, octets: undefined, arrival: undefined, emailId: undefined, gmailId: undefined };
+    const row: FetchRow = { uid, octets: undefined, arrival: undefined, emailId: undefined, gmailId: undefined, flags: undefined };
     const { bodies } = this.asked[command] ?? {};
     const sink = bodies?.body(row, { name: '', origin: undefined }, octets);
     sink?.write(Buffer.alloc(octets, uid));

@@ -2,14 +2,15 @@
 import { describe, expect, test } from 'vitest';
 import { UpstreamError } from '../../../src/errors.ts';
 import type { Uid } from '../../../src/maildrop/numbers.ts';
-import { removeMessages, type RemovalCommands } from '../../../src/upstream/removal.ts';
-import type { RemovalResult, RemovalStage } from '../../../src/upstream/upstream.ts';
+import { removeMessages, type CommandOutcome, type RemovalCommands } from '../../../src/upstream/removal.ts';
+import type { DeletePolicy, RemovalResult, RemovalStage } from '../../../src/upstream/upstream.ts';
 import { uids } from '../../support/fake-maildrop.ts';
 
 const { signal } = new AbortController();
-/** As imapflow tells it. */
-const answer = (responseStatus: string, responseText: string): Error =>
-  Object.assign(new Error('Command failed'), { responseStatus, responseText });
+const DONE: CommandOutcome = { status: 'OK', text: 'done', refusal: undefined };
+const answer = (status: string, text: string): CommandOutcome => ({ status, text, refusal: new UpstreamError('refused', text) });
+
+const TO_TRASH: DeletePolicy = { action: 'trash', folder: undefined };
 
 /** A mailbox of messages 1 … n, and a Trash; `refuses` sees each command and may refuse it. */
 class FakeServer implements RemovalCommands {
@@ -20,7 +21,7 @@ class FakeServer implements RemovalCommands {
   readonly flagged = new Set<Uid>();
   inbox: Uid[];
   /** Why it refuses. */
-  reason: Error | undefined;
+  reason = answer('NO', 'no');
   /** UIDs that COPY leaves out, though it says OK. */
   forgets: readonly Uid[] = [];
   refuses: (command: string, count: number) => boolean = () => false;
@@ -30,32 +31,48 @@ class FakeServer implements RemovalCommands {
     this.inbox = uids(...Array.from({ length: messages }, (_, index) => index + 1));
   }
 
-  existing(wanted: readonly Uid[], onlyUndeleted: boolean): Promise<Uid[]> {
+  /** What SEARCH keeps from us. */
+  hides: readonly Uid[] = [];
+  readonly unknown: string[] = [];
+
+  async existing(wanted: readonly Uid[], onlyUndeleted: boolean): Promise<Uid[]> {
+    const found = await this.existingByFetch(wanted, onlyUndeleted);
+    return found.filter((uid) => !this.hides.includes(uid));
+  }
+
+  existingByFetch(wanted: readonly Uid[], onlyUndeleted: boolean): Promise<Uid[]> {
     const set = new Set(wanted);
     return Promise.resolve(this.inbox.filter((uid) => set.has(uid) && !(onlyUndeleted && this.flagged.has(uid))));
   }
 
-  move(set: string): Promise<boolean> {
+  move(set: string): Promise<CommandOutcome> {
     return this.#run('MOVE', () => {
       this.trash.push(...this.#named(set));
       this.inbox = this.inbox.filter((uid) => !this.trash.includes(uid));
     });
   }
 
-  async copy({ uids: batch }: { readonly uids: readonly Uid[] }): Promise<readonly Uid[] | undefined> {
+  async copy({ uids: batch }: { readonly uids: readonly Uid[] }): Promise<CommandOutcome & { readonly copied: readonly Uid[] }> {
     const copied = batch.filter((uid) => !this.forgets.includes(uid));
-    const agreed = await this.#run('COPY', () => this.trash.push(...copied));
-    return agreed ? copied : undefined;
+    const outcome = await this.#run('COPY', () => this.trash.push(...copied));
+    return { ...outcome, copied: outcome.refusal === undefined ? copied : [] };
   }
 
-  flagAndExpunge(set: string): Promise<boolean> {
+  expunge(set: string): Promise<CommandOutcome> {
     return this.#run('EXPUNGE', () => {
-      const gone = new Set(this.#named(set));
+      const gone = new Set(this.#named(set).filter((uid) => this.flagged.has(uid)));
       this.inbox = this.inbox.filter((uid) => !gone.has(uid));
+      for (const uid of gone) this.flagged.delete(uid);
     });
   }
 
-  flagDeleted(set: string): Promise<boolean> {
+  noteRefused(what: 'MOVE' | 'UID EXPUNGE'): void {
+    this.unknown.push(what);
+    if (what === 'MOVE') this.canMove = false;
+    else this.canExpungeByUid = false;
+  }
+
+  flagDeleted(set: string): Promise<CommandOutcome> {
     return this.#run('FLAG', () => this.#named(set).forEach((uid) => this.flagged.add(uid)));
   }
 
@@ -63,7 +80,7 @@ class FakeServer implements RemovalCommands {
     await this.#run('SETTLE', () => {});
   }
 
-  unflagDeleted(set: string): Promise<boolean> {
+  unflagDeleted(set: string): Promise<CommandOutcome> {
     return this.#run('UNFLAG', () => this.#named(set).forEach((uid) => this.flagged.delete(uid)));
   }
 
@@ -71,12 +88,7 @@ class FakeServer implements RemovalCommands {
     return Promise.resolve('Trash');
   }
 
-  refusal(what: string): UpstreamError {
-    return new UpstreamError('refused', what, { cause: this.reason });
-  }
-
-  remove(removed: readonly Uid[], stage: RemovalStage = 'planned'): Promise<RemovalResult> {
-    const policy = { action: 'trash', folder: undefined } as const;
+  remove(removed: readonly Uid[], stage: RemovalStage = 'planned', policy: DeletePolicy = TO_TRASH): Promise<RemovalResult> {
     const onStage = (next: RemovalStage): Promise<void> => {
       this.stages.push(next);
       return Promise.resolve();
@@ -84,12 +96,12 @@ class FakeServer implements RemovalCommands {
     return removeMessages(this, { uids: removed, policy, stage, onStage }, signal);
   }
 
-  #run(command: string, effect: () => unknown): Promise<boolean> {
+  #run(command: string, effect: () => unknown): Promise<CommandOutcome> {
     const count = (this.#counts.get(command) ?? 0) + 1;
     this.#counts.set(command, count);
-    if (this.refuses(command, count)) return Promise.resolve(false);
+    if (this.refuses(command, count)) return Promise.resolve(this.reason);
     effect();
-    return Promise.resolve(true);
+    return Promise.resolve(DONE);
   }
 
   #named(set: string): Uid[] {
@@ -111,7 +123,7 @@ describe('a removal by COPY and UID EXPUNGE', () => {
     server.refuses = (command, count) => command === 'COPY' && count === 2;
     const { remaining, problem } = await server.remove(server.inbox);
     expect([remaining.length, server.inbox.length, server.trash.length]).toEqual([1500, 1500, 1000]);
-    expect(problem?.message).toBe('COPY to Trash was refused');
+    expect(problem?.message).toBe('COPY to Trash was refused: no');
     expect(server.stages).toEqual(['copying']);
     expect(server.trash.filter((uid) => server.inbox.includes(uid))).toEqual([]);
   });
@@ -144,13 +156,59 @@ describe('a removal by COPY and UID EXPUNGE', () => {
     }
   });
 
-  test('does not leave \\Deleted on what could not be expunged', async () => {
+  test.for([answer('BAD', 'unknown command'), answer('NO', 'not now'), answer('NO', '[SERVERBUG] internal error')])(
+    'leaves copies that were made as they are where UID EXPUNGE is refused, and the messages flagged (%s)',
+    async (reason) => {
+      const server = Object.assign(new FakeServer(3), { reason });
+      server.refuses = (command) => command === 'EXPUNGE';
+      expect(await server.remove(uids(1, 2))).toEqual({ remaining: [], problem: undefined, onlyFlagged: true });
+      expect([server.trash, [...server.flagged]]).toEqual([
+        [1, 2],
+        [1, 2],
+      ]);
+    },
+  );
+
+  test('never copies again on a server that does not know UID EXPUNGE', async () => {
+    const server = Object.assign(new FakeServer(3), { reason: answer('BAD', 'unknown command') });
+    server.refuses = (command) => command === 'EXPUNGE';
+    await server.remove(uids(1));
+    await server.remove(uids(2));
+    expect([server.unknown, server.trash, [...server.flagged]]).toEqual([['UID EXPUNGE'], [1], [1, 2]]);
+  });
+
+  test('has an unknown outcome where the copies are made and the messages cannot even be flagged', async () => {
     const server = new FakeServer(2);
+    server.refuses = (command) => command === 'FLAG';
+    await expect(server.remove(server.inbox)).rejects.toMatchObject({ kind: 'refused' });
+    expect(server.stages).toEqual(['copying', 'copied']);
+  });
+});
+
+describe('a removal by UID EXPUNGE', () => {
+  const expunge = { action: 'expunge', folder: undefined } as const;
+
+  test('does not leave \\Deleted on what could not be expunged for now', async () => {
+    const server = Object.assign(new FakeServer(2), { reason: answer('NO', '[INUSE] busy') });
     server.flagged.add(server.inbox[0] ?? fail());
     server.refuses = (command) => command === 'EXPUNGE';
-    expect((await server.remove(server.inbox, 'copied')).remaining).toEqual([1, 2]);
+    expect((await server.remove(server.inbox, 'planned', expunge)).remaining).toEqual([1, 2]);
     expect(server.flagged.size).toBe(0);
   });
+
+  test('only flags where the server does not know the command', async () => {
+    const server = Object.assign(new FakeServer(2), { reason: answer('BAD', 'unknown command') });
+    server.refuses = (command) => command === 'EXPUNGE';
+    expect(await server.remove(uids(1), 'planned', expunge)).toEqual({ remaining: [], problem: undefined, onlyFlagged: true });
+  });
+});
+
+test('a refusal after which SEARCH finds nothing is looked into in another way', async () => {
+  const server = new FakeServer(2);
+  server.canMove = true;
+  server.hides = uids(1, 2);
+  server.refuses = (command) => command === 'MOVE';
+  expect((await server.remove(server.inbox)).remaining).toEqual([1, 2]);
 });
 
 describe('MOVE that is announced and not there', () => {
@@ -166,7 +224,7 @@ describe('MOVE that is announced and not there', () => {
     expect([...server.flagged]).toEqual(canExpungeByUid ? [] : [1, 2]);
   });
 
-  test.for([answer('NO', 'try again later'), answer('NO', '[OVERQUOTA] not supported for full mailboxes'), undefined])(
+  test.for([answer('NO', 'try again later'), answer('NO', '[OVERQUOTA] not supported for full mailboxes')])(
     'is not taken for that where the server says no for now (%s)',
     async (reason) => {
       const server = Object.assign(new FakeServer(3), { canMove: true, reason });

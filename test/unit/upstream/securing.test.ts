@@ -4,7 +4,9 @@ import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { BridgeError } from '../../../src/errors.ts';
 import { replyForError } from '../../../src/pop3/reply-for-error.ts';
+import { AccountMemory } from '../../../src/upstream/account-memory.ts';
 import { ImapConnection } from '../../../src/upstream/imap-connection.ts';
+import { ServerHabits } from '../../../src/upstream/server-habits.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { plainEndpoint } from '../../support/plain-endpoint.ts';
 import { until } from '../../support/until.ts';
@@ -40,7 +42,8 @@ function logIn(security: 'tls' | 'starttls' | 'none'): Promise<unknown> {
   const { port } = server.address() as AddressInfo;
   const endpoint = { ...plainEndpoint(port, 45_000), security };
   const login = { user: 'alice', password: 'a very secret password' };
-  return ImapConnection.open(endpoint, login, clock, new AbortController().signal).catch((error: unknown) => error);
+  const known = { habits: new ServerHabits(), limits: { messages: 1_000 }, memory: new AccountMemory() };
+  return ImapConnection.open(endpoint, login, clock, known, new AbortController().signal).catch((error: unknown) => error);
 }
 
 /** The server's side, when the client is there. */

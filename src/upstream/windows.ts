@@ -1,21 +1,21 @@
 /**
- * Message octets through imapflow, which buffers every literal whole: so a large message is read in windows
- * (`BODY.PEEK[]<offset.length>`), the next one asked for while the last is being sent. RFC822.SIZE only chooses how to ask;
- * where a message ends is told by the octets alone.
+ * Reads a message in windows (`BODY.PEEK[]<offset.length>`): for a caller that may stop early, and where the server dropped the connection
+ * within the whole message before. RFC822.SIZE only chooses how to ask; where a message ends is told by the octets alone.
  */
 import { UpstreamError } from '../errors.ts';
-import type { OperationRunner } from './imap-session.ts';
+import type { BodySection, FetchRow } from '../imap/fetch-row.ts';
+import type { BodySink } from '../imap/response-parser.ts';
+import type { MailboxRunner } from './imap-session.ts';
 import type { FetchRequest } from './upstream.ts';
 
-const LF = 0x0a;
 const MIB = 1024 * 1024;
-/** Up to this size a message comes in one piece. */
-const WHOLE_OCTETS = MIB;
 const WINDOW_OCTETS = MIB;
 /** First window for a caller that may stop early (TOP); it doubles from there. */
 const FIRST_WINDOW_OCTETS = MIB / 16;
 /** Octets handed on at once. */
 const SLICE_OCTETS = MIB / 16;
+/** A server that ignores partial FETCH gives the whole message: more than this of it is not taken into memory. */
+const MAX_OCTETS = 64 * MIB;
 
 /** What a FETCH brought: `undefined` where the server sent no row, a row without the section, or NIL for it. */
 type Octets = Buffer | undefined;
@@ -33,32 +33,11 @@ interface Span {
   readonly maxLength: number;
 }
 
-/** The header, or where the server gives no whole line for it, the beginning of the message: the caller cuts either. */
-export async function* fetchHeader(
-  runner: OperationRunner,
+export async function* inWindows(
+  runner: MailboxRunner,
   request: FetchRequest,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, void> {
-  const { octets } = await row(runner, request, signal, { headers: true }, 'headers');
-  // Courier cuts a header without a blank line between CR and LF.
-  if (octets?.at(-1) === LF) yield* slices(octets);
-  else yield* windows(runner, { ...request, part: 'beginning' }, signal);
-}
-
-export async function* fetchWhole(
-  runner: OperationRunner,
-  request: FetchRequest,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array, void, void> {
-  if (request.part === 'whole' && request.octets <= WHOLE_OCTETS) {
-    const { octets } = await row(runner, request, signal, { source: true }, 'source');
-    yield* slices(beginning(octets, request));
-    return;
-  }
-  yield* windows(runner, request, signal);
-}
-
-async function* windows(runner: OperationRunner, request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
   // A caller that may stop early is not read ahead for: what it doesn't want would keep the next command waiting.
   const readsAhead = request.part === 'whole';
   let length = readsAhead ? WINDOW_OCTETS : FIRST_WINDOW_OCTETS;
@@ -127,9 +106,9 @@ function continuation(
   return octets;
 }
 
-async function window(runner: OperationRunner, request: FetchRequest, signal: AbortSignal, span: Span): Promise<Answer> {
+async function window(runner: MailboxRunner, request: FetchRequest, signal: AbortSignal, span: Span): Promise<Answer> {
   try {
-    return await row(runner, request, signal, { source: span }, 'source');
+    return await part(runner, request, signal, span);
   } catch (error) {
     const atTheEnd = span.start > 0 && span.start === request.octets;
     if (atTheEnd && error instanceof UpstreamError && error.kind === 'refused') return { octets: undefined, isMarked: false };
@@ -137,32 +116,28 @@ async function window(runner: OperationRunner, request: FetchRequest, signal: Ab
   }
 }
 
-async function row(
-  runner: OperationRunner,
-  request: FetchRequest,
-  signal: AbortSignal,
-  query: { readonly headers?: true; readonly source?: true | Span },
-  field: 'headers' | 'source',
-): Promise<Answer> {
+/** Other rows may come in between: flags that changed, or a late answer to an earlier request (Apache James). */
+async function part(runner: MailboxRunner, { uid }: FetchRequest, signal: AbortSignal, { start, maxLength }: Span): Promise<Answer> {
   let answer: Answer = { octets: undefined, isMarked: false };
-  const start = typeof query.source === 'object' ? query.source.start : undefined;
-  await runner.runLong(signal, async () => {
-    for await (const message of runner.client.flow.fetch(String(request.uid), { uid: true, ...query }, { uid: true })) {
-      const octets = message[field];
-      const origin = originOf(message);
-      // Other rows come in between: flags that changed, or a late answer to an earlier request (Apache James).
-      const isAnswer = message.uid === request.uid && Buffer.isBuffer(octets) && (origin === undefined || origin === start);
-      if (isAnswer) answer = { octets, isMarked: origin !== undefined };
-    }
-  });
+  let coming: { readonly chunks: Buffer[]; readonly isMarked: boolean } | undefined;
+  const body = (row: FetchRow, { name, origin }: BodySection, octets: number | undefined): BodySink | undefined => {
+    const isAnswer =
+      name === '' && octets !== undefined && (row.uid === 0 || row.uid === uid) && (origin === undefined || origin === start);
+    if (!isAnswer || coming !== undefined) return undefined;
+    if (octets > MAX_OCTETS) throw new UpstreamError('protocol', 'the server does not answer a partial FETCH with the part asked for');
+    const chunks: Buffer[] = [];
+    coming = { chunks, isMarked: origin !== undefined };
+    return { write: (chunk) => void chunks.push(chunk) };
+  };
+  const row = (told: FetchRow): boolean => {
+    const taken = coming;
+    coming = undefined;
+    if (taken === undefined || (told.uid !== uid && told.uid !== 0)) return false;
+    answer = { octets: Buffer.concat(taken.chunks), isMarked: taken.isMarked };
+    return true;
+  };
+  await runner.command(`UID FETCH ${uid} (UID BODY.PEEK[]<${start}.${maxLength}>)`, signal, { body, row });
   return answer;
-}
-
-/** The `<origin>` of the row's BODY[], which imapflow keeps on a property it doesn't declare. */
-function originOf(message: object): number | undefined {
-  const origins: unknown = Reflect.get(message, 'partialOrigins');
-  const origin: unknown = origins instanceof Map ? origins.get('') : undefined;
-  return typeof origin === 'number' ? origin : undefined;
 }
 
 function unreadable(request: FetchRequest): UpstreamError {

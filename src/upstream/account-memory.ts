@@ -1,0 +1,71 @@
+/**
+ * What connections of one account learn from one another: how its folders are called on the wire, which messages are truly flagged \Deleted,
+ * and which cannot be listed. Nothing that was promised depends on it, so it lives in memory and is bounded.
+ */
+import { LRUCache } from 'lru-cache';
+import type { ListedName } from '../imap/list-response.ts';
+import { decodedName, encodedName } from '../imap/mailbox-name.ts';
+import type { Uid, UidValidity } from '../maildrop/numbers.ts';
+import { Isolation } from './isolation.ts';
+
+const MAX_ACCOUNTS = 10_000;
+/** Of one account. */
+const MAX_FOLDERS = 1_000;
+
+/** Of one mailbox under one UIDVALIDITY. */
+export interface MailboxMemory {
+  /** Messages whose FLAGS named \Deleted when they were last looked at. */
+  deleted: ReadonlySet<Uid>;
+  readonly isolation: Isolation;
+}
+
+export class AccountMemory {
+  /** By path, only where it is not what every server would have for it. */
+  readonly #octets = new LRUCache<string, string>({ max: MAX_FOLDERS });
+  /** By path as it was asked for. */
+  readonly #found = new LRUCache<string, string>({ max: MAX_FOLDERS });
+  readonly #mailboxes = new LRUCache<string, MailboxMemory>({ max: MAX_FOLDERS });
+
+  /** A folder was listed under that name; gives the path that stands for it. `taken` tells of paths that stand for another folder. */
+  learnName({ octets, delimiter }: ListedName, taken: (path: string) => boolean): string {
+    if (octets.toUpperCase() === 'INBOX') return 'INBOX';
+    const decoded = decodedName(octets);
+    const name = delimiter !== '' && decoded.startsWith(delimiter) ? decoded.slice(delimiter.length) : decoded;
+    const path = taken(name) ? `${name} (${Buffer.from(octets, 'latin1').toString('hex')})` : name;
+    if (encodedName(path) === octets) this.#octets.delete(path);
+    else this.#octets.set(path, octets);
+    return path;
+  }
+
+  /** The name of a folder on the wire, as latin1. */
+  octetsOf(path: string): string {
+    return this.#octets.get(path) ?? encodedName(path);
+  }
+
+  /** Where a folder was found that is not there under its path as given. */
+  foundAt(path: string): string | undefined {
+    return this.#found.get(path);
+  }
+
+  noteFound(path: string, at: string): void {
+    this.#found.set(path, at);
+  }
+
+  mailbox(path: string, uidValidity: UidValidity): MailboxMemory {
+    const key = `${uidValidity} ${path}`;
+    const known = this.#mailboxes.get(key) ?? { deleted: new Set(), isolation: new Isolation() };
+    this.#mailboxes.set(key, known);
+    return known;
+  }
+}
+
+/** Of all accounts of one server. */
+export class AccountMemories {
+  readonly #byUser = new LRUCache<string, AccountMemory>({ max: MAX_ACCOUNTS });
+
+  of(user: string): AccountMemory {
+    const known = this.#byUser.get(user) ?? new AccountMemory();
+    this.#byUser.set(user, known);
+    return known;
+  }
+}

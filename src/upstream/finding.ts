@@ -1,0 +1,163 @@
+/**
+ * Finds messages of a selected mailbox by a property, in whatever way the server has. What it names is a claim: messages that nobody asked
+ * about are never taken, and what is to be hidden because of its flags is confirmed by its FLAGS.
+ */
+import { UpstreamError } from '../errors.ts';
+import { hasFlag, type FetchRow } from '../imap/fetch-row.ts';
+import { MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
+import { UidRanges } from '../imap/uid-ranges.ts';
+import { asUid, isUid, type Uid } from '../maildrop/numbers.ts';
+import type { MailboxRunner } from './imap-session.ts';
+import type { Collector } from './pipeline.ts';
+import type { ServerHabits } from './server-habits.ts';
+
+/** A property that both SEARCH and FLAGS tell. */
+export type Key = 'ALL' | 'DELETED' | 'UNDELETED' | 'SEEN' | 'UNSEEN';
+
+/** What a server announces and does. */
+export interface Abilities {
+  readonly habits: ServerHabits;
+  has(capability: string): boolean;
+}
+
+/** A search that is sent on its own: the command, who takes its result, and the result once it is answered. */
+export interface Search {
+  readonly text: string;
+  readonly collector: Collector;
+  readonly found: () => UidRanges;
+  /** No message is named that was not found. */
+  readonly isExact: () => boolean;
+}
+
+/** Messages that have the property, of the whole mailbox. Never more than the mailbox may hold. */
+export async function find(runner: MailboxRunner, key: Key, signal: AbortSignal): Promise<UidRanges> {
+  return (await searchFor(runner, key, signal)) ?? findByFlags(runner, key, '1:*', signal);
+}
+
+/** What is there from that UID on. Where it was the last and is gone, the server names another last one (RFC 3501 section 6.4.8). */
+export async function findFrom(runner: MailboxRunner, uid: Uid, signal: AbortSignal): Promise<UidRanges> {
+  return (await searchFor(runner, `UID ${uid}:*`, signal)) ?? findByFlags(runner, 'ALL', `${uid}:*`, signal);
+}
+
+/** Those of ascending UIDs that have the property. Throws UpstreamError `protocol` where the server names any other. */
+export async function findAmong(runner: MailboxRunner, uids: readonly Uid[], key: Key, signal: AbortSignal): Promise<Uid[]> {
+  let found: Uid[] = [];
+  for (const { set, uids: asked } of uidBatches(uids, MESSAGES_PER_COMMAND)) {
+    const criterion = key === 'ALL' ? `UID ${set}` : `UID ${set} ${key}`;
+    const named = (await searchFor(runner, criterion, signal)) ?? (await findByFlags(runner, key, set, signal));
+    const known = named.among(asked);
+    if (known.length < named.count) throw stranger(asked, named);
+    found = found.concat(known);
+  }
+  return found;
+}
+
+/** Those of the messages whose FLAGS tell that they have the property. */
+export async function confirmed(runner: MailboxRunner, uids: readonly Uid[], key: Key, signal: AbortSignal): Promise<Uid[]> {
+  let found: Uid[] = [];
+  for (const { set, uids: asked } of uidBatches(uids, MESSAGES_PER_COMMAND)) {
+    found = found.concat((await findByFlags(runner, key, set, signal)).among(asked));
+  }
+  return found;
+}
+
+/** Of every message, by a way of asking that has nothing to do with SEARCH. */
+export function findByFetch(runner: MailboxRunner, signal: AbortSignal): Promise<UidRanges> {
+  return findByFlags(runner, 'ALL', '1:*', signal);
+}
+
+/**
+ * Messages called \Deleted, in a mailbox that was selected a while ago. One round trip, where no flags have changed: Dovecot searches what it
+ * told last, and looks again only when all that was asked at once is done. Undefined where the server refuses to search so.
+ */
+export async function deletedNow(runner: MailboxRunner, signal: AbortSignal): Promise<UidRanges | undefined> {
+  let hasNews = false;
+  const row = (): boolean => {
+    hasNews = true;
+    return false;
+  };
+  const search = shortSearch(runner.connection, 'DELETED');
+  const [, isDone] = await Promise.all([
+    runner.command('NOOP', signal, { row }),
+    unlessRefused(runner.command(search.text, signal, { ...search.collector, row })),
+  ]);
+  if (hasNews) return find(runner, 'DELETED', signal);
+  return isDone ? search.found() : undefined;
+}
+
+/** For commands that are sent together with others. Where the answer names too many, the caller asks again, alone. */
+export function shortSearch(abilities: Abilities, criterion: string): Search {
+  return asSearch(`${returns(abilities) ? 'UID SEARCH RETURN (ALL)' : 'UID SEARCH'} ${criterion}`);
+}
+
+/** Undefined where the server refuses to search so. */
+async function searchFor(runner: MailboxRunner, criterion: string, signal: AbortSignal): Promise<UidRanges | undefined> {
+  const { connection } = runner;
+  let isShortRefused = false;
+  if (returns(connection)) {
+    const short = asSearch(`UID SEARCH RETURN (ALL COUNT) ${criterion}`);
+    isShortRefused = !(await unlessRefused(runner.command(short.text, signal, short.collector)));
+    if (!isShortRefused && short.isExact()) return short.found();
+  }
+  const whole = asSearch(`UID SEARCH ${criterion}`);
+  if (!(await unlessRefused(runner.command(whole.text, signal, whole.collector)))) return undefined;
+  if (isShortRefused) connection.habits.refusesSearchReturn = true;
+  return whole.found();
+}
+
+async function findByFlags(runner: MailboxRunner, key: Key, set: string, signal: AbortSignal): Promise<UidRanges> {
+  const found = new Set<number>();
+  const { limits } = runner.connection;
+  const row = ({ uid, flags }: FetchRow): boolean => {
+    if (!isUid(uid) || found.size > limits.messages) return false;
+    if (key !== 'ALL' && flags === undefined) return false;
+    if (matches(key, flags ?? '')) found.add(uid);
+    return true;
+  };
+  await runner.command(`UID FETCH ${set} (UID${key === 'ALL' ? '' : ' FLAGS'})`, signal, { row });
+  return UidRanges.ofUids([...found].sort((one, other) => one - other).map(asUid));
+}
+
+function matches(key: Key, flags: string): boolean {
+  switch (key) {
+    case 'ALL':
+      return true;
+    case 'DELETED':
+      return hasFlag(flags, '\\Deleted');
+    case 'UNDELETED':
+      return !hasFlag(flags, '\\Deleted');
+    case 'SEEN':
+      return hasFlag(flags, '\\Seen');
+    case 'UNSEEN':
+      return !hasFlag(flags, '\\Seen');
+  }
+}
+
+function returns(abilities: Abilities): boolean {
+  return abilities.has('ESEARCH') && !abilities.habits.refusesSearchReturn;
+}
+
+/** False where the server refuses the command, which it may have announced. */
+async function unlessRefused(command: Promise<unknown>): Promise<boolean> {
+  try {
+    await command;
+    return true;
+  } catch (error) {
+    if (error instanceof UpstreamError && error.kind === 'refused') return false;
+    throw error;
+  }
+}
+
+function asSearch(text: string): Search {
+  const parts: UidRanges[] = [];
+  let areExact = true;
+  const found = (some: UidRanges, isExact: boolean): void => {
+    parts.push(some);
+    areExact &&= isExact;
+  };
+  return { text, collector: { found }, found: () => UidRanges.union(parts), isExact: () => parts.length > 0 && areExact };
+}
+
+function stranger(asked: readonly Uid[], named: UidRanges): UpstreamError {
+  return new UpstreamError('protocol', `asked about ${asked.length} messages, the server names ${named.count}, others among them`);
+}

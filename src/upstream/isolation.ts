@@ -1,0 +1,79 @@
+/**
+ * Finds the messages of a mailbox that the server cannot list because it ends the connection over them. What was asked for when the connection
+ * was lost twice is asked for in halves, until single messages are left over. It spans connections, as each try costs one.
+ */
+import type { Uid } from '../maildrop/numbers.ts';
+
+/** Any connection may be lost once. */
+const LOSSES_BY_CHANCE = 2;
+/** After so many losses in a row the server itself is in trouble, not one of its messages. */
+const MAX_LOSSES = 5;
+
+export class Isolation {
+  readonly #unlistable = new Set<Uid>();
+  /** Each part is asked for on its own; in the first ones the trouble is least likely. */
+  #suspects: (readonly Uid[])[] = [];
+  #asked: readonly Uid[] | undefined;
+  #losses = 0;
+
+  /** Every command has to be small enough to tell which messages it was that the server choked on. */
+  get isCareful(): boolean {
+    return this.#losses >= LOSSES_BY_CHANCE || this.#suspects.length > 0 || this.#unlistable.size > 0;
+  }
+
+  /** To try again on another connection is of use. */
+  get isWorthwhile(): boolean {
+    return this.#losses < MAX_LOSSES;
+  }
+
+  isUnlistable(uid: Uid): boolean {
+    return this.#unlistable.has(uid);
+  }
+
+  /** The messages in the parts in which they are to be asked for, one part after the other. Those that cannot be listed are in none. */
+  partsOf(uids: readonly Uid[]): Uid[][] {
+    const wanted = new Set(uids);
+    const suspects = this.#suspects.map((part) => part.filter((uid) => wanted.has(uid))).filter((part) => part.length > 0);
+    const suspected = new Set(suspects.flat());
+    const rest = uids.filter((uid) => !suspected.has(uid) && !this.#unlistable.has(uid));
+    return rest.length > 0 ? [rest, ...suspects] : suspects;
+  }
+
+  /** These are asked for now. */
+  asks(uids: readonly Uid[]): void {
+    this.#asked = uids;
+  }
+
+  /** The server lived to answer. */
+  answered(): void {
+    const asked = this.#asked;
+    this.#asked = undefined;
+    this.#losses = 0;
+    if (asked !== undefined) this.#suspects = this.#suspects.filter((part) => !isWithin(part, asked));
+  }
+
+  /** The connection was lost while the mailbox was listed. */
+  lost(): void {
+    const asked = this.#asked;
+    this.#asked = undefined;
+    this.#losses += 1;
+    if (asked === undefined) return;
+    const known = this.#suspects.find((part) => isWithin(part, asked));
+    if (known === undefined && this.#losses < LOSSES_BY_CHANCE) return;
+    this.#suspects = this.#suspects.filter((part) => part !== known);
+    const [first] = asked;
+    if (first !== undefined && asked.length === 1) this.#unlistable.add(first);
+    else this.#suspects.push(...halves(asked));
+  }
+}
+
+/** Two parts of the same size. */
+export function halves<T>(all: readonly T[]): readonly [T[], T[]] {
+  const half = Math.ceil(all.length / 2);
+  return [all.slice(0, half), all.slice(half)];
+}
+
+function isWithin(part: readonly Uid[], asked: readonly Uid[]): boolean {
+  const all = new Set(asked);
+  return part.every((uid) => all.has(uid));
+}

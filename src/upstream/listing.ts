@@ -1,0 +1,195 @@
+/**
+ * Lists a mailbox, whole. Each thing that a server says is a claim: that messages are there takes one, that one is to be hidden takes its
+ * FLAGS, and that all are gone takes a second way of asking. What does not add up is no listing.
+ */
+import { UpstreamError } from '../errors.ts';
+import type { UidRanges } from '../imap/uid-ranges.ts';
+import { isSetBack } from '../maildrop/set-back.ts';
+import type { Uid } from '../maildrop/numbers.ts';
+import type { MailboxMemory } from './account-memory.ts';
+import { confirmed, find, findByFetch, findFrom } from './finding.ts';
+import type { SelectedMailbox } from './selected-mailbox.ts';
+import type { MailboxRunner } from './imap-session.ts';
+import type { ListingAhead } from './listing-ahead.ts';
+import { noRows, rowsOfAll } from './mailbox-listing.ts';
+import { rowsOfEach } from './row-by-row.ts';
+import type { KnownMailbox, Listing, ListingRows } from './upstream.ts';
+
+/** A mailbox that was just selected. */
+export interface ListingParts {
+  readonly runner: MailboxRunner;
+  readonly selected: SelectedMailbox;
+  readonly memory: MailboxMemory;
+}
+
+/** What is listed in one way or another. */
+type Part = Pick<Listing, 'uids' | 'added'>;
+
+const AS_LISTED = { isUnchanged: false, isOther: false };
+
+/** A whole listing; undefined when its parts don't agree, `others` when the messages known are not what they were. */
+export async function tryListing(
+  parts: ListingParts,
+  known: KnownMailbox,
+  ahead: ListingAhead | undefined,
+  signal: AbortSignal,
+): Promise<Listing | 'others' | undefined> {
+  const { uidValidity, uidNext } = parts.selected;
+  // It never goes back (RFC 3501 section 2.3.1.1), but where the mailbox does: then UIDs are given away a second time.
+  if (uidNext > 0 && uidNext < known.uidNext) return 'others';
+  const now = stillTrue(parts, ahead);
+  const exists = parts.selected.exists ?? (await findByFetch(parts.runner, signal)).count;
+  if (exists === 0) {
+    const isEmpty = await isReallyEmpty(parts, known, now, signal);
+    return isEmpty ? { uidValidity, uidNext, uids: [], deleted: new Set(), added: noRows(), ...AS_LISTED } : undefined;
+  }
+  const deleted = deletedIn(parts, now, signal);
+  const [since, claimed] = await Promise.all([changesSince(parts, known, exists, now, signal), deleted]);
+  if (since === 'unchanged')
+    return unchanged(known, { uidValidity, uidNext, deleted: await truly(parts, claimed, () => known.uids(), signal) });
+  const rest = since ?? (await changesOf(parts, known, exists, now, signal));
+  if (rest === undefined || rest === 'others') return rest;
+  if (rest.uids.length !== exists) return undefined;
+  return { uidValidity, uidNext, ...rest, deleted: await truly(parts, claimed, () => rest.uids, signal), ...AS_LISTED };
+}
+
+/** What was asked for ahead, where it tells of the mailbox as it is since it was selected. */
+function stillTrue({ runner, selected }: ListingParts, ahead: ListingAhead | undefined): ListingAhead | undefined {
+  return ahead?.news === selected.news && isUnchangedSince(runner, selected) ? ahead : undefined;
+}
+
+/** The server told of nothing since it was selected. */
+function isUnchangedSince({ connection }: MailboxRunner, { news }: SelectedMailbox): boolean {
+  return connection.pipeline.news === news;
+}
+
+/**
+ * SELECT says that there is nothing. Where nothing was known either, the listing that was asked for together with it says so too; else two
+ * other ways of asking have to agree.
+ */
+async function isReallyEmpty(
+  { runner }: ListingParts,
+  known: KnownMailbox,
+  ahead: ListingAhead | undefined,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (known.count === 0 && (ahead?.since?.count === 0 || ahead?.rows?.uids.length === 0)) return true;
+  const [searched, fetched] = await Promise.all([find(runner, 'ALL', signal), findByFetch(runner, signal)]);
+  return searched.count + fetched.count === 0;
+}
+
+function deletedIn({ runner }: ListingParts, ahead: ListingAhead | undefined, signal: AbortSignal): Promise<UidRanges> {
+  return ahead?.deleted === undefined ? find(runner, 'DELETED', signal) : Promise.resolve(ahead.deleted);
+}
+
+/** Of the listed messages that SEARCH calls \Deleted, those that are. What their FLAGS said before holds as long as SEARCH agrees. */
+async function truly(
+  { runner, memory }: ListingParts,
+  claimed: UidRanges,
+  listed: () => readonly Uid[],
+  signal: AbortSignal,
+): Promise<ReadonlySet<Uid>> {
+  const named = claimed.count === 0 ? [] : claimed.among(listed());
+  const doubtful = named.filter((uid) => !memory.deleted.has(uid));
+  const proven = new Set(await confirmed(runner, doubtful, 'DELETED', signal));
+  memory.deleted = new Set(named.filter((uid) => memory.deleted.has(uid) || proven.has(uid)));
+  return memory.deleted;
+}
+
+/**
+ * Where none of the known messages went, only what came behind them is looked at. New UIDs are above all others (RFC 3501 section 2.3.1.1), so
+ * what is there from the last known one on, and how many there are in all, tell so. Undefined where that cannot be said.
+ */
+async function changesSince(
+  parts: ListingParts,
+  known: KnownMailbox,
+  exists: number,
+  ahead: ListingAhead | undefined,
+  signal: AbortSignal,
+): Promise<Part | 'others' | 'unchanged' | undefined> {
+  const { runner, selected } = parts;
+  const last = known.lastUid;
+  if (last === undefined || known.count > exists) return undefined;
+  // A connection that has watched the mailbox since it was listed would have heard of every change.
+  const isSame = selected.uidNext > last && selected.uidNext === known.uidNext && known.count === exists;
+  if (ahead?.isWatched === true && isSame) return 'unchanged';
+  const since = ahead?.since ?? (await findFrom(runner, last, signal));
+  // Whatever lies below was not asked about: then the search is good for nothing.
+  if (since.first !== last || known.count + since.count - 1 !== exists || !isUnchangedSince(runner, selected)) return undefined;
+  if (since.count === 1) return 'unchanged';
+  const added = await rowsAfter(parts, known, last, since.toUids(exists).slice(1), signal);
+  if (added === 'others') return added;
+  // What came meanwhile could make up for what went.
+  const isWhole = known.count + added.uids.length === exists && isUnchangedSince(runner, selected);
+  return isWhole ? { uids: known.uids().concat(added.uids), added } : undefined;
+}
+
+async function changesOf(
+  parts: ListingParts,
+  known: KnownMailbox,
+  exists: number,
+  ahead: ListingAhead | undefined,
+  signal: AbortSignal,
+): Promise<Part | 'others' | undefined> {
+  const { runner, selected, memory } = parts;
+  if (known.count > 0 || memory.isolation.isCareful) return allOf(parts, known, exists, signal);
+  const all = ahead?.rows;
+  if (all?.uids.length === exists) return { uids: all.uids, added: all };
+  // Message-numbers are only good as long as none is taken out.
+  if (!isUnchangedSince(runner, selected)) return allOf(parts, known, exists, signal);
+  const added = await rowsOfAll(runner, exists, signal).catch(noneIfRefused);
+  return added?.uids.length === exists && isUnchangedSince(runner, selected)
+    ? { uids: added.uids, added }
+    : allOf(parts, known, exists, signal);
+}
+
+/** By the live UIDs. */
+async function allOf(parts: ListingParts, known: KnownMailbox, exists: number, signal: AbortSignal): Promise<Part | 'others' | undefined> {
+  const live = await find(parts.runner, 'ALL', signal);
+  if (live.count !== exists) return undefined;
+  const uids = live.toUids(exists);
+  const unknown = uids.filter((uid) => known.arrivalOf(uid) === undefined);
+  const last = uids.findLast((uid) => known.arrivalOf(uid) !== undefined);
+  const added = await rowsAfter(parts, known, last, unknown, signal);
+  if (added === 'others') return added;
+  return added.uids.length === unknown.length ? { uids, added } : undefined;
+}
+
+/**
+ * Rows of unknown messages, and with them of the last known one: where a mailbox was set back in time its UIDs are given away a second
+ * time, to other messages, and the last is among them.
+ */
+async function rowsAfter(
+  { runner, memory }: ListingParts,
+  known: KnownMailbox,
+  last: Uid | undefined,
+  unknown: readonly Uid[],
+  signal: AbortSignal,
+): Promise<ListingRows | 'others'> {
+  const asked = last === undefined || unknown.length === 0 ? unknown : [...unknown, last].sort((one, other) => one - other);
+  const rows = await rowsOfEach(runner, asked, memory.isolation, signal);
+  const place = last === undefined ? -1 : rows.uids.indexOf(last);
+  if (last === undefined || place < 0) return rows;
+  const isOther = isSetBack(known.arrivalOf(last) ?? 0, rows.arrivals[place] ?? 0);
+  for (const column of [rows.uids, rows.octets, rows.arrivals, rows.identities]) column.splice(place, 1);
+  return isOther ? 'others' : rows;
+}
+
+/** A server that cannot give all rows at once may give them in parts. */
+function noneIfRefused(error: unknown): undefined {
+  if (error instanceof UpstreamError && error.kind === 'refused') return undefined;
+  throw error;
+}
+
+/** Of 100,000 messages that nobody may ask for no list is made. */
+function unchanged(known: KnownMailbox, told: Pick<Listing, 'uidValidity' | 'uidNext' | 'deleted'>): Listing {
+  return {
+    ...told,
+    get uids() {
+      return known.uids();
+    },
+    added: noRows(),
+    isUnchanged: true,
+    isOther: false,
+  };
+}
