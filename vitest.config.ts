@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { patience } from './test/support/patience.ts';
 
 /** Unit tests share nothing but modules that keep nothing: a process for each of their files would take longer than the files. */
 const UNIT = 'test/unit/**/*.test.ts';
@@ -7,15 +8,22 @@ export const REPLACING = ['test/unit/accounts/password-hash.test.ts'];
 
 export default defineConfig({
   test: {
-    testTimeout: 60_000,
-    hookTimeout: 90_000,
+    testTimeout: patience(60_000),
+    hookTimeout: patience(90_000),
     pool: 'forks',
     // Most of the time the tests wait: for daemons, deadlines and delays.
     maxWorkers: 4,
     coverage: { provider: 'v8', include: ['src/**'], reporter: ['text-summary', 'json-summary'] },
     projects: [
       { extends: true, test: { name: 'unit', include: [UNIT], exclude: REPLACING, isolate: false } },
-      { extends: true, test: { name: 'whole', include: ['test/!(unit)/**/*.test.ts', 'test/*.test.ts', ...REPLACING] } },
+      {
+        extends: true,
+        test: {
+          name: 'whole',
+          include: ['test/!(unit)/**/*.test.ts', 'test/*.test.ts', ...REPLACING],
+          setupFiles: ['test/support/report-last-words.ts'],
+        },
+      },
     ],
   },
 });

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
 import type { Fault } from '../support/imap-server/script.ts';
+import { patience } from '../support/patience.ts';
 import type { PopDialogue } from '../support/pop-dialogue.ts';
 import { StoreFault } from '../support/store-fault.ts';
 import { until } from '../support/until.ts';
@@ -194,25 +195,29 @@ describe.concurrent('the nth command to the server', () => {
     actions.map((action) => [name, action, folders, fault] as const),
   );
 
-  test.for(cases)('%s (delete.action = "%s", %j)', { timeout: 180_000 }, async ([, action, folders, fault], { expect: expected }) => {
-    const isUnheard = 'runThen' in fault && fault.runThen === 'hang';
-    const tables = tablesFor(action, folders);
-    await using it = await BridgeSite.start({
-      tables,
-      server: { folders: FOLDERS },
-      commandTimeout: isUnheard || 'hang' in fault ? '1s' : '5s',
-    });
-    const steps = await new Sweep(it, action, folders).run((nth) => {
-      let seen = 0;
-      it.imap.setScript(({ verb }) => ((!isUnheard || CHANGES.test(verb)) && (seen += 1) === nth ? fault : undefined));
-      return Promise.resolve(() => {
-        it.imap.setScript(undefined);
-        return seen >= nth;
+  test.for(cases)(
+    '%s (delete.action = "%s", %j)',
+    { timeout: patience(180_000) },
+    async ([, action, folders, fault], { expect: expected }) => {
+      const isUnheard = 'runThen' in fault && fault.runThen === 'hang';
+      const tables = tablesFor(action, folders);
+      await using it = await BridgeSite.start({
+        tables,
+        server: { folders: FOLDERS },
+        commandTimeout: isUnheard || 'hang' in fault ? '1s' : '5s',
       });
-    });
-    expected(steps).toBeGreaterThan(isUnheard ? LEAST_CHANGES : LEAST_COMMANDS);
-    expected(complaints(it).filter((event) => !EXPECTED.has(event))).toEqual([]);
-  });
+      const steps = await new Sweep(it, action, folders).run((nth) => {
+        let seen = 0;
+        it.imap.setScript(({ verb }) => ((!isUnheard || CHANGES.test(verb)) && (seen += 1) === nth ? fault : undefined));
+        return Promise.resolve(() => {
+          it.imap.setScript(undefined);
+          return seen >= nth;
+        });
+      });
+      expected(steps).toBeGreaterThan(isUnheard ? LEAST_CHANGES : LEAST_COMMANDS);
+      expected(complaints(it).filter((event) => !EXPECTED.has(event))).toEqual([]);
+    },
+  );
 });
 
 /** Commands that a server may refuse and nobody needs: each with what makes us send it, beyond or instead of the usual. */
@@ -223,7 +228,7 @@ const COURTESIES: readonly (readonly [verb: string, capabilities: string])[] = [
   ['CHECK', ''],
 ];
 
-test('where a courtesy is refused nobody notices', { timeout: 60_000 }, async () => {
+test('where a courtesy is refused nobody notices', { timeout: patience(60_000) }, async () => {
   const capabilities: string[] = [];
   const server = { folders: FOLDERS, capabilities };
   await using it = await BridgeSite.start({ tables: tablesFor('flag', ONE), server, linger: '5m' });
@@ -250,19 +255,23 @@ test('where a courtesy is refused nobody notices', { timeout: 60_000 }, async ()
 });
 
 describe.concurrent('the nth statement of the store fails', () => {
-  test.for(['trash', 'expunge', 'hide'] as const)('delete.action = "%s"', { timeout: 180_000 }, async (action, { expect: expected }) => {
-    using fault = new StoreFault();
-    const { variables } = fault;
-    await using it = await BridgeSite.start({ tables: tablesFor(action, ONE), server: { folders: FOLDERS }, variables });
-    const steps = await new Sweep(it, action, ONE).run(async (nth) => {
-      await fault.arm(it.bridge, nth);
-      return async () => {
-        const hasStruck = fault.takeStruck();
-        await fault.arm(it.bridge, 0);
-        return hasStruck;
-      };
-    });
-    expected(steps).toBeGreaterThan(LEAST_STATEMENTS);
-    expected(complaints(it).filter((event) => !EXPECTED_OF_STORE.has(event))).toEqual([]);
-  });
+  test.for(['trash', 'expunge', 'hide'] as const)(
+    'delete.action = "%s"',
+    { timeout: patience(180_000) },
+    async (action, { expect: expected }) => {
+      using fault = new StoreFault();
+      const { variables } = fault;
+      await using it = await BridgeSite.start({ tables: tablesFor(action, ONE), server: { folders: FOLDERS }, variables });
+      const steps = await new Sweep(it, action, ONE).run(async (nth) => {
+        await fault.arm(it.bridge, nth);
+        return async () => {
+          const hasStruck = fault.takeStruck();
+          await fault.arm(it.bridge, 0);
+          return hasStruck;
+        };
+      });
+      expected(steps).toBeGreaterThan(LEAST_STATEMENTS);
+      expected(complaints(it).filter((event) => !EXPECTED_OF_STORE.has(event))).toEqual([]);
+    },
+  );
 });

@@ -12,6 +12,7 @@ import { BridgeSite } from '../support/bridge-site.ts';
 import { fuzzRuns, holds } from '../support/holds.ts';
 import type { ImapRule } from '../support/imap-server/script.ts';
 import { makeCertificates } from '../support/peers/certificates.ts';
+import { patience } from '../support/patience.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { passwordsIn } from '../support/secrets-used.ts';
 
@@ -19,7 +20,7 @@ import { passwordsIn } from '../support/secrets-used.ts';
 allowInLog('login-failed', 'upstream-failed');
 
 const USUAL_RUNS = 25;
-const LONGEST = { timeout: 60_000 + fuzzRuns(USUAL_RUNS) * 5_000 };
+const LONGEST = { timeout: patience(60_000 + fuzzRuns(USUAL_RUNS) * 5_000) };
 const PASSWORD = 'secret';
 const ANSWER = /^(?:\+OK|-ERR \[(?:SYS\/TEMP|SYS\/PERM|AUTH)\])(?: [ -~]+)?$/;
 /** A refused password is not sent again for a while: every trial has a user of its own, also those that look for a smaller exception. */

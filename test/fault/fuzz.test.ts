@@ -8,13 +8,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { fuzzRuns, holds } from '../support/holds.ts';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
+import { patience } from '../support/patience.ts';
 
 // Octets at random may be any failure of the server.
 allowInLog('delete-failed', 'login-failed', 'map-rematched', 'only-flagged', 'seen-failed', 'session-error', 'upstream-failed');
 
 const USUAL_RUNS = 60;
-const LONGEST = { timeout: 60_000 + fuzzRuns(USUAL_RUNS) * 3_000 };
-const PATIENCE_MS = 20_000;
+const LONGEST = { timeout: patience(60_000 + fuzzRuns(USUAL_RUNS) * 3_000) };
+const LONGEST_SESSION_MS = 20_000;
 const STATUS = /^(?:\+OK|-ERR)(?: [ -~]*)?$/;
 const CHALLENGE = /^\+ [A-Za-z0-9+/=]*$/;
 const SUBJECTS = ['one', 'two', 'three'];
@@ -237,7 +238,7 @@ function sent(port: number, pieces: readonly Buffer[], leave: Leave): Promise<st
   const { promise, resolve, reject } = Promise.withResolvers<string>();
   const socket = connect(port, '127.0.0.1');
   let answer = '';
-  socket.setTimeout(PATIENCE_MS, () => reject(new Error(`no end after ${JSON.stringify(answer.slice(-200))}`)));
+  socket.setTimeout(patience(LONGEST_SESSION_MS), () => reject(new Error(`no end after ${JSON.stringify(answer.slice(-200))}`)));
   socket.on('data', (chunk: Buffer) => (answer += chunk.toString('latin1')));
   socket.on('error', () => {});
   socket.on('close', () => resolve(answer));
@@ -250,6 +251,6 @@ function sent(port: number, pieces: readonly Buffer[], leave: Leave): Promise<st
 
 function inTime<T>(work: Promise<T>): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error('a session hangs')), PATIENCE_MS);
+  const timer = setTimeout(() => reject(new Error('a session hangs')), patience(LONGEST_SESSION_MS));
   return Promise.race([work, late]).finally(() => clearTimeout(timer));
 }

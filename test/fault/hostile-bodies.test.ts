@@ -13,6 +13,7 @@ import { NOTHING_KNOWN, type UpcomingMessage, type UpstreamMailbox, type Upstrea
 import { ImapServer } from '../support/imap-server.ts';
 import type { Fault } from '../support/imap-server/script.ts';
 import { plainEndpoint } from '../support/plain-endpoint.ts';
+import { patience } from '../support/patience.ts';
 
 const MESSAGES = 12;
 const TIMEOUT_MS = 400;
@@ -298,7 +299,7 @@ function* endless(name: string): Generator<string, never, void> {
 
 test(
   'in any order, with any answers: no read gives other octets than those of its message, and none hangs',
-  { timeout: 600_000 },
+  { timeout: patience(600_000) },
   async () => {
     const { read, answerWith, messages, budget, close } = await reader();
     const names = Object.keys(ANSWERS);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
+import { patience } from '../support/patience.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { residentOctets } from '../support/process-holdings.ts';
 import { until } from '../support/until.ts';
@@ -61,7 +62,7 @@ const TOO_MANY = '-ERR [SYS/TEMP] too many sessions, try later\r\n';
 test(
   'five thousand connections from a hundred addresses keep nobody out, cost little, and those that make room hear one line',
   {
-    timeout: 120_000,
+    timeout: patience(120_000),
   },
   async () => {
     const before = residentOctets(site.bridge.pid);

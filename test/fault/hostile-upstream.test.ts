@@ -11,6 +11,7 @@ import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
 import type { Fault, ImapRule } from '../support/imap-server/script.ts';
 import { makeCertificates, type Certificates } from '../support/peers/certificates.ts';
+import { patience } from '../support/patience.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { SharedBridge, type Bridge, type SiteConfig } from '../support/shared-bridge.ts';
 import { passwordsIn } from '../support/secrets-used.ts';
@@ -271,17 +272,21 @@ describe.concurrent('a server that is believed', () => {
     ['answers SEARCH with no numbers', on('UID SEARCH', { raw: '* SEARCH one two\r\n* ESEARCH (TAG "x") UID ALL 1:\r\n$TAG OK\r\n' })],
     ['finds messages up to 2^53', on('UID SEARCH', { raw: '* ESEARCH UID ALL 1:9007199254740992\r\n$TAG OK\r\n' })],
     ['finds four thousand million', on('UID SEARCH', { raw: '* ESEARCH UID ALL 1:4294967295\r\n$TAG OK\r\n' })],
-  ] as const)('and %s: an error of ours or the truth, and the next session is fine', { timeout: 60_000 }, async ([, script], context) => {
-    const { expect: expected } = context;
-    await using it = await Site.start({ script });
-    const { answer, client } = await it.pass();
-    if (!answer.startsWith('+OK')) expected(answer).toMatch(OURS);
-    else expected((await client.multi('UIDL')).length).toBe(MESSAGES);
-    client.close();
-    it.imap.setScript(undefined);
-    await it.expectTruth(expected);
-    expected(residentOctets(it.bridge.pid)).toBeLessThan(400 * MIB);
-  });
+  ] as const)(
+    'and %s: an error of ours or the truth, and the next session is fine',
+    { timeout: patience(60_000) },
+    async ([, script], context) => {
+      const { expect: expected } = context;
+      await using it = await Site.start({ script });
+      const { answer, client } = await it.pass();
+      if (!answer.startsWith('+OK')) expected(answer).toMatch(OURS);
+      else expected((await client.multi('UIDL')).length).toBe(MESSAGES);
+      client.close();
+      it.imap.setScript(undefined);
+      await it.expectTruth(expected);
+      expected(residentOctets(it.bridge.pid)).toBeLessThan(400 * MIB);
+    },
+  );
 
   test('and expunges all while it lists: they are gone where it said so before the mailbox was looked at, else all there', async ({
     expect: expected,

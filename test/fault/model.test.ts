@@ -3,6 +3,7 @@ import { describe, test } from 'vitest';
 import { moreFuzzRuns } from '../support/holds.ts';
 import { ScriptedServer } from '../torture/mail-server.ts';
 import { torture } from '../torture/torture-run.ts';
+import { patience } from '../support/patience.ts';
 
 const SESSIONS = 40;
 const FUZZ_RUNS_A_SEED = 500;
@@ -15,7 +16,7 @@ const SERVERS = {
 describe.concurrent.for(Object.entries(SERVERS))('a server with %s', ([, capabilities]) => {
   const seeds = [1, 2, ...Array.from({ length: moreFuzzRuns(FUZZ_RUNS_A_SEED) }, () => Math.floor(Math.random() * 1e9))];
 
-  test.for(seeds)('keeps every promise (seed %i)', { timeout: 180_000 }, async (seed, { expect }) => {
+  test.for(seeds)('keeps every promise (seed %i)', { timeout: patience(180_000) }, async (seed, { expect }) => {
     const report = await torture({ seed, sessions: SESSIONS, server: (users) => ScriptedServer.start(users, capabilities.split(' ')) });
 
     expect(report.kills).toBeGreaterThan(0);

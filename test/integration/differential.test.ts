@@ -16,6 +16,7 @@ import { Dovecot } from '../support/peers/dovecot.ts';
 import { describeWithPeers } from '../support/peers/peers.ts';
 import { sha256 } from '../support/sha256.ts';
 import { plainEndpoint } from '../support/plain-endpoint.ts';
+import { patience } from '../support/patience.ts';
 
 const PASSWORD = 'secret';
 const USER = 'alice';
@@ -120,29 +121,41 @@ async function compare(port: number, messages: number): Promise<void> {
   }
 }
 
-test('both paths give the same octets of a scripted server', async () => {
-  await using imap = await ImapServer.start();
-  for (const message of ODD) imap.mailbox('INBOX').append(Buffer.from(message, 'latin1'));
-  await compare(imap.port, ODD.length);
-}, 120_000);
+test(
+  'both paths give the same octets of a scripted server',
+  async () => {
+    await using imap = await ImapServer.start();
+    for (const message of ODD) imap.mailbox('INBOX').append(Buffer.from(message, 'latin1'));
+    await compare(imap.port, ODD.length);
+  },
+  patience(120_000),
+);
 
 describeWithPeers(['dovecot'], 'Dovecot', () => {
-  test('both paths give the same octets', async () => {
-    await using dovecot = await Dovecot.start({ users: { [USER]: PASSWORD } });
-    await dovecot.deliver(
-      USER,
-      [...ODD, `${HEADER}bare\nline\nfeeds\n`, `${HEADER}bare\rreturns\r\n`].map((message) => Buffer.from(message, 'latin1')),
-    );
-    await compare(dovecot.ports.imap, ODD.length + 2);
-  }, 120_000);
+  test(
+    'both paths give the same octets',
+    async () => {
+      await using dovecot = await Dovecot.start({ users: { [USER]: PASSWORD } });
+      await dovecot.deliver(
+        USER,
+        [...ODD, `${HEADER}bare\nline\nfeeds\n`, `${HEADER}bare\rreturns\r\n`].map((message) => Buffer.from(message, 'latin1')),
+      );
+      await compare(dovecot.ports.imap, ODD.length + 2);
+    },
+    patience(120_000),
+  );
 });
 
 describeWithPeers(['cyrus'], 'Cyrus', () => {
-  test('both paths give the same octets', async () => {
-    await using cyrus = await Cyrus.start({ users: { [USER]: PASSWORD } });
-    // Cyrus takes no mail without a header field, nor bare line feeds.
-    const messages = ODD.filter((message) => message.includes('\r\n\r\n')).map((message) => Buffer.from(message, 'latin1'));
-    await cyrus.deliver(USER, messages);
-    await compare(cyrus.ports.imap, messages.length);
-  }, 120_000);
+  test(
+    'both paths give the same octets',
+    async () => {
+      await using cyrus = await Cyrus.start({ users: { [USER]: PASSWORD } });
+      // Cyrus takes no mail without a header field, nor bare line feeds.
+      const messages = ODD.filter((message) => message.includes('\r\n\r\n')).map((message) => Buffer.from(message, 'latin1'));
+      await cyrus.deliver(USER, messages);
+      await compare(cyrus.ports.imap, messages.length);
+    },
+    patience(120_000),
+  );
 });

@@ -5,6 +5,7 @@ import { allowInLog } from '../support/bridge-process.ts';
 import { agentOf, OAuthSite } from '../support/oauth-site.ts';
 import { peerPath } from '../support/peers/peer.ts';
 import { describeWithPeers } from '../support/peers/peers.ts';
+import { patience } from '../support/patience.ts';
 import { until } from '../support/until.ts';
 
 allowInLog('login-failed', 'sign-in-needed', 'upstream-failed');
@@ -135,7 +136,7 @@ describeWithPeers(['dovecot', 'openssl'], 'OAuth 2.0', () => {
       ['answers with no token', { status: 200, body: '{"token_type":"Bearer"}' }],
       ['hangs up', 'hang up'],
       ['does not answer', 'hang'],
-    ] as const)('at a provider whose token endpoint %s is one clear line', { timeout: 60_000 }, async ([, fault]) => {
+    ] as const)('at a provider whose token endpoint %s is one clear line', { timeout: patience(60_000) }, async ([, fault]) => {
       await using run = site.interactive('signin', 'alice@example.com');
       const url = await run.says(/^ {4}(http\S+)$/m);
       site.provider.fail(fault);
@@ -230,7 +231,7 @@ describeWithPeers(['dovecot', 'openssl'], 'OAuth 2.0', () => {
   });
 
   describeWithPeers(['chromium'], 'in a browser that draws its pages', () => {
-    test('a user signs in, agrees, and is told that the window can be closed', { timeout: 60_000 }, async () => {
+    test('a user signs in, agrees, and is told that the window can be closed', { timeout: patience(60_000) }, async () => {
       await using site = await OAuthSite.start();
       const browser = await chromium.launch({ executablePath: peerPath('chromium'), args: ['--no-sandbox'] });
       try {

@@ -10,6 +10,7 @@ import { makeCertificates } from '../support/peers/certificates.ts';
 import { peerPath } from '../support/peers/peer.ts';
 import { describeWithPeers } from '../support/peers/peers.ts';
 import { runProgram } from '../support/peers/run-program.ts';
+import { patience } from '../support/patience.ts';
 
 allowInLog('tls-failed');
 
@@ -46,17 +47,21 @@ describeWithPeers(['testssl', 'openssl'], 'testssl.sh', () => {
   test.concurrent.for([
     { name: 'POP3S', listener: TLS, options: ALL_CHECKS },
     { name: 'STLS', listener: STARTTLS, options: [...SOME_CHECKS, '-t', 'pop3'] },
-  ])('finds nothing wrong with $name but who signed the certificate', { timeout: 300_000 }, async ({ name, listener, options }) => {
-    const report = join(folder, `${name}.json`);
-    const target = `127.0.0.1:${bridge.port(listener)}`;
-    const args = ['--quiet', '--color', '0', '--warnings', 'off', '--jsonfile', report, ...options, target];
-    await runProgram({ path: peerPath('testssl'), args, home: folder, timeoutMs: 290_000 });
-    const findings: readonly { id: string; severity: string; finding: string }[] = JSON.parse(readFileSync(report, 'utf8'));
-    expect(findings.filter(({ severity, id }) => !HARMLESS.has(severity) && !OF_THE_CERTIFICATE.has(id))).toEqual([]);
-    expect(findings.filter(({ finding }) => finding.startsWith('VULNERABLE'))).toEqual([]);
-    // It has looked.
-    const said = (id: string): string | undefined => findings.find((finding) => finding.id === id)?.finding;
-    expect([said('TLS1'), said('TLS1_2'), said('TLS1_3')]).toEqual(['not offered', 'offered', 'offered with final']);
-    if (options === ALL_CHECKS) expect(said('secure_client_renego')).toBe('not vulnerable');
-  });
+  ])(
+    'finds nothing wrong with $name but who signed the certificate',
+    { timeout: patience(300_000) },
+    async ({ name, listener, options }) => {
+      const report = join(folder, `${name}.json`);
+      const target = `127.0.0.1:${bridge.port(listener)}`;
+      const args = ['--quiet', '--color', '0', '--warnings', 'off', '--jsonfile', report, ...options, target];
+      await runProgram({ path: peerPath('testssl'), args, home: folder, timeoutMs: 290_000 });
+      const findings: readonly { id: string; severity: string; finding: string }[] = JSON.parse(readFileSync(report, 'utf8'));
+      expect(findings.filter(({ severity, id }) => !HARMLESS.has(severity) && !OF_THE_CERTIFICATE.has(id))).toEqual([]);
+      expect(findings.filter(({ finding }) => finding.startsWith('VULNERABLE'))).toEqual([]);
+      // It has looked.
+      const said = (id: string): string | undefined => findings.find((finding) => finding.id === id)?.finding;
+      expect([said('TLS1'), said('TLS1_2'), said('TLS1_3')]).toEqual(['not offered', 'offered', 'offered with final']);
+      if (options === ALL_CHECKS) expect(said('secure_client_renego')).toBe('not vulnerable');
+    },
+  );
 });

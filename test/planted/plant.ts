@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { PLANTED_BUGS, type PlantedBug } from './planted-bugs.ts';
+import { patience } from '../support/patience.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SESSIONS = 400;
@@ -68,7 +69,7 @@ async function run(cwd: string, command: string, args: readonly string[], mustSu
   let output = '';
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
   const killAll = (): boolean => child.pid !== undefined && process.kill(-child.pid, 'SIGKILL');
-  const timer = setTimeout(killAll, LONGEST_MS);
+  const timer = setTimeout(killAll, patience(LONGEST_MS));
   const [status] = (await once(child, 'exit')) as [number | null];
   clearTimeout(timer);
   try {

@@ -12,6 +12,7 @@ import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
 import { moreFuzzRuns } from '../support/holds.ts';
 import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
+import { patience } from '../support/patience.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { StoreFault } from '../support/store-fault.ts';
 import { until } from '../support/until.ts';
@@ -19,7 +20,7 @@ import { until } from '../support/until.ts';
 // The server closes a connection, which \Seen may have been about to use.
 allowInLog('delete-failed', 'map-rematched', 'seen-failed');
 
-const LONGEST = { timeout: 300_000 };
+const LONGEST = { timeout: patience(300_000) };
 const TRASH = 'Trash';
 const SERVER_FOLDERS = ['INBOX', 'Lists', TRASH];
 const FOLDERS = [{ path: 'INBOX' }, { path: 'Lists' }, { path: TRASH, specialUse: '\\Trash' }];

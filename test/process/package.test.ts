@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
 import { ImapServer } from '../support/imap-server.ts';
+import { patience } from '../support/patience.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -25,7 +26,7 @@ describe('the archive', () => {
     const [archive = ''] = globSync(join(ROOT, 'out/popbridge-*.tar.gz'));
     expect(spawnSync('tar', ['-C', folder, '-xzf', archive]).status).toBe(0);
     program = join(folder, 'popbridge/bin/popbridge');
-  }, PACKAGE_MS);
+  }, patience(PACKAGE_MS));
 
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { peer, describeWithPeers } from '../support/peers/peers.ts';
 import { NotifyReceiver } from './notify-receiver.ts';
+import { patience } from '../support/patience.ts';
 
 const shipped = join(import.meta.dirname, '../../systemd');
 const run = promisify(execFile);
@@ -18,7 +19,7 @@ const MOST_EXPOSURE = 15;
 describeWithPeers(['systemd-analyze'], 'the systemd units', () => {
   const analyze = async (...args: readonly string[]): Promise<string> => {
     const { stdout, stderr } = await run(peer('systemd-analyze').path ?? '', args, {
-      timeout: 20_000,
+      timeout: patience(20_000),
       env: { ...process.env, LC_ALL: 'C' },
     });
     return stdout + stderr;
@@ -80,7 +81,7 @@ describeWithPeers(['python3', 'systemd-notify'], 'the receiver of notifications'
   test('hears what systemd-notify tells a service manager', async () => {
     await using receiver = await NotifyReceiver.start();
     const env = { ...process.env, NOTIFY_SOCKET: receiver.path };
-    await run(peer('systemd-notify').path ?? '', ['--ready', '--status=at your service'], { env, timeout: 10_000 });
+    await run(peer('systemd-notify').path ?? '', ['--ready', '--status=at your service'], { env, timeout: patience(10_000) });
     await receiver.waitFor('READY=1');
     expect(receiver.messages.join('\n')).toContain('STATUS=at your service');
   });

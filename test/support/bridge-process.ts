@@ -6,10 +6,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { isSilent, lastWords, listenTo, shortened } from './last-words.ts';
+import { patience } from './patience.ts';
 import { formsOfSecrets, noteSecrets } from './secrets-used.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const START_MS = 20_000;
+/** No run of the program takes so long. */
+const RUN_MS = 50_000;
+const LAST_LINES = 8;
 const USERS = ['alice', 'bob', 'carol'];
 /** What the log has in their place, cut short perhaps. */
 const STRUCK_OUT = /\[secret?\]?/g;
@@ -53,14 +58,16 @@ export async function runBridge(
   noteSecrets(...input.split('\n'));
   const env = { ...process.env, ...variables };
   const child = spawn(process.execPath, [PROGRAM, ...args], { stdio: ['pipe', output, 'pipe'], env });
+  const command = `popbridge ${args.join(' ')}`;
   let stdout = '';
   let stderr = '';
   child.stdout?.on('data', (chunk: Buffer) => (stdout += chunk.toString()));
   child.stderr?.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
   child.stdin?.end(input);
-  const [code] = (await once(child, 'close')) as [number | null];
+  await ended(child, () => `"${command}": ${shortened(stdout + stderr)}\n${lastWords()}`);
+  const code = child.exitCode;
   const leaks = leaksIn([stdout, stderr]);
-  if (leaks.length > 0) throw new Error(`"popbridge ${args.join(' ')}" must not show ${leaks.join(', ')}: ${stdout}${stderr}`);
+  if (leaks.length > 0) throw new Error(`"${command}" must not show ${leaks.join(', ')}: ${stdout}${stderr}`);
   return { code, stdout, stderr };
 }
 
@@ -84,6 +91,7 @@ export class BridgeProcess implements AsyncDisposable {
     const [command = '', ...args] = [...(options.by ?? []), process.execPath, ...serve];
     this.#child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...options.variables } });
     this.#read();
+    listenTo(this, () => this.#saidLast());
   }
 
   /** Starts the daemon; all its listeners are up when this resolves. */
@@ -121,12 +129,12 @@ export class BridgeProcess implements AsyncDisposable {
 
   /** Waits until there are `count` such events and gives the last of them. */
   async event(event: string, count = 1): Promise<LogLine> {
-    const deadline = Date.now() + START_MS;
+    const deadline = performance.now() + patience(START_MS);
     for (;;) {
       const found = this.events(event)[count - 1];
       if (found !== undefined) return found;
       if (this.hasEnded) throw new Error(`the bridge ended with ${this.#child.exitCode ?? this.#child.signalCode}: ${this.#stderr}`);
-      if (Date.now() > deadline) throw new Error(`no ${count} × ${event} in the log: ${JSON.stringify(this.log.slice(-5))}`);
+      if (performance.now() > deadline) throw new Error(`no ${count} × ${event}: ${this.#saidLast()}`);
       await this.#change();
     }
   }
@@ -150,9 +158,9 @@ export class BridgeProcess implements AsyncDisposable {
     const isRunning = this.#child.exitCode === null && this.#child.signalCode === null;
     if (isRunning) {
       this.#child.kill(signal);
-      // With all that it has written.
-      await once(this.#child, 'close');
+      await ended(this.#child, () => `the daemon, ${signal}: ${lastWords()}`);
     }
+    isSilent(this);
     const faults = this.#faults(isRunning && signal !== 'SIGKILL');
     if (faults.length > 0) throw new Error(`the daemon ended, or logged, what it must not: ${faults.join(', ')}`);
     return this.#child.exitCode;
@@ -172,6 +180,11 @@ export class BridgeProcess implements AsyncDisposable {
     const end = isAsked && this.#child.exitCode !== 0 ? [`exit code ${this.#child.exitCode}, ${this.#child.signalCode}`] : [];
     const words = this.#stderr === '' ? [] : [`standard error: ${this.#stderr}`];
     return [...end, ...words, ...leaksIn([...this.rawLog, this.#stderr]), ...surprisesIn(judged)];
+  }
+
+  #saidLast(): string {
+    const end = this.hasEnded ? ', which has ended' : '';
+    return [`daemon ${this.pid}${end}:`, ...this.rawLog.slice(-LAST_LINES), this.#stderr].join('\n  ').trimEnd();
   }
 
   #read(): void {
@@ -199,6 +212,19 @@ export class BridgeProcess implements AsyncDisposable {
       });
     });
   }
+}
+
+/** Waits for a program's end, with all that it has written. One that does not end is killed, and the error has what `report` gives. */
+async function ended(child: ChildProcess, report: () => string): Promise<void> {
+  const limit = patience(RUN_MS);
+  let isLate = false;
+  const timer = setTimeout(() => {
+    isLate = true;
+    child.kill('SIGKILL');
+  }, limit);
+  await once(child, 'close');
+  clearTimeout(timer);
+  if (isLate) throw new Error(`it did not end within ${limit} ms: ${report()}`);
 }
 
 /** Secrets that the tests have used, and that must not be written anywhere. */

@@ -9,11 +9,14 @@ import type { FakeMailbox } from './imap-server/mailbox.ts';
 import { type CommandEvent, evaluateScript, type Fault, type ImapScript } from './imap-server/script.ts';
 import { Session } from './imap-server/session.ts';
 import { SessionSocket } from './imap-server/session-socket.ts';
+import { isSilent, listenTo } from './last-words.ts';
 import { noteSecrets } from './secrets-used.ts';
 import { DEFAULT_CAPABILITIES, type Greeting, type SessionHost, type TlsSettings } from './imap-server/settings.ts';
 
 const LOOPBACK = '127.0.0.1';
 const MOST_DROPPED = 64 * 1024;
+/** For reports. */
+const LAST_COMMANDS = 8;
 const DEFAULT_FOLDERS: readonly FolderOptions[] = [
   { path: 'INBOX' },
   { path: 'Drafts', specialUse: '\\Drafts' },
@@ -73,6 +76,7 @@ export class ImapServer implements AsyncDisposable {
     this.#greeting = options.greeting;
     this.#sessionHost = this.#makeSessionHost(options);
     listener.on('connection', (socket) => this.#accept(socket));
+    listenTo(this, () => [`IMAP server, ${this.openConnections} connections:`, ...this.#commands.slice(-LAST_COMMANDS)].join('\n  '));
   }
 
   /** Every command received, without tags and with passwords as `***`; also the DONE that ends an IDLE. */
@@ -142,6 +146,7 @@ export class ImapServer implements AsyncDisposable {
 
   /** Ends all sessions and stops listening. Rejects when a session failed by a fault of this server or of a script. */
   async close(): Promise<void> {
+    isSilent(this);
     if (this.#listener.listening) this.#listener.close();
     this.dropConnections();
     await Promise.all(this.#serving);

@@ -3,6 +3,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { leaksIn, type ProgramResult } from './bridge-process.ts';
+import { patience } from './patience.ts';
 
 const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const WAIT_MS = 20_000;
@@ -24,11 +25,11 @@ export class InteractiveRun implements AsyncDisposable {
 
   /** Waits until it has written that, to whichever stream, and gives the first group. */
   async says(pattern: RegExp): Promise<string> {
-    const deadline = Date.now() + WAIT_MS;
+    const deadline = performance.now() + patience(WAIT_MS);
     for (;;) {
       const found = pattern.exec(this.stdout + this.stderr);
       if (found !== null) return found[1] ?? found[0];
-      if (this.#child.exitCode !== null || Date.now() > deadline) {
+      if (this.#child.exitCode !== null || performance.now() > deadline) {
         throw new Error(`it did not say ${String(pattern)} but: ${this.stdout}${this.stderr}`);
       }
       await new Promise<void>((resolve) => {

@@ -1,10 +1,13 @@
 /** A POP3 client for tests and the demo: one command, one answer, octets untouched. */
 import { connect, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { isSilent, listenTo } from './last-words.ts';
 import { noteSecrets } from './secrets-used.ts';
 
 const CRLF = Buffer.from('\r\n');
 const END = Buffer.from('\r\n.\r\n');
+/** Of what either side said last, for reports. */
+const LAST_OCTETS = 200;
 
 /** The server closed the connection; what came before is in `received`. */
 export class ConnectionClosed extends Error {
@@ -32,6 +35,8 @@ export class PopDialogue {
   #room = Buffer.allocUnsafeSlow(0);
   #received = Buffer.alloc(0);
   #isClosed = false;
+  #sent = '';
+  #heard = '';
   #wake: () => void = () => {};
 
   private constructor(socket: Socket, greeting: string) {
@@ -49,6 +54,7 @@ export class PopDialogue {
     const socket = options.tls === true ? connectTls({ ...target, rejectUnauthorized: false }) : connect(target);
     const dialogue = new PopDialogue(socket, '');
     PopDialogue.#open.add(dialogue);
+    listenTo(dialogue, () => dialogue.#saidLast());
     dialogue.#listen();
     const greeting = await dialogue.line();
     return Object.assign(dialogue, { greeting });
@@ -71,6 +77,7 @@ export class PopDialogue {
 
   send(text: string | Buffer): void {
     noteSecrets(...passwordsSent(text.toString()));
+    this.#sent = endOf(this.#sent, text);
     this.#socket.write(text);
   }
 
@@ -144,6 +151,7 @@ export class PopDialogue {
   }
 
   close(): void {
+    isSilent(this);
     this.#socket.destroy();
   }
 
@@ -166,6 +174,11 @@ export class PopDialogue {
     }
   }
 
+  #saidLast(): string {
+    const end = this.#isClosed ? ', which is closed' : '';
+    return `POP3 dialogue from port ${this.#socket.localPort ?? '?'}${end}: client ${JSON.stringify(this.#sent)}, daemon ${JSON.stringify(this.#heard)}`;
+  }
+
   #more(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve;
@@ -176,6 +189,7 @@ export class PopDialogue {
     this.#socket.on('data', (chunk: Buffer) => this.#take(chunk));
     this.#socket.on('error', () => {});
     this.#socket.on('close', () => {
+      isSilent(this);
       this.#isClosed = true;
       this.#wake();
     });
@@ -187,6 +201,7 @@ export class PopDialogue {
 
   /** Twice the room where there is too little: a message of 25 MiB is not copied with each of its chunks. */
   #take(chunk: Buffer): void {
+    this.#heard = endOf(this.#heard, chunk);
     const held = this.#received.length;
     const used = this.#received.byteOffset - this.#room.byteOffset + held;
     if (this.#received.buffer !== this.#room.buffer || used + chunk.length > this.#room.length) {
@@ -199,6 +214,11 @@ export class PopDialogue {
     this.#received = this.#room.subarray(begin, begin + held + chunk.length);
     this.#wake();
   }
+}
+
+function endOf(before: string, said: string | Buffer): string {
+  const end = typeof said === 'string' ? said.slice(-LAST_OCTETS) : said.subarray(-LAST_OCTETS).toString('latin1');
+  return (before + end).slice(-LAST_OCTETS);
 }
 
 /** Of PASS, and of AUTH PLAIN with its initial response. */

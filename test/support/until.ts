@@ -1,10 +1,13 @@
 import { cpuMs } from '../bench/process-usage.ts';
+import { lastWords } from './last-words.ts';
+import { patience } from './patience.ts';
 
-/** Waits until something is so; throws when it does not become so in time. */
+/** Waits until something is so; throws when it does not become so. `ms` is meant for a quiet machine. */
 export async function until(isSo: () => boolean | Promise<boolean>, ms = 15_000): Promise<void> {
-  const deadline = Date.now() + ms;
+  const limit = patience(ms);
+  const deadline = performance.now() + limit;
   while (!(await isSo())) {
-    if (Date.now() > deadline) throw new Error('it did not come about in time');
+    if (performance.now() > deadline) throw new Error(`it did not come about within ${limit} ms; said last:\n${lastWords()}`);
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }

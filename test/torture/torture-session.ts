@@ -1,4 +1,6 @@
 /** One POP3 session of a client that may leave at any step, checked against the ledger wherever an answer came whole. */
+import { lastWords } from '../support/last-words.ts';
+import { patience } from '../support/patience.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import type { Random } from '../bench/seeded-random.ts';
 import { type Ledger, type Listed, Violation } from './ledger.ts';
@@ -200,7 +202,8 @@ class TortureSession {
 
   async #inTime<T>(run: (client: PopDialogue) => Promise<T>): Promise<T> {
     const { promise: late, reject } = Promise.withResolvers<never>();
-    const timer = setTimeout(() => reject(new Violation(`${this.#command} was not answered in ${HANG_MS} ms`)), HANG_MS);
+    const limit = patience(HANG_MS);
+    const timer = setTimeout(() => reject(new Violation(`${this.#command} was not answered in ${limit} ms: ${lastWords()}`)), limit);
     // Connecting has no client yet, and does not ask for it.
     const client = this.#client as PopDialogue;
     return Promise.race([run(client), late]).finally(() => clearTimeout(timer));

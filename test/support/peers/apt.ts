@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { patience } from '../patience.ts';
 
 const QUICK_MS = 30_000;
 const DOWNLOAD_MS = 180_000;
@@ -98,7 +99,10 @@ function simulate(packages: readonly string[]): { readonly added: readonly strin
 }
 
 function isInstalled(name: string): boolean {
-  const asked = spawnSync('/usr/bin/dpkg-query', ['-W', '-f', '${db:Status-Status}', name], { encoding: 'utf8', timeout: QUICK_MS });
+  const asked = spawnSync('/usr/bin/dpkg-query', ['-W', '-f', '${db:Status-Status}', name], {
+    encoding: 'utf8',
+    timeout: patience(QUICK_MS),
+  });
   return asked.status === 0 && asked.stdout === 'installed';
 }
 
@@ -143,7 +147,14 @@ interface RunSettings {
 
 function run(command: string, args: readonly string[], timeout: number, { cwd = '/', env: more = {} }: RunSettings = {}): string {
   const env = { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive', NEEDRESTART_MODE: 'l', ...more };
-  const done = spawnSync(command, args, { cwd, env, timeout, encoding: 'utf8', killSignal: 'SIGTERM', stdio: ['ignore', 'pipe', 'pipe'] });
+  const done = spawnSync(command, args, {
+    cwd,
+    env,
+    timeout: patience(timeout),
+    encoding: 'utf8',
+    killSignal: 'SIGTERM',
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   if (done.status === 0) return done.stdout;
   const lines = `${done.stdout ?? ''}\n${done.stderr ?? ''}`.split('\n').filter((line) => line.trim() !== '');
   const reason = lines.find((line) => line.startsWith('E: ')) ?? lines.at(-1) ?? done.error?.message ?? 'no output';

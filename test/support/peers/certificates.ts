@@ -4,6 +4,7 @@ import { chmod, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { peerPath } from './peer.ts';
+import { patience } from '../patience.ts';
 
 const OPENSSL_MS = 20_000;
 const NEW_KEY = {
@@ -50,5 +51,5 @@ export async function makeCertificates(
 }
 
 async function openssl(args: readonly string[]): Promise<void> {
-  await promisify(execFile)(peerPath('openssl'), args, { timeout: OPENSSL_MS, killSignal: 'SIGKILL' });
+  await promisify(execFile)(peerPath('openssl'), args, { timeout: patience(OPENSSL_MS), killSignal: 'SIGKILL' });
 }

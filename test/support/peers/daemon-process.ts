@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { openSync, closeSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import { patience } from '../patience.ts';
 import type { Owner } from './mail-owner.ts';
 
 const TERM_MS = 300;
@@ -74,12 +75,12 @@ export class DaemonProcess implements AsyncDisposable {
   }
 }
 
-/** Asks until the answer is yes; false when the time is over. */
+/** Asks until the answer is yes; false when the time is over, which is meant for a quiet machine. */
 export async function poll(question: () => boolean | Promise<boolean>, timeoutMs: number): Promise<boolean> {
-  const deadline = Date.now() + timeoutMs;
+  const deadline = performance.now() + patience(timeoutMs);
   for (;;) {
     if (await question()) return true;
-    if (Date.now() >= deadline) return false;
+    if (performance.now() >= deadline) return false;
     await delay(POLL_MS);
   }
 }

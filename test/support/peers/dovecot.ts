@@ -2,6 +2,7 @@
  * Real Dovecot servers for tests, on free loopback ports in a temporary folder: an IMAP (and POP3) server with Maildirs, and Dovecot's own
  * IMAP-to-POP3 bridge to compare with. Works as root, where mail belongs to the user `mail`, and as a plain user.
  */
+import { existsSync, readFileSync } from 'node:fs';
 import { chmod, chown, mkdir, mkdtemp, readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -10,11 +11,15 @@ import { makeCertificates, type Certificates } from './certificates.ts';
 import { DaemonProcess, freePorts, poll } from './daemon-process.ts';
 import { type DovecotPorts, type DovecotSite, imapcConfig, serverConfig } from './dovecot-config.ts';
 import { ImapDialogue, quoted } from './imap-dialogue.ts';
+import { isSilent, listenTo } from '../last-words.ts';
+import { patience } from '../patience.ts';
 import { isRoot } from './locate.ts';
 import { mailOwner, type Owner } from './mail-owner.ts';
 import { peerPath } from './peer.ts';
 
 const START_MS = 20_000;
+const GREETING_MS = 5_000;
+const LAST_OCTETS = 1_500;
 const ATTEMPTS = 3;
 
 /** How a test's Dovecot differs from the usual one. */
@@ -210,7 +215,9 @@ async function launchOnce(plan: Launch): Promise<RunningDovecot | string> {
   };
   const certificates = await prepare(site, plan, owner);
   const daemon = DaemonProcess.start(peerPath('dovecot'), ['-F', '-c', join(folder, 'dovecot.conf')], folder, join(folder, 'stdout.log'));
+  listenTo(daemon, () => `Dovecot:\n${logsIn(folder).slice(-LAST_OCTETS)}`);
   const stop = async (): Promise<void> => {
+    isSilent(daemon);
     await daemon[Symbol.asyncDispose]();
     await rm(folder, { recursive: true, force: true, maxRetries: 3 });
   };
@@ -224,9 +231,15 @@ async function launchOnce(plan: Launch): Promise<RunningDovecot | string> {
     });
   }, START_MS);
   if (ready && daemon.isRunning) return { site, certificates, owner, pid: daemon.pid, stop };
-  const logs = await Promise.all(['stdout.log', 'dovecot.log'].map((name) => readFile(join(folder, name), 'utf8').catch(() => '')));
+  const logs = logsIn(folder);
   await stop();
-  return `${logs.join('').slice(-2000)} ${lastError instanceof Error ? lastError.message : ''}`;
+  return `${logs.slice(-LAST_OCTETS)} ${lastError instanceof Error ? lastError.message : ''}`;
+}
+
+/** What a server said to its standard output and to its log. */
+function logsIn(folder: string): string {
+  const paths = ['stdout.log', 'dovecot.log'].map((name) => join(folder, name));
+  return paths.flatMap((path) => (existsSync(path) ? [readFileSync(path, 'utf8')] : [])).join('');
 }
 
 async function choosePorts(): Promise<DovecotPorts> {
@@ -256,7 +269,7 @@ function wireSize(raw: Buffer): number {
 async function greets(port: number): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const socket = connect(port, '127.0.0.1');
-  socket.setTimeout(5000);
+  socket.setTimeout(patience(GREETING_MS));
   socket.once('data', (greeting) => resolve(greeting.toString('latin1').startsWith('+OK')));
   for (const end of ['error', 'timeout', 'close']) socket.once(end, () => resolve(false));
   return promise.finally(() => socket.destroy());

@@ -4,6 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
+import { patience } from '../patience.ts';
 
 const REPLY_MS = 10_000;
 
@@ -67,11 +68,12 @@ export class ImapDialogue implements AsyncDisposable {
   }
 
   async #until(pattern: RegExp): Promise<void> {
-    const deadline = Date.now() + REPLY_MS;
+    const limit = patience(REPLY_MS);
+    const deadline = performance.now() + limit;
     while (!pattern.test(this.#received)) {
       if (this.#failure !== undefined) throw this.#failure;
-      const left = deadline - Date.now();
-      if (left <= 0) throw new Error(`no answer from IMAP within ${REPLY_MS} ms, got ${JSON.stringify(this.#received.slice(-200))}`);
+      const left = deadline - performance.now();
+      if (left <= 0) throw new Error(`no answer from IMAP within ${limit} ms, got ${JSON.stringify(this.#received.slice(-200))}`);
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, left);
         this.#waiting = () => {

@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { patience } from '../patience.ts';
 import { catalogue, type PeerName } from './catalogue.ts';
 import { installedPath } from './locate.ts';
 
@@ -20,7 +21,7 @@ export function writeLauncher(name: PeerName, cache: string): boolean {
   const draft = `${launcher}.${process.pid}`;
   writeFileSync(draft, script(name, program ?? name, root, cache));
   chmodSync(draft, 0o755);
-  const tried = spawnSync(draft, catalogue[name].versionArguments, { timeout: VERSION_MS, stdio: 'ignore' });
+  const tried = spawnSync(draft, catalogue[name].versionArguments, { timeout: patience(VERSION_MS), stdio: 'ignore' });
   if (tried.status === 0) renameSync(draft, launcher);
   else rmSync(draft);
   return tried.status === 0;

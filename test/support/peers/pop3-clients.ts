@@ -7,6 +7,7 @@
  */
 import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { patience } from '../patience.ts';
 import type { PeerName } from './catalogue.ts';
 import { peerPath } from './peer.ts';
 import { type ProgramResult, runProgram } from './run-program.ts';
@@ -68,7 +69,7 @@ const curl: Pop3Client = {
     ];
     const all: ProgramResult[] = [];
     const call = async (...args: readonly string[]): Promise<ProgramResult> => {
-      const options = ['--silent', '--show-error', '--disable', ...security, '--user', `${fetch.user}:${fetch.password}`];
+      const options = ['--silent', '--show-error', '--verbose', '--disable', ...security, '--user', `${fetch.user}:${fetch.password}`];
       const result = await runProgram({ path: peerPath('curl'), args: [...options, ...args], ...settings(fetch) });
       all.push(result);
       return result;
@@ -157,7 +158,14 @@ const mpop: Pop3Client = {
   },
 };
 
-/** It has no setting for STLS. Run as root it refuses to write mail itself, hence the external command. */
+/**
+ * It has no setting for STLS. Run as root it refuses to write mail itself, hence the external command.
+ *
+ * getmail6 forks its delivery command before it installs its handler for SIGCHLD. The end of a command that is quick enough is lost, and getmail then
+ * sleeps for the whole of its `timeout` and gives the message up. That happens in about one of 600 deliveries on a busy machine, whatever server the
+ * mail comes from. So its deliveries take a moment, its timeout is short, and where it complains of exactly that, and of nothing else, it is run once more:
+ * by then it has sent RSET and has remembered nothing.
+ */
 const getmail: Pop3Client = {
   name: 'getmail',
   needs: ['getmail', 'python3'],
@@ -166,34 +174,46 @@ const getmail: Pop3Client = {
   exact: false,
   nothingNewExitCode: 0,
   async fetch(fetch) {
-    const folder = await newRun(fetch.home);
-    const secure = fetch.tls === 'implicit';
-    const check = secure && fetch.ca !== undefined ? [`ca_certs = ${fetch.ca}`, 'ssl_cert_hostname = localhost'] : [];
-    const text = [
-      ['[retriever]', `type = SimplePOP3${secure ? 'SSL' : ''}Retriever`, `server = ${fetch.host}`, `port = ${fetch.port}`],
-      [`username = ${fetch.user}`, `password = ${fetch.password}`, ...check],
-      [
-        '[destination]',
-        'type = MDA_external',
-        'path = /bin/sh',
-        `arguments = ("-c", ${quote(deliverInto(folder))})`,
-        'allow_root_commands = true',
-      ],
-      [
-        '[options]',
-        'read_all = false',
-        `delete = ${fetch.keep ? 'false' : 'true'}`,
-        'delivered_to = false',
-        'received = false',
-        'verbose = 2',
-        '',
-      ],
-    ];
-    const file = await configFile(fetch, 'getmailrc', text.flat().join('\n'));
-    const args = [`--getmaildir=${fetch.home}`, `--rcfile=${file}`];
-    return { ...(await runProgram({ path: peerPath('getmail'), args, ...settings(fetch) })), messages: await storedIn(folder) };
+    const first = await getmailOnce(fetch);
+    return GETMAIL_LOST_ITS_CHILD.test(first.stdout + first.stderr) ? await getmailOnce(fetch) : first;
   },
 };
+
+const GETMAIL_LOST_ITS_CHILD = /waiting child pid \d+ timed out/;
+/** For an answer of the server, and for the end of a delivery. */
+const GETMAIL_MS = 10_000;
+
+async function getmailOnce(fetch: Pop3Fetch): Promise<Pop3FetchResult> {
+  const folder = await newRun(fetch.home);
+  const secure = fetch.tls === 'implicit';
+  const check = secure && fetch.ca !== undefined ? [`ca_certs = ${fetch.ca}`, 'ssl_cert_hostname = localhost'] : [];
+  const text = [
+    ['[retriever]', `type = SimplePOP3${secure ? 'SSL' : ''}Retriever`, `server = ${fetch.host}`, `port = ${fetch.port}`],
+    [`username = ${fetch.user}`, `password = ${fetch.password}`, `timeout = ${Math.ceil(patience(GETMAIL_MS) / 1_000)}`, ...check],
+    [
+      '[destination]',
+      'type = MDA_external',
+      'path = /bin/sh',
+      `arguments = ("-c", ${quote(`${deliverInto(folder)}; sleep 0.25`)})`,
+      'allow_root_commands = true',
+    ],
+    [
+      '[options]',
+      'read_all = false',
+      `delete = ${fetch.keep ? 'false' : 'true'}`,
+      'delivered_to = false',
+      'received = false',
+      'verbose = 2',
+      '',
+    ],
+  ];
+  const file = await configFile(fetch, 'getmailrc', text.flat().join('\n'));
+  const args = [`--getmaildir=${fetch.home}`, `--rcfile=${file}`];
+  return { ...(await runProgram({ path: peerPath('getmail'), args, ...settings(fetch) })), messages: await storedIn(folder) };
+}
+
+/** For an answer of the server. */
+const POPLIB_MS = 15_000;
 
 const poplib: Pop3Client = {
   name: 'python3',
@@ -204,7 +224,7 @@ const poplib: Pop3Client = {
   nothingNewExitCode: 0,
   async fetch(fetch) {
     const folder = await newRun(fetch.home);
-    const input = JSON.stringify({ ...fetch, folder });
+    const input = JSON.stringify({ ...fetch, folder, timeoutSeconds: patience(POPLIB_MS) / 1_000 });
     const args = ['-I', join(import.meta.dirname, 'poplib-fetch.py')];
     return { ...(await runProgram({ path: peerPath('python3'), args, ...settings(fetch), input })), messages: await storedIn(folder) };
   },

@@ -2,6 +2,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Writable } from 'node:stream';
+import { lastWords, shortened } from '../last-words.ts';
+import { patience } from '../patience.ts';
 
 /** How a program ended and what it printed. */
 export interface ProgramResult {
@@ -17,6 +19,7 @@ export interface Program {
   readonly args: readonly string[];
   /** HOME and working directory. */
   readonly home: string;
+  /** How long it may take on a quiet machine. */
   readonly timeoutMs?: number;
   /** Written to its standard input, which is then closed. */
   readonly input?: string;
@@ -25,6 +28,17 @@ export interface Program {
 }
 
 const TIMEOUT_MS = 20_000;
+
+/** A program was ended because it took too long. The message has what both sides said last. */
+export class ProgramHangs extends Error {
+  /** What the program printed, to both streams. */
+  readonly printed: string;
+
+  constructor(message: string, { stdout, stderr }: Pick<ProgramResult, 'stdout' | 'stderr'>) {
+    super(`${message} Its output:\n${shortened(stdout)}\nIts errors:\n${shortened(stderr)}\nThe others:\n${lastWords()}`);
+    this.printed = stdout + stderr;
+  }
+}
 
 /** Rejects when the program can't be started or takes too long. */
 export async function runProgram(program: Program): Promise<ProgramResult> {
@@ -41,16 +55,17 @@ export async function runProgram(program: Program): Promise<ProgramResult> {
   child.stderr.setEncoding('latin1').on('data', (chunk: string) => (stderr += chunk));
   child.stdin.on('error', () => undefined);
   if (listener === undefined) child.stdin.end(program.input ?? '');
+  const limit = patience(program.timeoutMs ?? TIMEOUT_MS);
   let late = false;
   const timer = setTimeout(() => {
     late = true;
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-  }, program.timeoutMs ?? TIMEOUT_MS);
+  }, limit);
   try {
     await once(child, 'close');
   } finally {
     clearTimeout(timer);
   }
-  if (late) throw new Error(`${program.path} did not end in time; it printed ${JSON.stringify((stdout + stderr).slice(-1000))}`);
+  if (late) throw new ProgramHangs(`${program.path} did not end within ${limit} ms.`, { stdout, stderr });
   return { exitCode: child.exitCode ?? -1, stdout, stderr };
 }
