@@ -6,7 +6,7 @@ import { describe, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
 import type { Fault } from '../support/imap-server/script.ts';
-import { patience } from '../support/patience.ts';
+import { patience, patienceText } from '../support/patience.ts';
 import type { PopDialogue } from '../support/pop-dialogue.ts';
 import { StoreFault } from '../support/store-fault.ts';
 import { until } from '../support/until.ts';
@@ -204,7 +204,7 @@ describe.concurrent('the nth command to the server', () => {
       await using it = await BridgeSite.start({
         tables,
         server: { folders: FOLDERS },
-        commandTimeout: isUnheard || 'hang' in fault ? '1s' : '5s',
+        commandTimeout: patienceText(isUnheard || 'hang' in fault ? 1_000 : 5_000),
       });
       const steps = await new Sweep(it, action, folders).run((nth) => {
         let seen = 0;

@@ -12,7 +12,7 @@ import { BridgeSite } from '../support/bridge-site.ts';
 import { fuzzRuns, holds } from '../support/holds.ts';
 import type { ImapRule } from '../support/imap-server/script.ts';
 import { makeCertificates } from '../support/peers/certificates.ts';
-import { patience } from '../support/patience.ts';
+import { patience, patienceText } from '../support/patience.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { passwordsIn } from '../support/secrets-used.ts';
 
@@ -37,7 +37,7 @@ beforeAll(async () => {
     server: { tls, users, folders: [{ path: 'INBOX' }] },
     security: 'starttls',
     upstream: [`ca_file = "${ca}"`],
-    commandTimeout: '2s',
+    commandTimeout: patienceText(2_000),
     tables: '[limits]\nlogin_failures = 1000000',
   });
   site.deliver('INBOX', 'one', 'two');

@@ -11,6 +11,7 @@ import { allowInLog } from '../support/bridge-process.ts';
 import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
 import type { Fault, ImapRule } from '../support/imap-server/script.ts';
 import { makeCertificates, type Certificates } from '../support/peers/certificates.ts';
+import { patienceText } from '../support/patience.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { SharedBridge, type Bridge, type SiteConfig } from '../support/shared-bridge.ts';
 import { until } from '../support/until.ts';
@@ -49,7 +50,7 @@ class Site implements AsyncDisposable {
   static async start(server: ImapServerOptions = {}, config: Partial<SiteConfig> = {}): Promise<Site> {
     const imap = await ImapServer.start({ users: { [USER]: PASSWORD }, ...server });
     for (let index = 1; index <= MESSAGES; index += 1) imap.mailbox('INBOX').append(`Subject: ${index}\r\n\r\nbody ${index}\r\n`);
-    const upstream = ['command_timeout = "1s"', 'linger = "0s"', ...(config.upstream ?? [])];
+    const upstream = [`command_timeout = "${patienceText(1_000)}"`, 'linger = "0s"', ...(config.upstream ?? [])];
     return new Site(imap, await shared.add({ imapPort: imap.port, ...config, upstream }));
   }
 

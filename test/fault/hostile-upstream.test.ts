@@ -11,7 +11,7 @@ import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
 import type { Fault, ImapRule } from '../support/imap-server/script.ts';
 import { makeCertificates, type Certificates } from '../support/peers/certificates.ts';
-import { patience } from '../support/patience.ts';
+import { patience, patienceText } from '../support/patience.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { SharedBridge, type Bridge, type SiteConfig } from '../support/shared-bridge.ts';
 import { passwordsIn } from '../support/secrets-used.ts';
@@ -90,7 +90,11 @@ async function mailServer(options: ImapServerOptions): Promise<ImapServer> {
 
 /** Time enough for who shares the daemon with a flood on a slow machine. */
 function before(imap: ImapServer, config: Partial<SiteConfig> = {}): SiteConfig {
-  return { imapPort: imap.port, ...config, upstream: ['command_timeout = "6s"', 'linger = "0s"', ...(config.upstream ?? [])] };
+  return {
+    imapPort: imap.port,
+    ...config,
+    upstream: [`command_timeout = "${patienceText(6_000)}"`, 'linger = "0s"', ...(config.upstream ?? [])],
+  };
 }
 
 const on = (beginning: string, fault: Fault): ImapRule => {

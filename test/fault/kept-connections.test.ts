@@ -4,6 +4,7 @@ import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { DEFAULT_CAPABILITIES } from '../support/imap-server/settings.ts';
+import { patienceText } from '../support/patience.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { until } from '../support/until.ts';
 
@@ -24,7 +25,7 @@ async function site({ tables = '', upstream = [] as string[], capabilities = DEF
   const imap = await ImapServer.start({ capabilities });
   open.push(imap);
   for (const number of [1, 2, 3]) imap.mailbox('INBOX').append(`Subject: ${number}\r\n\r\nbody ${number}\r\n`);
-  const config = bridgeConfig({ imapPort: imap.port, tables, upstream: ['command_timeout = "2s"', ...upstream] });
+  const config = bridgeConfig({ imapPort: imap.port, tables, upstream: [`command_timeout = "${patienceText(2_000)}"`, ...upstream] });
   const bridge = await BridgeProcess.start({ config });
   open.push(bridge);
   return { imap, bridge };

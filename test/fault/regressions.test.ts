@@ -9,6 +9,7 @@ import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
 import type { Fault, ImapRule } from '../support/imap-server/script.ts';
+import { patienceText } from '../support/patience.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { SharedBridge, type Bridge, type SiteConfig } from '../support/shared-bridge.ts';
 import { until } from '../support/until.ts';
@@ -16,7 +17,7 @@ import { until } from '../support/until.ts';
 allowInLog('delete-failed', 'login-failed', 'map-rematched', 'only-flagged', 'save-failed', 'seen-failed');
 
 const WITHOUT_MOVE = ['IMAP4rev1', 'SASL-IR', 'AUTH=PLAIN', 'UIDPLUS', 'SPECIAL-USE'];
-const UPSTREAM = ['command_timeout = "2s"', 'linger = "0s"', 'connections_per_account = 3'];
+const UPSTREAM = [`command_timeout = "${patienceText(2_000)}"`, 'linger = "0s"', 'connections_per_account = 3'];
 const open: AsyncDisposable[] = [];
 const shared = new SharedBridge();
 afterAll(() => shared[Symbol.asyncDispose]());

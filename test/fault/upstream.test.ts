@@ -10,6 +10,7 @@ import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
 import type { Fault, ImapRule, ImapScript } from '../support/imap-server/script.ts';
 import { makeCertificates, type Certificates } from '../support/peers/certificates.ts';
+import { patienceText } from '../support/patience.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { passwordsIn } from '../support/secrets-used.ts';
 import { SharedBridge, type Bridge, type SiteConfig } from '../support/shared-bridge.ts';
@@ -86,7 +87,11 @@ async function mailServer({
 }
 
 function before(imap: ImapServer, config: Partial<SiteConfig>): SiteConfig {
-  return { imapPort: imap.port, ...config, upstream: ['command_timeout = "2s"', 'linger = "0s"', ...(config.upstream ?? [])] };
+  return {
+    imapPort: imap.port,
+    ...config,
+    upstream: [`command_timeout = "${patienceText(2_000)}"`, 'linger = "0s"', ...(config.upstream ?? [])],
+  };
 }
 
 async function login(bridge: Bridge, password = PASSWORD): Promise<string> {

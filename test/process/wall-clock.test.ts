@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
+import { patienceText } from '../support/patience.ts';
 import { WallClock } from '../support/peers/faketime.ts';
 import { describeWithPeers } from '../support/peers/peers.ts';
 import { until } from '../support/until.ts';
@@ -21,7 +22,11 @@ describeWithPeers(['faketime'], 'a wall clock that jumps', () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'popbridge-wall-clock-'));
     clock = new WallClock(join(folder, 'clock'));
-    it = await BridgeSite.start({ tables: '[delete]\nafter = "14d"\naction = "trash"', commandTimeout: '1s', variables: clock.variables });
+    it = await BridgeSite.start({
+      tables: '[delete]\nafter = "14d"\naction = "trash"',
+      commandTimeout: patienceText(1_000),
+      variables: clock.variables,
+    });
     it.deliver('INBOX', 'one', 'two', 'three');
   });
 

@@ -2,6 +2,7 @@
 import { bridgeConfig, type BridgeConfigText } from './bridge-config.ts';
 import { BridgeProcess } from './bridge-process.ts';
 import { ImapServer, type ImapServerOptions } from './imap-server.ts';
+import { patienceText } from './patience.ts';
 import { PopDialogue } from './pop-dialogue.ts';
 import type { Bridge, SharedBridge } from './shared-bridge.ts';
 import { until } from './until.ts';
@@ -19,7 +20,7 @@ export interface BridgeSiteSetup {
   readonly security?: 'tls' | 'starttls' | 'none';
   /** Other lines of [upstream]. */
   readonly upstream?: readonly string[];
-  /** upstream.command_timeout */
+  /** upstream.command_timeout; where nothing hangs, no command reaches it. */
   readonly commandTimeout?: string;
   /** upstream.linger */
   readonly linger?: string;
@@ -157,7 +158,7 @@ function mailServer(options: ImapServerOptions = {}): Promise<ImapServer> {
 
 function siteConfig(
   imap: ImapServer,
-  { tables = '', security = 'none', commandTimeout = '5s', linger = '0s', ...setup }: BridgeSiteSetup,
+  { tables = '', security = 'none', commandTimeout = patienceText(5_000), linger = '0s', ...setup }: BridgeSiteSetup,
 ): BridgeConfigText {
   const upstream = [`command_timeout = "${commandTimeout}"`, `linger = "${linger}"`, ...(setup.upstream ?? [])];
   return { imapPort: imap.port, security, upstream, tables };

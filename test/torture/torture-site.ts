@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { BridgeProcess } from '../support/bridge-process.ts';
 import { bridgeConfig } from '../support/bridge-config.ts';
 import { openDescriptors } from '../support/process-holdings.ts';
+import { patienceText } from '../support/patience.ts';
 import { until } from '../support/until.ts';
 import { FaultProxy } from './fault-proxy.ts';
 import type { Action, MailServer } from './mail-server.ts';
@@ -135,5 +136,5 @@ function configOf(imapPort: number, action: Action): string {
     '[log]',
     'level = "debug"',
   ];
-  return bridgeConfig({ imapPort, upstream: ['command_timeout = "2s"'], tables: tables.join('\n') });
+  return bridgeConfig({ imapPort, upstream: [`command_timeout = "${patienceText(2_000)}"`], tables: tables.join('\n') });
 }
