@@ -8,8 +8,10 @@ import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess, runBridge, type ProgramResult } from '../support/bridge-process.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
+import { TimeMachine } from '../support/time-machine.ts';
 import { until } from '../support/until.ts';
 
+const HOUR = 3_600;
 allowInLog('delete-failed', 'login-failed', 'session-error', 'upstream-failed');
 
 /** Of accounts upstream; nobody types them into a mail program. */
@@ -219,7 +221,7 @@ describe('what is due', () => {
   /** Deletes a message that is due when the daemon has been killed and is started again. */
   async function restartWithWorkToDo(): Promise<void> {
     await account(['add', 'alice@example.com'], UPSTREAM.alice, APP_PASSWORD);
-    bridge.configure(config.replace('mode = "accounts"', 'mode = "accounts"\n[delete]\nafter = "1s"\naction = "trash"'));
+    bridge.configure(config.replace('mode = "accounts"', 'mode = "accounts"\n[delete]\nafter = "1h"\naction = "trash"'));
     bridge.kill('SIGHUP');
     await bridge.event('reloaded');
     const client = await PopDialogue.connect(bridge.port());
@@ -228,8 +230,12 @@ describe('what is due', () => {
     expect(await client.command('QUIT')).toMatch(/^\+OK/);
     expect(imap.mailbox('INBOX', 'alice').messages).toHaveLength(1);
     await bridge.stop('SIGKILL');
-    await new Promise((resolve) => setTimeout(resolve, 1_100));
-    bridge = await BridgeProcess.start({ config: readFileSync(join(folder, 'test.toml'), 'utf8'), folder });
+    using time = new TimeMachine();
+    bridge = await BridgeProcess.start({
+      config: readFileSync(join(folder, 'test.toml'), 'utf8'),
+      folder,
+      variables: time.ahead(2 * HOUR),
+    });
   }
 
   test('is done without waiting for a login, also after a crash', async () => {

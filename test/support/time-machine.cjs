@@ -1,9 +1,10 @@
 // Preloaded into a daemon: at SIGUSR2 so many milliseconds pass at once, for its clocks and its timers, as the file TIME_MACHINE says; `.taken` tells that they have.
+// TIME_MACHINE_AHEAD: so many have passed when it starts.
 const { readFileSync, writeFileSync } = require('node:fs');
 
 const real = { setTimeout, clearTimeout, now: performance.now.bind(performance), date: Date.now };
 const pending = new Set();
-let passed = 0;
+let passed = Number(process.env.TIME_MACHINE_AHEAD ?? 0);
 
 performance.now = () => real.now() + passed;
 Date.now = () => real.date() + passed;

@@ -16,6 +16,11 @@ export class TimeMachine implements Disposable {
     return { NODE_OPTIONS: `--require ${PRELOAD}`, TIME_MACHINE: this.#path };
   }
 
+  /** The same for a daemon for which so many seconds have passed when it starts. */
+  ahead(seconds: number): Readonly<Record<string, string>> {
+    return { ...this.variables, TIME_MACHINE_AHEAD: String(seconds * 1000) };
+  }
+
   /** Resolves when so many seconds have passed for it, all at once. */
   async pass(bridge: BridgeProcess, seconds: number): Promise<void> {
     writeFileSync(this.#path, String(seconds * 1000));

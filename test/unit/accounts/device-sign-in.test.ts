@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { Provider } from '../../../src/accounts/oauth/provider.ts';
 import { systemClock } from '../../../src/clock.ts';
+import { patience } from '../../support/patience.ts';
 
 const DEVICE = {
   device_code: 'D1',
@@ -58,7 +59,7 @@ async function signIn(...given: readonly Answer[]): Promise<unknown> {
     systemClock,
   );
   const { granted } = await provider.requestDeviceCode();
-  return granted(AbortSignal.timeout(20_000));
+  return granted(AbortSignal.timeout(patience(20_000)));
 }
 
 test('waits until the user has agreed', async () => {

@@ -4,10 +4,11 @@ import { readOldPop3, type OldMessage } from '../../../src/upstream/old-pop3.ts'
 import type { OldPop3Endpoint } from '../../../src/upstream/old-pop3-connection.ts';
 import { pop3Script, ScriptedPop3, type Script, type ScriptedMessage } from '../../support/scripted-pop3.ts';
 import { until } from '../../support/until.ts';
+import { patience } from '../../support/patience.ts';
 
 const LOGIN = { user: 'alice', password: 'secret word' };
 /** Long where it must not matter on a busy machine, short where it is waited for. */
-const TIMEOUT_MS = 10_000;
+const TIMEOUT_MS = patience(10_000);
 const SHORT_MS = 200;
 
 const MESSAGES: readonly ScriptedMessage[] = [
@@ -289,8 +290,8 @@ describe('reading stops', () => {
   });
 
   test('never while octets come, however slowly', async () => {
-    const timeoutMs = 400;
-    await using server = await ScriptedPop3.start(pop3Script(MESSAGES), { octets: 12, pauseMs: 20 });
+    const timeoutMs = patience(400);
+    await using server = await ScriptedPop3.start(pop3Script(MESSAGES), { octets: 12, pauseMs: timeoutMs / 20 });
     const startedAt = Date.now();
     expect(await read(server, { endpoint: { timeoutMs } })).toEqual(EXPECTED);
     expect(Date.now() - startedAt).toBeGreaterThan(timeoutMs);
