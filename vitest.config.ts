@@ -1,4 +1,5 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/support/longest-first.ts';
 import { patience } from './test/support/patience.ts';
 
 /** Unit tests share nothing but modules that keep nothing: a process for each of their files would take longer than the files. */
@@ -13,6 +14,7 @@ export default defineConfig({
     pool: 'forks',
     // Most of the time the tests wait: for daemons, deadlines and delays.
     maxWorkers: 4,
+    sequence: { sequencer: LongestFirst },
     coverage: { provider: 'v8', include: ['src/**'], reporter: ['text-summary', 'json-summary'] },
     projects: [
       { extends: true, test: { name: 'unit', include: [UNIT], exclude: REPLACING, isolate: false } },
