@@ -11,7 +11,8 @@ import { until } from '../support/until.ts';
 allowInLog('login-failed', 'sign-in-needed', 'upstream-failed');
 
 const SIGN_IN_NEEDED = '-ERR [AUTH] sign-in to the mail server has expired, run: popbridge account signin USER';
-const MANY = 50;
+/** Sessions at a time. Each costs the check of an app password, which is slow on purpose, and the daemon lets none wait longer than 30 s for its turn. */
+const MANY = 10;
 
 describeWithPeers(['dovecot', 'openssl'], 'OAuth 2.0', () => {
   describe.each(['xoauth2', 'oauthbearer'])('with %s alone', (mechanisms) => {
