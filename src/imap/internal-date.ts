@@ -5,11 +5,23 @@ const MINUS = 0x2d;
 const SPACE = 0x20;
 /** Octets of a date-time, without its quotes. */
 const LENGTH = 26;
+/** Octets of the longest text that is looked at. */
+const LONGEST = 64;
+const LAST_DAY = 31;
+/** With a leap second. */
+const LAST_SECOND = 86_400;
+/** Of an offset from UTC, in seconds. */
+const LARGEST_ZONE = 86_400;
+/** A day, a month and a year of four digits, as in a mail's header or in ISO 8601. */
+const DATE = /\b\d{1,2}[ -][a-z]{3}[a-z]*[ -]\d{4}\b|\b[a-z]{3} +\d{1,2} .*\b\d{4}\b|^\d{4}-\d{2}-\d{2}/i;
+/** A date without one is in UTC wherever popbridge runs. */
+const ZONE = /\d ?[+-]\d{2}:?\d{2}$|[a-z]$/i;
 const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec'];
 const MONTH_OF = new Map(MONTHS.map((name, index) => [letters(name.charCodeAt(0), name.charCodeAt(1), name.charCodeAt(2)), index + 1]));
 
 /** Seconds since 1970 of the date-time in [start, end); 0 where it makes no sense. */
 export function internalDateSeconds(octets: Buffer, start: number, end: number): number {
+  if (end - start > LONGEST) return 0;
   const exact = end - start === LENGTH ? exactSeconds(octets, start) : undefined;
   return exact ?? looseSeconds(octets.toString('latin1', start, end));
 }
@@ -21,13 +33,14 @@ function exactSeconds(octets: Buffer, at: number): number | undefined {
   const time = 3600 * two(octets, at + 12) + 60 * two(octets, at + 15) + two(octets, at + 18);
   const zone = 3600 * two(octets, at + 22) + 60 * two(octets, at + 24);
   if (month === undefined || !Number.isInteger(day + year + time + zone)) return undefined;
+  if (day < 1 || day > LAST_DAY || time > LAST_SECOND || zone > LARGEST_ZONE) return undefined;
   const east = octets[at + 21] === MINUS ? -1 : 1;
   return Math.max(0, 86_400 * daysSince1970(year, month, day) + time - east * zone);
 }
 
-/** What is written in another way than the RFC's, as some servers do. */
+/** What is written in another way than the RFC's, as some servers do. Date.parse makes a date of nearly any text with a number in it. */
 function looseSeconds(text: string): number {
-  const milliseconds = Date.parse(text);
+  const milliseconds = DATE.test(text) ? Date.parse(ZONE.test(text) ? text : `${text}Z`) : Number.NaN;
   return Number.isNaN(milliseconds) ? 0 : Math.max(0, Math.floor(milliseconds / 1000));
 }
 

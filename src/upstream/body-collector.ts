@@ -5,31 +5,38 @@ import type { BodySink } from '../imap/response-parser.ts';
 import type { BodySlot } from './body-slot.ts';
 
 export interface BodyCollector {
-  readonly body: (row: FetchRow, section: BodySection, octets: number | undefined) => BodySink | undefined;
+  /** `isOnly`: no other command that asks for bodies is running, so a row without a UID can only be the answer to this one. */
+  readonly body: (row: FetchRow, section: BodySection, octets: number | undefined, isOnly?: boolean) => BodySink | undefined;
   readonly row: (row: FetchRow) => boolean;
+  /** True once a body came of which nobody could say whose it was. Its message may be asked for again, with nothing beside it. */
+  readonly hadUnnamed: () => boolean;
 }
 
-/** A body of which the server does not say beforehand whose it is may be so long. */
+/** A body of which the server does not say beforehand whose it is may be so long; longer ones are asked for alone. */
 const MAX_UNNAMED_OCTETS = 4 * 1024 * 1024;
 
-/** For the slots `wanted`, by UID, of that section. Some servers tell only behind a body whose it was. */
+/** For the slots `wanted`, by UID, of that section. Some servers tell only behind a body whose it was, and some never. */
 export function collectorFor(wanted: ReadonlyMap<number, BodySlot>, section: string): BodyCollector {
   const [only] = wanted.values();
   const alone = wanted.size === 1 ? only : undefined;
   /** Of the row that is being read: whose body it brings, or where that is not known yet, its octets. */
   let slot: BodySlot | undefined;
   let unnamed: Buffer[] | undefined;
+  let hadUnnamed = false;
   return {
-    body: ({ uid }, { name, origin }, octets) => {
+    body: ({ uid }, { name, origin }, octets, isOnly = false) => {
       const isWanted = name === section && (origin ?? 0) === 0 && slot === undefined && unnamed === undefined;
       if (!isWanted || octets === undefined) return undefined;
-      if (uid === 0 && alone === undefined) {
-        if (octets > MAX_UNNAMED_OCTETS) throw new UpstreamError('protocol', 'the server does not say whose a long body is');
+      const named = uid === 0 && isOnly ? alone : wanted.get(uid);
+      if (uid === 0 && named === undefined) {
+        if (octets > MAX_UNNAMED_OCTETS) {
+          hadUnnamed = true;
+          return undefined;
+        }
         const chunks: Buffer[] = [];
         unnamed = chunks;
         return { write: (chunk) => void chunks.push(chunk) };
       }
-      const named = uid === 0 ? alone : wanted.get(uid);
       if (named === undefined || named.isOpen) return undefined;
       named.open(octets);
       slot = named;
@@ -38,12 +45,17 @@ export function collectorFor(wanted: ReadonlyMap<number, BodySlot>, section: str
     row: ({ uid }) => {
       const [taken, chunks] = [slot, unnamed];
       slot = unnamed = undefined;
-      if (chunks !== undefined) fill(wanted.get(uid), chunks);
+      if (chunks !== undefined) {
+        hadUnnamed ||= uid === 0;
+        fill(wanted.get(uid), chunks);
+      }
       if (taken === undefined) return chunks !== undefined;
-      if (taken.uid !== uid) throw new UpstreamError('protocol', 'the server gave a body of another message than was asked for');
+      if (uid !== 0 && taken.uid !== uid)
+        throw new UpstreamError('protocol', 'the server gave a body of another message than was asked for');
       taken.complete();
       return true;
     },
+    hadUnnamed: () => hadUnnamed,
   };
 }
 

@@ -76,6 +76,8 @@ export class ReadAhead implements SlotWatcher, Holder {
   /** Not answered yet. */
   readonly #commandsSent = new Set<{ readonly wanted: ReadonlyMap<Uid, BodySlot>; readonly done: Promise<void> }>();
   #isClosed = false;
+  /** The server does not always say whose a body is: messages are asked for one by one. */
+  #asksSingly = false;
   /** The connection is needed by others: what comes is not held back. */
   #takesAll = false;
 
@@ -224,7 +226,7 @@ export class ReadAhead implements SlotWatcher, Holder {
     const isFull = ahead > this.#window / 2 || this.#budget.used >= this.#budget.totalOctets;
     // One command at a time: several at once may be answered in any order, save where all of it fits into what is on its way.
     const isBusy = this.#lastAsked?.isAwaited === true && ahead > SHORT_OCTETS;
-    if (isFull || isBusy || this.#window === 0 || this.#isClosed || this.#commands.isWanted) return;
+    if (isFull || isBusy || this.#window === 0 || this.#isClosed || this.#asksSingly || this.#commands.isWanted) return;
     const messages = this.#batch(this.#window - ahead);
     if (messages.length > 0) this.#ask(messages, true);
   }
@@ -276,12 +278,10 @@ export class ReadAhead implements SlotWatcher, Holder {
     this.#commandsSent.add(sent);
     try {
       const items = `${set} (UID BODY.PEEK[${this.#section}])`;
-      const response = await this.#commands.fetch(
-        items,
-        collectorFor(wanted, this.#section),
-        isGuess ? { isPatient: true } : { behalf: this },
-      );
-      const [alone] = wanted.size === 1 ? wanted.values() : [];
+      const bodies = collectorFor(wanted, this.#section);
+      const response = await this.#commands.fetch(items, bodies, isGuess ? { isPatient: true } : { behalf: this });
+      this.#asksSingly ||= bodies.hadUnnamed();
+      const [alone] = wanted.size === 1 && !bodies.hadUnnamed() ? wanted.values() : [];
       for (const slot of wanted.values()) slot.miss(alone && whyMissing(alone.uid, response));
     } catch (error) {
       const failure = error instanceof UpstreamError ? error : new UpstreamError('protocol', 'a body could not be read', { cause: error });

@@ -29,7 +29,19 @@ describe('INTERNALDATE', () => {
 
   test('written in another way is read as Date reads it; what is no date is unknown', () => {
     expect(seconds('Wed, 17 Jul 1996 02:44:25 -0700')).toBe(837_596_665);
-    for (const none of ['', 'yesterday', '17-Xyz-1996 02:44:25 -0700']) expect(seconds(none), none).toBe(0);
+    expect(seconds('1996-07-17T09:44:25Z')).toBe(837_596_665);
+    expect(seconds('Wed Jul 17 09:44:25 1996')).toBe(837_596_665);
+    for (const utc of ['17-Jul-1996 09:44:25', '1996-07-17T09:44:25', '1996-07-17 09:44:25']) expect(seconds(utc), utc).toBe(837_596_665);
+    expect(seconds('17-Jul-1996')).toBe(837_561_600);
+    const nonsense = [
+      '00-Jan-2000 00:00:00 +0000',
+      '99-Jan-2000 99:99:99 +9999',
+      'build 5',
+      '12',
+      'Monday 3',
+      '00-Jan-0000 00:00:00 +0000',
+    ];
+    for (const none of ['', 'yesterday', '17-Xyz-1996 02:44:25 -0700', ...nonsense]) expect(seconds(none), none).toBe(0);
   });
 });
 

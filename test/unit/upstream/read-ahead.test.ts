@@ -53,6 +53,14 @@ class FakeServer implements BodyCommands {
     bodies?.row(row);
   }
 
+  /** The same without its UID; `isOnly`: no other command is running. */
+  giveUnnamed(command: number, uid: number, octets: number, isOnly: boolean): void {
+    const row: FetchRow = { uid: 0, octets: undefined, arrival: undefined, emailId: undefined, gmailId: undefined, flags: undefined };
+    const { bodies } = this.asked[command] ?? {};
+    bodies?.body(row, { name: '', origin: undefined }, octets, isOnly)?.write(Buffer.alloc(octets, uid));
+    bodies?.row(row);
+  }
+
   end(command: number, status = 'OK'): void {
     this.asked[command]?.answer({ tag: 'Z1', status, text: 'done' });
   }
@@ -227,4 +235,46 @@ test('nothing is asked for ahead where the session may hold nothing, nor while o
     await first;
     expect(server.asked).toHaveLength(1);
   }
+});
+
+test('where rows come without UIDs, a message is asked for again with nothing beside it, and no more is asked for ahead', async () => {
+  const server = new FakeServer();
+  const { reader, budget } = readerOn(server);
+  const first = read(
+    reader,
+    request(1, 10, [
+      [2, 10],
+      [3, 10],
+    ]),
+  );
+  await turns();
+  server.giveUnnamed(0, 1, 10, false);
+  server.end(0);
+  server.giveUnnamed(1, 2, 10, false);
+  server.giveUnnamed(1, 3, 10, false);
+  server.end(1);
+  await turns();
+  server.giveUnnamed(2, 1, 10, true);
+  server.end(2);
+  expect(await first).toEqual([10]);
+  const second = read(reader, request(2, 10, [[3, 10]]));
+  await turns();
+  server.giveUnnamed(3, 2, 10, true);
+  server.end(3);
+  expect(await second).toEqual([10]);
+  expect(server.asked.map(({ what }) => what.replace(' (UID BODY.PEEK[])', ''))).toEqual(['1', '2:3', '1', '2']);
+  expect(budget.used).toBe(0);
+});
+
+test('a message whose row never has a UID, though others are read beside it, cannot be read, and is not asked for without an end', async () => {
+  const server = new FakeServer();
+  const { reader } = readerOn(server);
+  const first = read(reader, request(1, 10)).catch((error: unknown) => error);
+  for (const command of [0, 1]) {
+    await turns();
+    server.giveUnnamed(command, 1, 10, false);
+    server.end(command);
+  }
+  expect(await first).toMatchObject({ kind: 'message-unreadable' });
+  expect(server.asked).toHaveLength(2);
 });
