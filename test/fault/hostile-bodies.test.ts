@@ -21,6 +21,8 @@ const TIMEOUT_MS = patience(400);
 const USUAL_RUNS = 60;
 const never = new AbortController().signal;
 
+const ODD_KEYWORDS = ['foo(bar', 'foo)bar', '(x', '5"disk', '[a]', 'a\\b', '{draft}', 'x{5}', 'BODY[] {5}', 'My Label', 'Caf\xe9', '100%*'];
+
 /** What was asked for: its rows may be given in any way. */
 interface Asked {
   readonly section: string;
@@ -89,6 +91,53 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
       ),
       OK,
     ]),
+  'with blank lines and blanks': ({ section, rows }) =>
+    raw([
+      ...rows.flatMap(({ uid, body }, index) => [
+        text(`* ${uid} FETCH (UID ${uid} `),
+        literal(section, body),
+        text(['\r\n)\r\n', ' )\r\n', ') \r\n\r\n', '\r\n \r\n) \r\r\n'][index % 4] ?? ''),
+      ]),
+      OK,
+    ]),
+  'with items behind the end of the row': ({ section, rows }) =>
+    raw([
+      ...rows.flatMap(({ uid, body }, index) => [
+        text(`* ${uid} FETCH (`),
+        literal(section, body),
+        text([`) UID ${uid})\r\n`, `)\r\n FLAGS (\\Seen) UID ${uid})\r\n`, `) FLAGS (\\Seen) UID ${uid}\r\n`][index % 3] ?? ''),
+      ]),
+      OK,
+    ]),
+  'with flags that no grammar allows': ({ section, rows }) =>
+    raw([
+      ...rows.flatMap(({ uid, body }, index) => {
+        const flags = `FLAGS (\\Seen ${ODD_KEYWORDS[index % ODD_KEYWORDS.length] ?? ''})`;
+        return [
+          text(`* ${uid} FETCH (UID ${uid} ${flags})\r\n* ${uid} FETCH (UID ${uid} ${flags} `),
+          literal(section, body),
+          text(` ${flags})\r\n`),
+        ];
+      }),
+      OK,
+    ]),
+  'among rows that make no sense': ({ section, rows }) =>
+    raw([
+      ...rows.flatMap(({ uid, body }) => [
+        text(`* ${uid} FETCH (UID ${uid} BODY[${section}] atom)\r\n* ${uid} FETCH (UID x FLAGS (\r\n* ${uid} FETCH (UID ${uid}\r\n)\r\n`),
+        row(uid, section, body),
+      ]),
+      OK,
+    ]),
+  'with words behind a body': ({ section, rows }) =>
+    raw([
+      ...rows.flatMap(({ uid, body }) => [text(`* ${uid} FETCH (UID ${uid} `), literal(section, body), text(') and some words\r\n')]),
+      OK,
+    ]),
+  'with rows that are not closed': ({ section, rows }) =>
+    raw([...rows.flatMap(({ uid, body }) => [text(`* ${uid} FETCH (UID ${uid} `), literal(section, body), text('\r\n')]), OK]),
+  'with rows that are closed twice': ({ section, rows }) =>
+    raw([...rows.flatMap(({ uid, body }) => [row(uid, section, body), text(')\r\n')]), OK]),
   'with messages that vanish': ({ section, rows }) =>
     raw([...rows.flatMap(({ uid, body }) => [row(uid, section, body), text('* 1 EXPUNGE\r\n* VANISHED 77\r\n')]), OK]),
   'NO, after some': ({ section, rows }) =>
@@ -247,6 +296,9 @@ const IN_DOUBT = new Set([
   'a command that nobody sent',
   'without an end',
   'with noise',
+  'with words behind a body',
+  'with rows that are not closed',
+  'with rows that are closed twice',
 ]);
 
 /** What nobody notices, also where one message is asked for. */
@@ -258,6 +310,10 @@ const HARMLESS = new Set([
   'every row twice, with other octets',
   'with two bodies in a row',
   'with messages that vanish',
+  'with blank lines and blanks',
+  'with items behind the end of the row',
+  'with flags that no grammar allows',
+  'among rows that make no sense',
 ]);
 
 describe('a server that answers what is read ahead', () => {
