@@ -199,7 +199,6 @@ export class FetchRowScanner {
     const octets = this.#announced();
     if (octets === undefined) throw doubt('a literal is not announced at the end of a line');
     if (this.#isClosed) throw doubt('a literal follows the end of the row');
-    if (this.#hasStrangers) throw doubt('an unknown item stands behind a literal, and the row has no end');
     const value: Buffer[] | undefined = READ_AS_TEXT.has(item) && octets <= MAX_VALUE_OCTETS ? [] : undefined;
     if (value !== undefined) this.#pending = { item, value };
     return { octets, section, value };
