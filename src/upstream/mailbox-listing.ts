@@ -134,9 +134,18 @@ export class RowGatherer implements Collector {
     if (!isUid(uid) || this.#wanted?.has(uid) === false) return false;
     if (this.#uids.length >= MAX_REPEATS * this.#expected() + SPARE_ROWS) return false;
     const identity = emailId ?? gmailId ?? '';
+    if (uid === this.#uids.at(-1)) return this.#fill(octets, arrival);
     this.#add(uid, octets ?? 0, arrival ?? 0, identity === '' ? undefined : this.#kind + identity);
     return true;
   };
+
+  /** A server may tell of one message in several rows. */
+  #fill(octets: number | undefined, arrival: number | undefined): true {
+    const last = this.#uids.length - 1;
+    if (octets !== undefined) this.#octets[last] = octets;
+    if (arrival !== undefined) this.#arrivals[last] = arrival;
+    return true;
+  }
 
   #add(uid: Uid, octets: number, arrival: number, identity: string | undefined): void {
     this.#isAscending &&= uid > (this.#uids.at(-1) ?? 0);

@@ -17,8 +17,8 @@ import type { ServerHabits } from './server-habits.ts';
 
 /** What a command takes of the untagged responses that come while it runs. */
 export interface Collector {
-  /** A body of a message begins; undefined says that it is none of ours. */
-  readonly body?: (row: FetchRow, section: BodySection, octets: number | undefined) => BodySink | undefined;
+  /** A body of a message begins; undefined says that it is none of ours. `isOnly`: no other command waits for bodies. */
+  readonly body?: (row: FetchRow, section: BodySection, octets: number | undefined, isOnly: boolean) => BodySink | undefined;
   /** A row is complete; true takes it. */
   readonly row?: (row: FetchRow) => boolean;
   /** What a search found; `isExact` says that no UID is named that was not found. */
@@ -78,6 +78,7 @@ export class Pipeline implements GateKeeper, Flow {
     this.#parser = new ResponseParser(
       {
         forward: () => {},
+        takesAll: true,
         tagged: (response) => this.#tagged(response),
         untagged: (line) => this.#untagged(line),
         body: (row, section, octets) => this.#body(row, section, octets),
@@ -223,14 +224,21 @@ export class Pipeline implements GateKeeper, Flow {
 
   /** All bodies of a row go to one command: another one that waits for the same message must not be given the second of them. */
   #body(row: FetchRow, section: BodySection, octets: number | undefined): BodySink | undefined {
-    if (this.#rowTaker !== undefined) return this.#counted(this.#rowTaker.body?.(row, section, octets));
+    if (this.#rowTaker !== undefined) return this.#counted(this.#rowTaker.body?.(row, section, octets, false));
+    const isOnly = this.#countReading() === 1;
     for (const { collector } of this.#commands.sent) {
-      const sink = collector.body?.(row, section, octets);
+      const sink = collector.body?.(row, section, octets, isOnly);
       if (sink === undefined) continue;
       this.#rowTaker = collector;
       return this.#counted(sink);
     }
     return undefined;
+  }
+
+  #countReading(): number {
+    let count = 0;
+    for (const { collector } of this.#commands.sent) if (collector.body !== undefined) count += 1;
+    return count;
   }
 
   /** Octets that somebody wants are progress. */
