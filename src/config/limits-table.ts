@@ -7,7 +7,9 @@ export const limits = z
     sessions: count().default(2000).describe('Sessions at a time'),
     sessions_per_address: count().default(100).describe('Sessions at a time from one client address'),
     sessions_per_user: count().default(10).describe('Sessions at a time of one user'),
-    login_failures: count().default(5).describe('Refused logins from one address within 10 minutes, before further ones are delayed'),
+    login_failures: count()
+      .default(5)
+      .describe('Refused logins from one address within 10 minutes, before further ones wait before they are tried'),
     login_timeout: duration('1ms').prefault('60s').describe('Longest time a client may take to log in'),
     write_timeout: duration('1ms').prefault('2m').describe('Longest time a client may take no octet of an answer'),
     idle_timeout: duration('10m').prefault('10m').describe('Longest time between two commands; at least 10m (RFC 1939)'),

@@ -44,15 +44,20 @@ export function viewNamed<View>(views: ReadonlyMap<string, View>, { view: name }
   return view;
 }
 
-/** Which of the upstreams on one address takes the user: the only one, else by domain, else the default. */
-export function chooseUpstream<Choice extends UserRule>(choices: readonly Choice[], typed: string): Choice {
+/** Which of the upstreams on one address takes the user: the only one, else by domain, else the default; undefined where none does. */
+export function upstreamOf<Choice extends UserRule>(choices: readonly Choice[], typed: string): Choice | undefined {
   const [only, ...others] = choices;
   if (only !== undefined && others.length === 0) return only;
   const byDomain = choices.find((choice) => {
     const { domain } = splitUser(maildropName(choice, typed).user);
     return domain !== '' && choice.domains.some((taken) => taken.toLowerCase() === domain);
   });
-  const chosen = byDomain ?? choices.find((choice) => choice.takesTheRest);
+  return byDomain ?? choices.find((choice) => choice.takesTheRest);
+}
+
+/** The same; throws CredentialsError where none does. */
+export function chooseUpstream<Choice extends UserRule>(choices: readonly Choice[], typed: string): Choice {
+  const chosen = upstreamOf(choices, typed);
   if (chosen === undefined) throw new CredentialsError('AUTH_UNKNOWN_USER', 'no upstream takes users of that domain');
   return chosen;
 }

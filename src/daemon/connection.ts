@@ -30,7 +30,7 @@ export class Connection implements LockHolder {
   #session: OpenSession | undefined;
   #isPumping = false;
   #hasEnded = false;
-  #isRefused = false;
+  #isWaiting = false;
   #cancelTimer: Cancel = () => {};
   #cancelLoginTimer: Cancel = () => {};
   #lastCommandAt: number;
@@ -104,12 +104,12 @@ export class Connection implements LockHolder {
   /** Nobody has logged in here, and no password is being tried: such a connection makes room for a new one, whatever it is doing. */
   get isBeforeLogin(): boolean {
     const { phase } = this.#state;
-    return phase === 'AUTHORIZATION' || phase === 'SECURING' || (phase === 'AUTHENTICATING' && this.#isRefused);
+    return phase === 'AUTHORIZATION' || phase === 'SECURING' || (phase === 'AUTHENTICATING' && this.#isWaiting);
   }
 
-  /** The password was refused; the client is only not told yet. */
-  noteRefused(): void {
-    this.#isRefused = true;
+  /** A login waits for its turn, or does so no longer. */
+  noteWaiting(isWaiting: boolean): void {
+    this.#isWaiting = isWaiting;
   }
 
   /** Who waits for nothing is told why, in that line. */
@@ -214,7 +214,6 @@ export class Connection implements LockHolder {
 
   async #authenticate(credentials: Credentials): Promise<SessionInput> {
     this.#cancelTimer();
-    this.#isRefused = false;
     try {
       const { session, opened } = await this.#parts.logIn(credentials, this, this.#gone.signal);
       this.#cancelLoginTimer();

@@ -22,6 +22,7 @@ import { logIn, sessionEvents, type LoginParts, type UpstreamService } from './l
 import { MaildropAdmin } from './maildrop-admin.ts';
 import type { ImportParts } from './maildrop-import.ts';
 import { maildropRequests } from './maildrop-requests.ts';
+import { LoginGate } from './login-gate.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import { MaildropLocks } from './maildrop-lock.ts';
 import { openAccounts, type OpenAccounts } from './open-accounts.ts';
@@ -96,14 +97,14 @@ export class Daemon {
       () => this.#config.process.limits,
       () => this.#displaceOldest(),
     );
-    const throttle = new LoginThrottle(clock, () => this.#config.process.limits.loginFailures);
     this.#loginParts = {
       store,
       accounts: state.accounts.accounts,
       clock,
       log,
       secrets,
-      throttle,
+      gate: new LoginGate(clock, () => this.#config.process.limits.loginFailures),
+      throttle: new LoginThrottle(clock),
       stopping: this.#stopping.signal,
       background: this.#background,
       counter: this.#counter,
@@ -299,7 +300,7 @@ export class Daemon {
           loginParts,
           binding.services,
           credentials,
-          { address: client, holder, onAccount, onRefused: () => connection.noteRefused() },
+          { address: client, holder, onAccount, onWaiting: (isWaiting) => connection.noteWaiting(isWaiting) },
           signal,
         );
       },

@@ -13,11 +13,9 @@ const MINUTE_MS = 60_000;
 const WINDOW_MS = 10 * MINUTE_MS;
 const MAX_REFUSED_PASSWORDS = 5;
 const MAX_LOCAL_REFUSAL_MINUTES = 30;
-const MAX_ANSWER_DELAY_MS = 30_000;
 const DEFAULT_BACKOFF_MS = 30_000;
 const MAX_ACCOUNTS = 10_000;
 const MAX_STRANGERS = 20_000;
-const MAX_ADDRESSES = 10_000;
 const MAX_PASSWORDS_REMEMBERED = 50;
 
 interface Refusal {
@@ -52,13 +50,9 @@ export class LoginThrottle {
   readonly #accounts = new LRUCache<string, AccountRecord>({ max: MAX_ACCOUNTS });
   /** Names for which no password was right so far, apart from those: many made-up names make no user forgotten. */
   readonly #strangers = new LRUCache<string, AccountRecord>({ max: MAX_STRANGERS });
-  readonly #addresses = new LRUCache<string, number[]>({ max: MAX_ADDRESSES });
-  readonly #freeFailures: () => number;
 
-  /** `freeFailures`: refused logins an address has in ten minutes before its refusals are answered ever later. */
-  constructor(clock: Clock, freeFailures: () => number) {
+  constructor(clock: Clock) {
     this.#clock = clock;
-    this.#freeFailures = freeFailures;
   }
 
   /**
@@ -130,17 +124,6 @@ export class LoginThrottle {
 
   noteLogin(maildrop: string): void {
     this.#record(maildrop).lastLoginAt = this.#clock.monotonic();
-  }
-
-  /** Notes a refused login from an address and gives how long its answer must wait, in milliseconds. */
-  noteFailure(address: string): number {
-    const since = this.#clock.monotonic() - WINDOW_MS;
-    const failures = (this.#addresses.get(address) ?? []).filter((at) => at > since);
-    failures.push(this.#clock.monotonic());
-    const free = this.#freeFailures();
-    this.#addresses.set(address, failures.slice(-free - 20));
-    const beyond = failures.length - free;
-    return beyond <= 0 ? 0 : Math.min(1000 * 2 ** Math.min(beyond - 1, 10), MAX_ANSWER_DELAY_MS);
   }
 
   #check(record: AccountRecord, hash: string): void {

@@ -1,25 +1,26 @@
 /**
- * From a POP3 client's credentials to an open maildrop, in the order that keeps every promise: throttle, account, credentials
- * proven upstream, then the lock (never before: RFC 2449 section 8.1.2), then the listing.
+ * From a POP3 client's credentials to an open maildrop, in the order that keeps every promise: gate, account, throttle, credentials
+ * proven upstream, then the view and the lock (never before: RFC 2449 section 8.1.2), then the listing.
  */
 import type { LRUCache } from 'lru-cache';
 import type { Accounts, UpstreamCredentials } from '../accounts/accounts.ts';
+import type { Asker } from '../accounts/fair-turns.ts';
 import type { Clock } from '../clock.ts';
-import { pause } from '../clock.ts';
 import { canonicalUser } from '../config/user-name.ts';
-import { BusyError, CredentialsError, toBridgeError, UpstreamError, type BridgeError, type CredentialsCode } from '../errors.ts';
+import { BusyError, CredentialsError, toBridgeError, UpstreamError, type BridgeError } from '../errors.ts';
 import type { ViewConfig } from '../config/schema.ts';
 import type { Credentials } from '../pop3/sasl.ts';
 import type { MaildropKey, Store } from '../store/store.ts';
 import type { Upstream, UpstreamSession } from '../upstream/upstream.ts';
 import { removalMethod } from '../upstream/removal.ts';
-import { chooseUpstream, maildropName, viewNamed, type MaildropName, type UserRule } from './account.ts';
+import { imapUser, maildropName, upstreamOf, viewNamed, type MaildropName, type UserRule } from './account.ts';
 import type { BackgroundWork } from './background-work.ts';
 import { limitedAs } from './client-network.ts';
 import type { LoggedIn } from './connection-parts.ts';
 import { lookBack } from './look-back.ts';
 import type { LiveSecrets, Log } from './logging.ts';
 import { measureLater } from './measure-later.ts';
+import type { LoginGate, LoginOutcome, Settle } from './login-gate.ts';
 import type { LoginThrottle } from './login-throttle.ts';
 import type { LockHolder, MaildropLocks } from './maildrop-lock.ts';
 import { upstreamPolicy } from './deletion.ts';
@@ -51,6 +52,7 @@ export interface LoginParts {
   readonly snapshots: SnapshotCache;
   /** UPDATEs of one account, one after another. */
   readonly turns: Turns;
+  readonly gate: LoginGate;
   readonly throttle: LoginThrottle;
   readonly counter: SessionCounter;
   readonly secrets: LiveSecrets;
@@ -68,11 +70,11 @@ export interface LoginClient {
   readonly address: string;
   readonly holder: LockHolder;
   readonly onAccount: (account: Readonly<Record<string, string>>) => void;
-  /** The answer is no, and only has to wait. */
-  readonly onRefused: () => void;
+  /** Tells when the login begins and ends to wait for its turn: nothing is tried meanwhile. */
+  readonly onWaiting: (isWaiting: boolean) => void;
 }
 
-/** Logs in. A refused login is answered the later, the more there were from that address. */
+/** Logs in. After refused logins, from its address or to its account, a login waits before anything is tried. */
 export async function logIn(
   parts: LoginParts,
   services: readonly UpstreamService[],
@@ -81,62 +83,77 @@ export async function logIn(
   signal: AbortSignal,
 ): Promise<LoggedIn> {
   const undo: (() => void)[] = [parts.secrets.add(credentials.password)];
+  let settle: Settle = () => {};
   try {
-    const service = chooseUpstream(services, credentials.user);
-    const name = maildropName(service, credentials.user);
-    // Before the view: which views there are is told to nobody who gave no password.
     const { password } = credentials;
-    const upstream = await provenCredentials(parts.accounts, service, {
-      user: name.user,
-      password,
-      by: { address: limitedAs(client.address), signal },
-    });
-    const wanted = { service, name, view: viewNamed(service.views, name), password };
-    return await openFor(parts, wanted, upstream, client, signal, undo);
+    const by = { address: limitedAs(client.address), signal };
+    const service = upstreamOf(services, credentials.user);
+    // A user whom no upstream takes is treated like one of the first upstream: nobody learns here which domains there are.
+    const name = maildropName(service ?? services[0] ?? NO_VIEWS, credentials.user);
+    settle = await whileWaiting(client, () =>
+      parts.gate.admit({ address: by.address, account: accountName(service, name.user), password }, signal),
+    );
+    if (service === undefined) return await refuseUnknown(parts, services, { user: name.user, password, by });
+    const upstream = await provenCredentials(parts.accounts, service, { user: name.user, password, by });
+    const isProven = (): void => settle('right');
+    if (service.mode === 'accounts') isProven();
+    return await openFor(parts, { service, name, password, isProven }, upstream, client, signal, undo);
   } catch (error) {
     const failure = toBridgeError(error);
     // Before the password is forgotten: a server may have echoed it, and only what is known can be struck out.
     parts.log.warn('login-failed', { user: credentials.user, client: client.address, error: failure });
     for (const give of undo.reverse()) give();
-    if (isGuess(failure)) {
-      client.onRefused();
-      await pause(parts.clock, delayFor(parts, services, { user: credentials.user, address: limitedAs(client.address), failure }), signal);
-    }
+    settle(outcomeOf(failure));
     throw failure;
   }
 }
 
-/** The client's own password was wrong, not one that is stored here; or it was one too many to be tried. */
-function isGuess(error: BridgeError): boolean {
-  return error instanceof CredentialsError ? !OF_WHAT_IS_KEPT.has(error.code) : isOneTooMany(error);
+async function whileWaiting<T>(client: LoginClient, wait: () => Promise<T>): Promise<T> {
+  client.onWaiting(true);
+  try {
+    return await wait();
+  } finally {
+    client.onWaiting(false);
+  }
 }
 
-function isOneTooMany(error: BridgeError): boolean {
-  return error instanceof BusyError && error.code === 'LOGIN_BACKOFF';
+/** One name for all views and spellings of an account. */
+function accountName(service: UpstreamService | undefined, user: string): string {
+  const spelling = service?.mode === 'upstream' ? imapUser(service, user) : canonicalUser(user);
+  return JSON.stringify([service?.id ?? '', spelling]).toLowerCase();
 }
 
-const OF_WHAT_IS_KEPT: ReadonlySet<CredentialsCode> = new Set(['AUTH_STORED_REFUSED', 'AUTH_DECLARED_REFUSED', 'AUTH_SIGN_IN_NEEDED']);
-
-interface Guess {
-  readonly user: string;
-  readonly address: string;
-  readonly failure: BridgeError;
+/** Always rejects, and as for a user whom an upstream takes: after the same work, and with the same answers to many guesses. */
+async function refuseUnknown(
+  { accounts, throttle }: LoginParts,
+  services: readonly UpstreamService[],
+  { user, password, by }: { readonly user: string; readonly password: string; readonly by: Asker },
+): Promise<never> {
+  const [first] = services;
+  if (first !== undefined && services.every(({ mode }) => mode === 'accounts')) {
+    await accounts.prove({ upstream: first.id, user: canonicalUser(user) }, password, by);
+  } else {
+    (await throttle.admit(accountName(undefined, user), password, by.signal)).refused();
+  }
+  throw new CredentialsError('AUTH_UNKNOWN_USER', 'no upstream takes users of that domain');
 }
 
-/** Where no server counts guesses, at local accounts and beyond those that are passed on, whoever guesses from many addresses waits too. */
-function delayFor({ throttle }: LoginParts, services: readonly UpstreamService[], { user, address, failure }: Guess): number {
-  const byAddress = throttle.noteFailure(address);
-  if (!isOneTooMany(failure) && services.every(({ mode }) => mode === 'upstream')) return byAddress;
-  return Math.max(byAddress, throttle.noteFailure(JSON.stringify(['account', canonicalUser(user)])));
+/** What a failed login says of the client's own password. What is stored here is not the client's. */
+function outcomeOf(error: BridgeError): LoginOutcome {
+  if (error instanceof BusyError && error.code === 'LOGIN_BACKOFF') return 'turned-away';
+  return error instanceof CredentialsError ? 'wrong' : 'undecided';
 }
+
+const NO_VIEWS = { views: new Map<string, ViewConfig>() };
 
 /** What a client wants to open. */
 interface Wanted {
   readonly service: UpstreamService;
   readonly name: MaildropName;
-  readonly view: ViewConfig;
   /** As the client gave it. */
   readonly password: string;
+  /** Told when the password was right. */
+  readonly isProven: () => void;
 }
 
 async function openFor(
@@ -147,7 +164,7 @@ async function openFor(
   signal: AbortSignal,
   undo: (() => void)[],
 ): Promise<LoggedIn> {
-  const { service, name, view } = wanted;
+  const { service, name } = wanted;
   const { store, clock, locks, throttle, turns } = parts;
   // The prefix recent: is another look at the same maildrop: same unique-ids, same lock.
   const key: MaildropKey = { upstream: service.id, user: login.user, view: name.view ?? '' };
@@ -159,6 +176,9 @@ async function openFor(
   let session = await prove();
   const leave = (): void => void session.logout();
   undo.push(leave);
+  wanted.isProven();
+  // Only now: which views there are is told to nobody who does not have the password.
+  const view = viewNamed(service.views, name);
   // Only now: who has no password must not use up its owner's sessions.
   undo.push(parts.counter.logIn(account));
   const lock = async (until: AbortSignal): Promise<() => void> => {
@@ -210,7 +230,7 @@ async function openFor(
   if (isShared) undo.splice(undo.indexOf(unlock), 1).forEach((give) => give());
   throttle.noteLogin(delayName);
   client.onAccount({ user: login.user, upstream: service.id, digest: opened.digest, ...(key.view === '' ? {} : { view: key.view }) });
-  logLogin(parts.log, wanted, login.user, client, session, opened);
+  logLogin(parts.log, { ...wanted, view }, login.user, client, session, opened);
   const link = new UpstreamLink({
     session,
     mailboxes: opened.mailboxes.map(({ mailbox }) => mailbox),
@@ -282,7 +302,14 @@ export function sessionEvents(log: Log, service: UpstreamService, user: string):
 }
 
 /** Also says what this server can't do (CONTRACT section 5.10). */
-function logLogin(log: Log, wanted: Wanted, user: string, client: LoginClient, session: UpstreamSession, opened: OpenedMaildrop): void {
+function logLogin(
+  log: Log,
+  wanted: Wanted & { readonly view: ViewConfig },
+  user: string,
+  client: LoginClient,
+  session: UpstreamSession,
+  opened: OpenedMaildrop,
+): void {
   const { service, name, view } = wanted;
   const { abilities } = session;
   const policy = upstreamPolicy(view.delete);

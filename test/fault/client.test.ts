@@ -279,7 +279,34 @@ describe('limits', () => {
     (await third)[1].close();
   });
 
-  test('three refused logins end a session; refusals from one address are answered ever later', async () => {
+  test('guesses of clients that hang up are delayed all the same; other addresses are not, and nothing waits when the daemon stops', async () => {
+    await using strict = await start('[limits]\nlogin_failures = 5');
+    const tried = (): number => imap.commands.filter((command) => command.startsWith('AUTHENTICATE')).length;
+    const before = tried();
+    for (let index = 0; index < 100; index += 1) {
+      const client = await PopDialogue.connect(strict.port(), { localAddress: '127.0.5.2' });
+      await client.command(`USER nobody${index}`);
+      await new Promise((resolve) => client.socket.write('PASS Summer2026\r\n', resolve));
+      // The first ones are tried at once.
+      if (index < 5) await until(() => tried() === before + index + 1);
+      client.socket.resetAndDestroy();
+    }
+    await (await session('bob', strict)).command('QUIT');
+    // Seven more would take two minutes.
+    expect(tried() - before - 1).toBeLessThan(12);
+    const waiting: Promise<string>[] = [];
+    for (let index = 0; index < 12; index += 1) {
+      const client = await PopDialogue.connect(strict.port(), { localAddress: '127.0.5.2' });
+      await client.command('USER carol');
+      waiting.push(client.command(`PASS wrong guess ${index}`));
+    }
+    // The daemon has read them all by the time it has answered another client that came later.
+    await (await session('bob', strict)).command('QUIT');
+    strict.kill('SIGTERM');
+    expect((await Promise.all(waiting)).at(-1)).toBe('-ERR [SYS/TEMP] shutting down');
+  });
+
+  test('three refused logins end a session; further logins from one address are tried ever later', async () => {
     await using strict = await start('[limits]\nlogin_failures = 2');
     const client = await PopDialogue.connect(strict.port());
     const waited: number[] = [];
@@ -336,6 +363,21 @@ describe('where a login is taken', () => {
     await expect(nobody.login('alice@three.example', 'secret')).rejects.toThrow('[AUTH]');
     expect(imap.connections + other.connections).toBe(before);
     for (const client of [zoe, alice]) await client.command('QUIT');
+    // Nor is it told by the answers to many guesses.
+    let addresses = 0;
+    const answers = async (user: string): Promise<string[]> => {
+      const given: string[] = [];
+      for (const password of ['guess 1', 'guess 1', 'guess 2', 'guess 3', 'guess 4', 'guess 5', 'guess 6']) {
+        const client = await PopDialogue.connect(shared.port(), { localAddress: `127.0.6.${(addresses += 1)}` });
+        await client.command(`USER ${user}`);
+        given.push(await client.command(`PASS ${password}`));
+        client.close();
+      }
+      return given;
+    };
+    const known = await answers('bob@one.example');
+    expect(known.at(-1)).toMatch(/^-ERR \[SYS\/TEMP\] too many refused logins/);
+    expect(await answers('bob@three.example')).toEqual(known);
   });
 });
 

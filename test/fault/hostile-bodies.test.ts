@@ -306,6 +306,7 @@ const HARMLESS = new Set([
   'as it should',
   'last first',
   'with the UID behind the body',
+  'with no UID',
   'with rows nobody asked for',
   'every row twice, with other octets',
   'with two bodies in a row',

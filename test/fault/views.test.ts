@@ -2,6 +2,7 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite, type BridgeSiteSetup } from '../support/bridge-site.ts';
+import { PopDialogue } from '../support/pop-dialogue.ts';
 import { SharedBridge, type Bridge } from '../support/shared-bridge.ts';
 import { until } from '../support/until.ts';
 
@@ -141,12 +142,31 @@ describe('views', () => {
     laptop.close();
   });
 
-  test('of an unknown name are refused like a wrong password, without asking the server', async () => {
+  test('of an unknown name are refused like a wrong password, after the server was asked', async () => {
     const it = await site(VIEWS);
     for (const user of ['alice/tablet', 'alice/', 'recent:alice/tablet']) {
       await expect(it.open(user), user).rejects.toThrow('-ERR [AUTH] user name or password refused');
     }
-    expect(it.imap.commands).toEqual([]);
+    expect(it.imap.commands.filter((command) => command.startsWith('AUTHENTICATE'))).toHaveLength(3);
+    expect(it.imap.commands.filter((command) => command.startsWith('SELECT'))).toEqual([]);
+    await until(() => it.imap.openConnections === 0);
+  });
+
+  test('are not told to whoever has no password: guesses at any view of an account get the same answers', async () => {
+    const answers = async (user: string): Promise<string[]> => {
+      const it = await site(VIEWS);
+      const given: string[] = [];
+      for (const password of ['guess 1', 'guess 1', 'guess 2', 'guess 3', 'guess 4', 'guess 5', 'guess 6', 'guess 7']) {
+        const client = await PopDialogue.connect(it.bridge.port());
+        await client.command(`USER ${user}`);
+        given.push(await client.command(`PASS ${password}`));
+        client.close();
+      }
+      return given;
+    };
+    const known = await answers('alice/pc');
+    expect(known.at(-1)).toMatch(/^-ERR \[SYS\/TEMP\] too many refused logins/);
+    for (const user of ['alice/tablet', 'recent:bob/tablet', 'recent:alice/pc']) expect(await answers(user), user).toEqual(known);
   });
 
   test('what was hidden stays hidden after a crash and when UIDVALIDITY changes', async () => {
