@@ -13,6 +13,7 @@ import { AccountWork } from './account-work.ts';
 import { accountRequests } from './account-requests.ts';
 import { BackgroundWork } from './background-work.ts';
 import { bindingsOf, tlsContextOf, type Binding } from './bindings.ts';
+import { limitedAs } from './client-network.ts';
 import { Connection } from './connection.ts';
 import { openControlSocket, type ControlRequests } from './control-socket.ts';
 import { lockStateDirectory } from './daemon-lock.ts';
@@ -30,6 +31,7 @@ import { openStore } from './open-store.ts';
 import { TOO_MANY_SESSIONS } from './refusal.ts';
 import { SessionCounter, type GiveBack } from './session-limits.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
+import { statusOf } from './status.ts';
 import { Turns } from './turns.ts';
 import { provenCredentials, proveUpstream, upstreamUserOf } from './upstream-proof.ts';
 
@@ -75,7 +77,8 @@ export class Daemon {
   readonly #accounts: OpenAccounts;
   readonly #loginParts: Omit<LoginParts, 'maxMessageOctets'>;
   readonly #counter: SessionCounter;
-  readonly #connections = new Set<Connection>();
+  /** With whose limits they count for; the oldest first. */
+  readonly #connections = new Map<Connection, string>();
   readonly #stopping = new AbortController();
   readonly #background: BackgroundWork;
   #reloading: Promise<unknown> = Promise.resolve();
@@ -95,7 +98,7 @@ export class Daemon {
     this.#background = new BackgroundWork(clock);
     this.#counter = new SessionCounter(
       () => this.#config.process.limits,
-      () => this.#displaceOldest(),
+      (address) => this.#displaceOldest(address),
     );
     this.#loginParts = {
       store,
@@ -141,24 +144,17 @@ export class Daemon {
   }
 
   /** What `control.sock` tells. */
-  async status(): Promise<Readonly<Record<string, unknown>>> {
-    const ids = this.#config.upstreams.map((file) => file.upstream.id);
-    const { accounts: local } = this.#accounts;
-    const withAccounts = this.#config.upstreams.filter((file) => file.login.mode === 'accounts').map((file) => file.upstream.id);
-    const accounts = (await Promise.all(withAccounts.map((id) => local.of(id)))).flat();
-    const oauth = accounts.filter(({ source }) => source.kind === 'oauth');
-    const signIns = await Promise.all(oauth.map((account) => local.signIn(account)));
-    const verdicts = await Promise.all(ids.map((id) => this.#store.sizeVerdict(id)));
-    return {
-      version: this.#parts.version,
-      pid: this.#parts.pid,
-      upstreams: ids,
-      sizes: Object.fromEntries(ids.map((id, place) => [id, verdicts[place]])),
-      listeners: [...this.#listeners].map(([address, listener]) => ({ address, port: listener.port })),
+  status(): Promise<Readonly<Record<string, unknown>>> {
+    const { version, pid } = this.#parts;
+    return statusOf({
+      version,
+      pid,
+      config: this.#config,
+      store: this.#store,
+      accounts: this.#accounts.accounts,
+      listeners: this.#listeners,
       sessions: this.#connections.size,
-      accounts: accounts.length,
-      signInsNeeded: signIns.filter((signIn) => signIn?.state !== 'ok').length,
-    };
+    });
   }
 
   #controlRequests(): ControlRequests {
@@ -227,10 +223,10 @@ export class Daemon {
     const idle = new Promise<void>((resolve) => {
       this.#onIdle = resolve;
     });
-    for (const connection of this.#connections) connection.shutdown();
+    for (const connection of this.#connections.keys()) connection.shutdown();
     const sessions = this.#connections.size > 0 ? idle : undefined;
     await Promise.race([Promise.all([sessions, this.#background.endAll()]), pause(this.#parts.clock, UPDATE_GRACE_MS)]);
-    for (const connection of this.#connections) connection.giveUp();
+    for (const connection of this.#connections.keys()) connection.giveUp();
     await this.#close();
   }
 
@@ -315,14 +311,14 @@ export class Daemon {
         if (this.#connections.size === 0) this.#onIdle();
       },
     });
-    this.#connections.add(connection);
+    this.#connections.set(connection, limitedAs(client));
     void connection.start();
   }
 
-  /** At the limit of sessions the oldest connection without a login makes room: whoever opens many must not lock out who has mail to fetch. */
-  #displaceOldest(): boolean {
-    for (const connection of this.#connections) {
-      if (!connection.isBeforeLogin) continue;
+  /** At a limit of sessions the oldest connection without a login makes room: whoever opens many must not lock out who has mail to fetch. */
+  #displaceOldest(address?: string): boolean {
+    for (const [connection, its] of this.#connections) {
+      if (!connection.isBeforeLogin || (address !== undefined && its !== address)) continue;
       connection.displace(TOO_MANY_SESSIONS);
       return true;
     }

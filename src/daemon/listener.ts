@@ -69,9 +69,10 @@ export class Listener {
     let giveBack: GiveBack = () => {};
     try {
       const { counter } = this.#parts;
-      const taken = counter.connect(limitedAs(client));
+      const address = limitedAs(client);
+      const taken = counter.connect(address);
       giveBack = taken;
-      this.#parts.onConnection(socket, client, () => counter.leave(socket, taken));
+      this.#parts.onConnection(socket, client, () => counter.leave(socket, address, taken));
     } catch (error) {
       giveBack();
       this.#refusals.refuse(socket, encodeStatus(replyForError(toBridgeError(error))));

@@ -175,8 +175,8 @@ describe('limits', () => {
 
   test('too many sessions from one address get one line, and places are given back', async () => {
     await using limited = await start('[limits]\nsessions_per_address = 2');
-    const first = await PopDialogue.connect(limited.port());
-    const second = await PopDialogue.connect(limited.port());
+    const first = await session('alice', limited);
+    const second = await session('bob', limited);
     const third = await PopDialogue.connect(limited.port());
     expect(third.greeting).toMatch(/^-ERR \[SYS\/TEMP\] too many sessions/);
     await first.command('QUIT');
@@ -188,17 +188,43 @@ describe('limits', () => {
     second.close();
   });
 
+  test('connections without a login do not lock their address out: the oldest of them makes room', async () => {
+    await using limited = await start('[limits]\nsessions_per_address = 20\nlogin_failures = 1');
+    const elsewhere = await PopDialogue.connect(limited.port(), { localAddress: '127.0.0.2' });
+    const idle: PopDialogue[] = [];
+    for (let index = 0; index < 10; index += 1) idle.push(await PopDialogue.connect(limited.port()));
+    // Others wait for a login that is delayed.
+    const waiting: PopDialogue[] = [];
+    for (let index = 0; index < 12; index += 1) {
+      const client = await PopDialogue.connect(limited.port());
+      await client.command('USER carol');
+      client.send(`PASS wrong guess ${index}\r\n`);
+      waiting.push(client);
+    }
+    const line = '-ERR [SYS/TEMP] too many sessions, try later\r\n';
+    for (const client of idle.slice(0, 2)) expect((await client.closed()).toString()).toBe(line);
+    const newer: PopDialogue[] = [];
+    for (let index = 0; index < 12; index += 1) newer.push(await PopDialogue.connect(limited.port()));
+    expect(newer.map(({ greeting }) => greeting)).toEqual(Array(12).fill('+OK POP3 server ready'));
+    expect(newer.map(({ isClosed }) => isClosed)).toEqual(Array(12).fill(false));
+    expect(await elsewhere.command('USER alice')).toMatch(/^\+OK/);
+    for (const client of [...idle, ...waiting, ...newer, elsewhere]) client.close();
+  });
+
   test('on a TLS address a refused connection gets its line behind the handshake, and one that was displaced too', async () => {
     const line = '-ERR [SYS/TEMP] too many sessions, try later';
     await using limited = await start('[limits]\nsessions_per_address = 2\nsessions = 3');
-    const clients = [1, 2].map(() => PopDialogue.connect(limited.port(TLS), { tls: true }));
-    const [first] = await Promise.all(clients);
-    expect((await PopDialogue.connect(limited.port(TLS), { tls: true })).greeting).toBe(line);
+    const loggedIn = await PopDialogue.connect(limited.port(TLS), { tls: true });
+    await loggedIn.login('alice', 'secret');
+    const idle = await PopDialogue.connect(limited.port(TLS), { tls: true });
     const other = { tls: true, localAddress: '127.0.0.2' };
     for (const expected of ['+OK POP3 server ready', '+OK POP3 server ready'])
       expect((await PopDialogue.connect(limited.port(TLS), other)).greeting).toBe(expected);
-    expect((await first?.closed())?.toString()).toBe(`${line}\r\n`);
-    for (const client of await Promise.all(clients)) client.close();
+    expect((await idle.closed()).toString()).toBe(`${line}\r\n`);
+    const second = await PopDialogue.connect(limited.port(TLS), { tls: true });
+    await second.login('bob', 'secret');
+    expect((await PopDialogue.connect(limited.port(TLS), { tls: true })).greeting).toBe(line);
+    for (const client of [loggedIn, second]) await client.command('QUIT');
   });
 
   test('at the limit of sessions the oldest connection without a login makes room; with a login none does', async () => {

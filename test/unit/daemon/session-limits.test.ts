@@ -44,6 +44,29 @@ describe('the session limits', () => {
     expect(() => counter.connect('192.0.2.5')).toThrow(/limits\.sessions is reached/);
   });
 
+  test('at the limit of an address another one of it is let in where one of that address can go', () => {
+    const idle = ['192.0.2.2', '192.0.2.1'];
+    const counter = new SessionCounter(
+      () => LIMITS,
+      (address) => address !== undefined && idle.includes(address) && idle.splice(idle.indexOf(address), 1).length > 0,
+    );
+    for (let times = 0; times < 3; times += 1) counter.connect('192.0.2.1');
+    expect(idle).toEqual(['192.0.2.2']);
+    expect(() => counter.connect('192.0.2.1')).toThrow(/per_address/);
+  });
+
+  test('the sockets that go first at the limit of an address are its own', () => {
+    const counter = new SessionCounter(() => ({ ...LIMITS, sessions: 10 }));
+    const [hers, his] = ['192.0.2.1', '192.0.2.2'].map((address) => {
+      const socket = new Socket();
+      counter.leave(socket, address, counter.connect(address));
+      return socket;
+    });
+    counter.connect('192.0.2.2');
+    counter.connect('192.0.2.2');
+    expect([hers?.destroyed, his?.destroyed]).toEqual([false, true]);
+  });
+
   test('a place is given back when the socket is gone too; where room is needed such sockets go before anybody else', async () => {
     const others: string[] = [];
     const counter = new SessionCounter(
@@ -52,17 +75,16 @@ describe('the session limits', () => {
     );
     const sockets = ['192.0.2.1', '192.0.2.1', '192.0.2.2'].map((address) => {
       const socket = new Socket();
-      counter.leave(socket, counter.connect(address));
+      counter.leave(socket, address, counter.connect(address));
       return socket;
     });
-    expect(() => counter.connect('192.0.2.1')).toThrow(/per_address/);
     counter.connect('192.0.2.3');
     expect([sockets.map(({ destroyed }) => destroyed), others]).toEqual([[true, false, false], []]);
     await once(sockets[0] ?? new Socket(), 'close');
     counter.connect('192.0.2.1');
     expect([sockets.map(({ destroyed }) => destroyed), others]).toEqual([[true, true, false], []]);
     const gone = new Socket().destroy();
-    counter.leave(gone, counter.connect('192.0.2.4'));
+    counter.leave(gone, '192.0.2.4', counter.connect('192.0.2.4'));
     expect(() => counter.connect('192.0.2.4')).not.toThrow();
   });
 
