@@ -22,11 +22,11 @@ export async function serve(environment: CliEnvironment, options: ServeOptions):
   if (options.upstream !== undefined && options.config.length > 0) throw new UsageError('give --upstream or --config, not both');
   const load = configLoader(environment, options);
   const config = load();
-  const secrets = new LiveSecrets();
-  const log = createLog({ ...logStyle(environment, config, options), write: environment.write }, secrets);
+  const [secrets, tokens] = [new LiveSecrets(), new LiveSecrets()];
+  const log = createLog({ ...logStyle(environment, config, options), write: environment.write }, tokens);
   const stateDirectory = options.state ?? defaultStateDirectory({ uid: environment.uid, env: environment.variables });
   prepareStateDirectory(stateDirectory, options.state === undefined ? stateDirectory : '--state');
-  const signals = listenToSignals(environment, log);
+  const signals = listenToSignals(environment, log.withSecrets(secrets));
   const daemon = await Daemon.start({
     loadConfig: () => fitted(load(), environment, log),
     stateDirectory,
@@ -37,6 +37,7 @@ export async function serve(environment: CliEnvironment, options: ServeOptions):
     clock: systemClock,
     log,
     secrets,
+    tokens,
     onReload: (next) => log.adjust(logStyle(environment, next, options)),
   });
   await untilStopped(environment, daemon, log, signals);

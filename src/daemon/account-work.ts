@@ -8,7 +8,7 @@ import { toBridgeError } from '../errors.ts';
 import type { Store } from '../store/store.ts';
 import type { UpstreamMailbox, UpstreamSession } from '../upstream/upstream.ts';
 import type { BackgroundWork } from './background-work.ts';
-import type { Log } from './logging.ts';
+import { withOwnSecrets, type Log } from './logging.ts';
 import { lockName, sessionEvents, type UpstreamService } from './login.ts';
 import type { MaildropLocks } from './maildrop-lock.ts';
 import { finishOverdue } from './overdue.ts';
@@ -58,44 +58,55 @@ export class AccountWork implements Disposable {
       if (service.mode !== 'accounts') continue;
       for (const account of await accounts.of(service.id)) {
         if (stopping.aborted) return;
-        await this.#finish(service, account).catch((error: unknown) => {
-          this.#parts.log.warn('overdue-failed', { user: account.upstreamUser, upstream: service.id, error: toBridgeError(error) });
+        const parts = withOwnSecrets(this.#parts);
+        await this.#finish(parts, service, account).catch((error: unknown) => {
+          parts.log.warn('overdue-failed', { user: account.upstreamUser, upstream: service.id, error: toBridgeError(error) });
+          parts.secrets.clear();
         });
       }
     }
   }
 
-  async #finish(service: UpstreamService, account: Account): Promise<void> {
-    const { store, clock, accounts, background, stopping } = this.#parts;
+  async #finish(parts: AccountWorkParts, service: UpstreamService, account: Account): Promise<void> {
+    const { store, clock, accounts, background, stopping } = parts;
     const key = { upstream: service.id, user: account.upstreamUser };
     const now = Math.floor(clock.now() / 1000);
     if ((await store.unfinished(key, now)).length === 0) return;
     const name = JSON.stringify([key.upstream, key.user]);
     const until = { client: stopping, attempt: stopping };
-    const session = await proveUpstream(this.#parts, service, name, accounts.credentials(account), until);
-    background.start(name, (signal) => this.#work(service, key.user, session, now, signal));
+    const session = await proveUpstream(parts, service, name, accounts.credentials(account), until);
+    background.start(name, (signal) => work(parts, { service, user: key.user, session, now }, signal));
   }
+}
 
-  /** Never rejects. A login that comes waits for what has been begun, and so does the daemon's end: cut off, its outcome would be unknown. */
-  async #work(service: UpstreamService, user: string, session: UpstreamSession, now: number, signal: AbortSignal): Promise<void> {
-    const { store, locks, turns, log } = this.#parts;
-    const unhurried = new AbortController().signal;
-    const name = JSON.stringify([service.id, user]);
-    const request = {
-      store,
-      now,
-      views: service.views,
-      events: sessionEvents(log, service, user),
-      tryLock: (view: string) => (signal.aborted ? undefined : locks.tryAcquire(lockName(name, view))),
-      inTurn: <T>(work: () => Promise<T>): Promise<T> => turns.run(name, work),
-      select: (path: string): Promise<UpstreamMailbox> => session.select(path, unhurried),
-    };
-    try {
-      if (!signal.aborted) await finishOverdue(request, { upstream: service.id, user, view: NO_VIEW }, unhurried);
-    } catch (error) {
-      log.warn('overdue-failed', { user, upstream: service.id, error: toBridgeError(error) });
-    } finally {
-      await session.logout();
-    }
+/** An account's session, and the time. */
+interface Due {
+  readonly service: UpstreamService;
+  readonly user: string;
+  readonly session: UpstreamSession;
+  readonly now: number;
+}
+
+/** Never rejects. A login that comes waits for what has been begun, and so does the daemon's end: cut off, its outcome would be unknown. */
+async function work(parts: AccountWorkParts, { service, user, session, now }: Due, signal: AbortSignal): Promise<void> {
+  const { store, locks, turns, log, secrets } = parts;
+  const unhurried = new AbortController().signal;
+  const name = JSON.stringify([service.id, user]);
+  const request = {
+    store,
+    now,
+    views: service.views,
+    events: sessionEvents(log, service, user),
+    tryLock: (view: string) => (signal.aborted ? undefined : locks.tryAcquire(lockName(name, view))),
+    inTurn: <T>(work: () => Promise<T>): Promise<T> => turns.run(name, work),
+    select: (path: string): Promise<UpstreamMailbox> => session.select(path, unhurried),
+  };
+  try {
+    if (!signal.aborted) await finishOverdue(request, { upstream: service.id, user, view: NO_VIEW }, unhurried);
+  } catch (error) {
+    log.warn('overdue-failed', { user, upstream: service.id, error: toBridgeError(error) });
+  } finally {
+    await session.logout();
+    secrets.clear();
   }
 }

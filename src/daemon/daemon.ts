@@ -5,24 +5,18 @@ import type { Clock } from '../clock.ts';
 import { pause } from '../clock.ts';
 import type { BridgeConfig } from '../config/schema.ts';
 import type { Store } from '../store/store.ts';
-import type { UpstreamSession } from '../upstream/upstream.ts';
-import type { UpstreamCredentials } from '../accounts/accounts.ts';
 import type { Machine } from '../accounts/upstream-password.ts';
-import { AccountAdmin } from './account-admin.ts';
 import { AccountWork } from './account-work.ts';
-import { accountRequests } from './account-requests.ts';
 import { BackgroundWork } from './background-work.ts';
 import { bindingsOf, tlsContextOf, type Binding } from './bindings.ts';
 import { limitedAs } from './client-network.ts';
+import { commandRequests } from './command-access.ts';
 import { Connection } from './connection.ts';
 import { openControlSocket, type ControlRequests } from './control-socket.ts';
 import { lockStateDirectory } from './daemon-lock.ts';
 import { isLoopback, Listener } from './listener.ts';
-import type { LiveSecrets, Log } from './logging.ts';
-import { logIn, sessionEvents, type LoginParts, type UpstreamService } from './login.ts';
-import { MaildropAdmin } from './maildrop-admin.ts';
-import type { ImportParts } from './maildrop-import.ts';
-import { maildropRequests } from './maildrop-requests.ts';
+import { withOwnSecrets, type LiveSecrets, type Log } from './logging.ts';
+import { logIn, type LoginParts, type UpstreamService } from './login.ts';
 import { LoginGate } from './login-gate.ts';
 import { LoginThrottle } from './login-throttle.ts';
 import { MaildropLocks } from './maildrop-lock.ts';
@@ -33,7 +27,6 @@ import { SessionCounter, type GiveBack } from './session-limits.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
 import { statusOf } from './status.ts';
 import { Turns } from './turns.ts';
-import { provenCredentials, proveUpstream, upstreamUserOf } from './upstream-proof.ts';
 
 export interface DaemonParts extends Machine {
   /** Reads the configuration afresh; throws ConfigError with every fault. */
@@ -44,7 +37,10 @@ export interface DaemonParts extends Machine {
   readonly pid: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** All that clients and accounts have in use. */
   readonly secrets: LiveSecrets;
+  /** Tokens in use, which the log strikes out in every line. */
+  readonly tokens: LiveSecrets;
   /** A reload took this configuration: what lies outside the daemon follows it. */
   readonly onReload: (config: BridgeConfig) => void;
 }
@@ -94,7 +90,7 @@ export class Daemon {
     this.#store = store;
     this.#accounts = state.accounts;
     this.#resources = resources;
-    const { clock, log, secrets } = parts;
+    const { clock, log, secrets, tokens } = parts;
     this.#background = new BackgroundWork(clock);
     this.#counter = new SessionCounter(
       () => this.#config.process.limits,
@@ -106,6 +102,7 @@ export class Daemon {
       clock,
       log,
       secrets,
+      tokens,
       gate: new LoginGate(clock, () => this.#config.process.limits.loginFailures),
       throttle: new LoginThrottle(clock),
       stopping: this.#stopping.signal,
@@ -158,34 +155,13 @@ export class Daemon {
   }
 
   #controlRequests(): ControlRequests {
-    const { store, locks, log, stopping } = this.#loginParts;
-    const { clock } = this.#parts;
     const services = (): UpstreamService[] => [...servicesOf(this.#bindings)];
-    const { accounts: local } = this.#accounts;
-    const upstreamUser = (service: UpstreamService, user: string): Promise<string> => upstreamUserOf(local, service, user);
-    const admin = new MaildropAdmin({ store, clock, locks, services, upstreamUser });
-    const logIn: ImportParts['logIn'] = async (service, user, password) =>
-      this.#logInUpstream(service, await provenCredentials(local, service, { user, password, by: { address: '', signal: stopping } }));
-    const events: ImportParts['events'] = (service, user) => sessionEvents(log, service, user);
-    const parts = { admin, store, events, logIn, clock };
-    const accounts = new AccountAdmin({
-      ...this.#accounts,
-      clock,
-      services,
-      logIn: (service, credentials) => this.#logInUpstream(service, credentials),
-    });
-    return { ...maildropRequests(admin, parts), ...accountRequests(accounts), status: () => this.status(), reload: () => this.reload() };
+    const ofCommands = commandRequests(this.#loginParts, this.#accounts, services);
+    return { ...ofCommands, status: () => this.status(), reload: () => this.reload() };
   }
 
   #accountWork(): AccountWork {
     return new AccountWork({ ...this.#loginParts, services: () => servicesOf(this.#bindings) });
-  }
-
-  /** For a command, not for a POP3 client. */
-  #logInUpstream(service: UpstreamService, credentials: UpstreamCredentials): Promise<UpstreamSession> {
-    const account = JSON.stringify([service.id, credentials.user]);
-    const until = { client: this.#stopping.signal, attempt: this.#stopping.signal };
-    return proveUpstream(this.#loginParts, service, account, credentials, until);
   }
 
   /** SIGHUP: takes the new configuration whole, or keeps the old one and says why. Sessions go on with what they have. */
@@ -271,9 +247,10 @@ export class Daemon {
   }
 
   #connect(binding: Binding, socket: Socket, client: string, giveBack: GiveBack): void {
-    const { clock, log, version } = this.#parts;
+    const { clock, version } = this.#parts;
     const { limits } = this.#config.process;
-    const loginParts: LoginParts = { ...this.#loginParts, maxMessageOctets: limits.messageOctets };
+    const loginParts: LoginParts = withOwnSecrets({ ...this.#loginParts, maxMessageOctets: limits.messageOctets });
+    const { log } = loginParts;
     const marks: Readonly<Record<string, string>> = binding.isLegacy ? { tls: 'legacy' } : {};
     let account = marks;
     const connection = new Connection({

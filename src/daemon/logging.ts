@@ -1,8 +1,9 @@
 /**
- * The log: pino JSON lines on standard output, each with `event`; a plainer form on a terminal. Secrets of live sessions are
- * struck out by value in every string, whoever put it there (an upstream may echo a password back).
+ * The log: pino JSON lines on standard output, each with `event`; a plainer form on a terminal. Secrets are struck out by value of all
+ * text from outside, whoever put it there (an upstream may echo a password back): those of a client in the lines of that client, and
+ * tokens in every line. Words of our own are never touched, because a password may be any text, even the name of an event.
  */
-import { pino, type Logger } from 'pino';
+import { pino } from 'pino';
 import { BridgeError } from '../errors.ts';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -14,6 +15,8 @@ export interface Log {
   info(event: string, fields?: LogFields): void;
   warn(event: string, fields?: LogFields): void;
   error(event: string, fields?: LogFields): void;
+  /** The same log for lines in which these secrets are struck out too. */
+  withSecrets(secrets: LiveSecrets): Log;
 }
 
 /** What a reload may change. */
@@ -35,20 +38,41 @@ export interface LogTarget extends LogStyle {
 const MIN_SECRET_CHARACTERS = 4;
 const STRUCK_OUT = '[secret]';
 
+/** Fields that hold words of our own or of the configuration, and addresses of clients. Text from outside stands in the others. */
+const OWN_WORDS: ReadonlySet<string> = new Set(['client', 'upstream', 'view', 'outcome', 'what', 'digest', 'limits', 'security', 'tls']);
+
 /** Secrets in use. The same one may be added more than once; each must be removed. */
 export class LiveSecrets {
+  /** Has them too, as long as they are here. */
+  readonly #all: LiveSecrets | undefined;
+  readonly #held = new Set<() => void>();
   readonly #uses = new Map<string, number>();
   /** The forms in use by their first characters, so that scrubbing takes the same time however many there are. */
   readonly #byBeginning = new Map<string, Set<string>>();
 
+  /** What is added here is added to `all`, too. */
+  constructor(all?: LiveSecrets) {
+    this.#all = all;
+  }
+
   /** Adds a secret and gives what removes it. */
   add(secret: string): () => void {
     if (secret.length < MIN_SECRET_CHARACTERS) return () => {};
+    const removeFromAll = this.#all?.add(secret);
     const forms = formsOf(secret);
     for (const form of forms) this.#use(form);
-    return () => {
-      for (const form of forms.splice(0)) this.#release(form);
+    const remove = (): void => {
+      if (!this.#held.delete(remove)) return;
+      for (const form of forms) this.#release(form);
+      removeFromAll?.();
     };
+    this.#held.add(remove);
+    return remove;
+  }
+
+  /** Removes all that were added here. */
+  clear(): void {
+    for (const remove of this.#held) remove();
   }
 
   /** The text without any live secret, as it is, quoted, in base64 (also within something longer) or percent-encoded. */
@@ -111,7 +135,14 @@ function formsOf(secret: string): string[] {
   return [...new Set(forms)].filter((form) => form.length >= MIN_SECRET_CHARACTERS);
 }
 
-export function createLog(target: LogTarget, secrets: LiveSecrets): AdjustableLog {
+/** A part of the program with secrets of its own: they are struck out in what it logs, as long as they are among `secrets`. */
+export function withOwnSecrets<Parts extends { readonly log: Log; readonly secrets: LiveSecrets }>(parts: Parts): Parts {
+  const secrets = new LiveSecrets(parts.secrets);
+  return { ...parts, secrets, log: parts.log.withSecrets(secrets) };
+}
+
+/** `everywhere`: what is struck out in all lines. */
+export function createLog(target: LogTarget, everywhere: LiveSecrets): AdjustableLog {
   let style: LogStyle = target;
   const stream = { write: (line: string) => target.write(style.pretty ? prettyLine(line) : line) };
   const logger = pino(
@@ -119,18 +150,28 @@ export function createLog(target: LogTarget, secrets: LiveSecrets): AdjustableLo
       level: target.level,
       base: null,
       timestamp: pino.stdTimeFunctions.isoTime,
-      formatters: {
-        level: (label) => ({ level: label }),
-        log: (fields) => scrubbedFields(fields, secrets, style.level === 'debug'),
-      },
+      formatters: { level: (label) => ({ level: label }) },
     },
     stream,
   );
+  const logWith = (secrets: readonly LiveSecrets[]): Log => {
+    const scrub = (text: string): string => secrets.reduce((left, some) => some.scrub(left), text);
+    const lines =
+      (level: LogLevel) =>
+      (event: string, fields: LogFields = {}): void => {
+        if (logger.isLevelEnabled(level))
+          logger[level]({ event, ...scrubbedFields(fields, { scrub, withStacks: style.level === 'debug' }) });
+      };
+    return {
+      debug: lines('debug'),
+      info: lines('info'),
+      warn: lines('warn'),
+      error: lines('error'),
+      withSecrets: (more) => logWith([...secrets, more]),
+    };
+  };
   return {
-    debug: lines(logger, 'debug'),
-    info: lines(logger, 'info'),
-    warn: lines(logger, 'warn'),
-    error: lines(logger, 'error'),
+    ...logWith([everywhere]),
     adjust(next) {
       style = next;
       logger.level = next.level;
@@ -138,32 +179,31 @@ export function createLog(target: LogTarget, secrets: LiveSecrets): AdjustableLo
   };
 }
 
-function lines(logger: Logger, level: LogLevel): (event: string, fields?: LogFields) => void {
-  return (event, fields = {}) => {
-    if (logger.isLevelEnabled(level)) logger[level]({ event, ...fields });
-  };
+interface Scrubbing {
+  readonly scrub: (text: string) => string;
+  readonly withStacks: boolean;
 }
 
-function scrubbedFields(fields: LogFields, secrets: LiveSecrets, withStacks: boolean): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, scrubbed(value, secrets, withStacks)]));
+function scrubbedFields(fields: LogFields, how: Scrubbing): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([key, value]) => [key, OWN_WORDS.has(key) ? value : scrubbed(value, how)]));
 }
 
-function scrubbed(value: unknown, secrets: LiveSecrets, withStacks: boolean): unknown {
-  if (typeof value === 'string') return secrets.scrub(value);
-  if (value instanceof Error) return scrubbed(errorFields(value, withStacks), secrets, withStacks);
-  if (Array.isArray(value)) return value.map((item: unknown) => scrubbed(item, secrets, withStacks));
-  if (typeof value === 'object' && value !== null) return scrubbedFields({ ...value }, secrets, withStacks);
+function scrubbed(value: unknown, how: Scrubbing): unknown {
+  if (typeof value === 'string') return how.scrub(value);
+  if (value instanceof Error) return errorFields(value, how);
+  if (Array.isArray(value)) return value.map((item: unknown) => scrubbed(item, how));
+  if (typeof value === 'object' && value !== null) return scrubbedFields({ ...value }, how);
   return value;
 }
 
-/** An error as fields: its code and message and those of its causes; stacks only at level debug. */
-function errorFields(error: Error, withStacks: boolean): LogFields {
-  const code = error instanceof BridgeError ? error.code : 'code' in error ? error.code : undefined;
+/** An error as fields: its code and message and those of its causes; stacks only at level debug. Only codes of our own are no text from outside. */
+function errorFields(error: Error, how: Scrubbing): LogFields {
+  const code = error instanceof BridgeError ? error.code : 'code' in error ? scrubbed(error.code, how) : undefined;
   return {
     ...(code === undefined ? {} : { code }),
-    message: error.message,
-    ...(withStacks && error.stack !== undefined ? { stack: error.stack } : {}),
-    ...(error.cause instanceof Error ? { cause: errorFields(error.cause, withStacks) } : {}),
+    message: how.scrub(error.message),
+    ...(how.withStacks && error.stack !== undefined ? { stack: how.scrub(error.stack) } : {}),
+    ...(error.cause instanceof Error ? { cause: errorFields(error.cause, how) } : {}),
   };
 }
 

@@ -18,7 +18,7 @@ import type { BackgroundWork } from './background-work.ts';
 import { limitedAs } from './client-network.ts';
 import type { LoggedIn } from './connection-parts.ts';
 import { lookBack } from './look-back.ts';
-import type { LiveSecrets, Log } from './logging.ts';
+import { LiveSecrets, type Log } from './logging.ts';
 import { measureLater } from './measure-later.ts';
 import type { LoginGate, LoginOutcome, Settle } from './login-gate.ts';
 import type { LoginThrottle } from './login-throttle.ts';
@@ -56,6 +56,7 @@ export interface LoginParts {
   readonly throttle: LoginThrottle;
   readonly counter: SessionCounter;
   readonly secrets: LiveSecrets;
+  readonly tokens: LiveSecrets;
   readonly log: Log;
   readonly maxMessageOctets: number;
   readonly cutMessages: LRUCache<string, true>;
@@ -76,13 +77,16 @@ export interface LoginClient {
 
 /** Logs in. After refused logins, from its address or to its account, a login waits before anything is tried. */
 export async function logIn(
-  parts: LoginParts,
+  shared: LoginParts,
   services: readonly UpstreamService[],
   credentials: Credentials,
   client: LoginClient,
   signal: AbortSignal,
 ): Promise<LoggedIn> {
-  const undo: (() => void)[] = [parts.secrets.add(credentials.password)];
+  const secrets = new LiveSecrets(shared.secrets);
+  const parts: LoginParts = { ...shared, secrets };
+  secrets.add(credentials.password);
+  const undo: (() => void)[] = [() => secrets.clear()];
   let settle: Settle = () => {};
   try {
     const { password } = credentials;
@@ -100,7 +104,7 @@ export async function logIn(
     return await openFor(parts, { service, name, password, isProven }, upstream, client, signal, undo);
   } catch (error) {
     const failure = toBridgeError(error);
-    // Before the password is forgotten: a server may have echoed it, and only what is known can be struck out.
+    // Before the passwords are forgotten: a server may have echoed one, and only what is known can be struck out.
     parts.log.warn('login-failed', { user: credentials.user, client: client.address, error: failure });
     for (const give of undo.reverse()) give();
     settle(outcomeOf(failure));

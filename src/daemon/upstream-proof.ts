@@ -16,7 +16,10 @@ import type { UpstreamService } from './login.ts';
 export interface ProofParts {
   readonly background: BackgroundWork;
   readonly throttle: LoginThrottle;
+  /** Of whoever logs in: struck out in the lines of this log until they are cleared, which is after the login's outcome was told. */
   readonly secrets: LiveSecrets;
+  /** Tokens in use, which are struck out in every line. */
+  readonly tokens: LiveSecrets;
   readonly log: Log;
 }
 
@@ -83,29 +86,25 @@ export async function proveUpstream(
 }
 
 async function tryLogin(
-  { throttle, secrets, log }: ProofParts,
+  { throttle, secrets, tokens, log }: ProofParts,
   service: UpstreamService,
   account: string,
   login: UpstreamLogin,
   until: Until,
 ): Promise<UpstreamSession> {
-  const forget = secrets.add(login.password);
+  secrets.add(login.password);
+  const attempt = await throttle.admit(account, login.password, until.client);
   try {
-    const attempt = await throttle.admit(account, login.password, until.client);
-    try {
-      const session = await service.upstream.login(login, until.attempt, { isApart: until.isApart ?? false });
-      attempt.succeeded();
-      // A server may repeat it at any time.
-      session.onEnd(secrets.add(login.password));
-      return session;
-    } catch (error) {
-      const failure = toBridgeError(error);
-      if (failure instanceof CredentialsError) attempt.refused();
-      else attempt.undecided(failure);
-      if (!(failure instanceof CredentialsError)) log.warn('upstream-failed', { upstream: service.id, error: failure });
-      throw failure;
-    }
-  } finally {
-    forget();
+    const session = await service.upstream.login(login, until.attempt, { isApart: until.isApart ?? false });
+    attempt.succeeded();
+    // The connection may serve another login with a newer token; the server may repeat this one even then.
+    if (login.isToken === true) session.onEnd(tokens.add(login.password));
+    return session;
+  } catch (error) {
+    const failure = toBridgeError(error);
+    if (failure instanceof CredentialsError) attempt.refused();
+    else attempt.undecided(failure);
+    if (!(failure instanceof CredentialsError)) log.warn('upstream-failed', { upstream: service.id, error: failure });
+    throw failure;
   }
 }

@@ -347,6 +347,32 @@ describe('limits', () => {
   });
 });
 
+test('passwords that are words of the log blank no line of others', async () => {
+  const words = { bob: 'login', carol: 'info', dave: 'test', erin: 'QUIT' };
+  await using server = await ImapServer.start({ users: { ...words, alice: 'secret' } });
+  await using quiet = await BridgeProcess.start({ config: bridgeConfig({ imapPort: server.port }) });
+  const others: PopDialogue[] = [];
+  for (const [user, word] of Object.entries(words)) {
+    const client = await PopDialogue.connect(quiet.port());
+    await client.login(user, word);
+    others.push(client);
+  }
+  const alice = await session('alice', quiet);
+  await alice.command('QUIT');
+  await quiet.event('session-end');
+  const hers = quiet.log.filter(({ user }) => user === 'alice');
+  expect(hers).toMatchObject([
+    { level: 'info', event: 'upstream-connected', upstream: 'test' },
+    { level: 'info', event: 'login', upstream: 'test', client: '127.0.0.1' },
+    { level: 'info', event: 'session-end', upstream: 'test', client: '127.0.0.1', outcome: 'QUIT' },
+  ]);
+  for (const client of others) await client.command('QUIT');
+  await quiet.event('session-end', 5);
+  expect(quiet.events('session-end').map(({ level, outcome }) => [level, outcome])).toEqual(
+    others.concat(alice).map(() => ['info', 'QUIT']),
+  );
+});
+
 describe('the maildrop lock', () => {
   test('a second login goes on as soon as the first session ends', async () => {
     const holder = await session('carol');

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { holds } from '../../support/holds.ts';
-import { createLog, LiveSecrets, type AdjustableLog } from '../../../src/daemon/logging.ts';
+import { createLog, LiveSecrets, withOwnSecrets, type AdjustableLog } from '../../../src/daemon/logging.ts';
 import { UpstreamError } from '../../../src/errors.ts';
 
 function setup(options: { readonly level?: string; readonly pretty?: boolean } = {}): {
@@ -79,6 +79,54 @@ describe('the log', () => {
         expect((texts[0] ?? '').length).toBeLessThanOrEqual('<[secret]>'.length + Math.ceil((Buffer.byteLength(user) + 2) / 3) * 4 + 4);
       }),
     );
+  });
+
+  test('never touches its own words, whatever is a secret: level, time, event, addresses, codes and outcomes', () => {
+    const { log, lines, secrets } = setup();
+    const fields = {
+      client: '127.0.0.1',
+      upstream: 'example',
+      view: 'laptop',
+      outcome: 'no QUIT',
+      what: 'RETR',
+      digest: '1234abcd',
+      messages: 123_456,
+      retrieved: { count: 1, octets: 654_321 },
+    };
+    const error = new UpstreamError('refused', 'it said refused', { cause: Object.assign(new Error('no'), { code: 'odd code' }) });
+    const words = ['session-end', 'info', 'UPSTREAM_REFUSED', '2026', '123456', '654321', 'count', 'message', 'refused', 'odd code'];
+    for (const word of [...words, '127.0.0.1', 'example', 'laptop', 'no QUIT', 'RETR', '1234abcd']) secrets.add(word);
+    log.info('session-end', { ...fields, error, user: 'laptop' });
+    const { time, ...rest }: Record<string, unknown> = JSON.parse(lines[0] ?? '');
+    expect(time).toMatch(/^\d{4}-\d\d-\d\dT/);
+    expect(rest).toEqual({
+      ...fields,
+      level: 'info',
+      event: 'session-end',
+      user: '[secret]',
+      error: { code: 'UPSTREAM_REFUSED', message: 'it said [secret]', cause: { code: '[secret]', message: 'no' } },
+    });
+  });
+
+  test('strikes out the secrets of a client in the lines of that client alone, and in those that belong to all', () => {
+    const { log, lines, secrets: tokens } = setup();
+    const all = new LiveSecrets();
+    const [alice, bob] = [1, 2].map(() => withOwnSecrets({ log, secrets: all }));
+    tokens.add('a token');
+    alice?.secrets.add('wonderland');
+    bob?.secrets.add('builder');
+    const text = 'wonderland builder a token';
+    for (const part of [alice?.log, bob?.log, log, log.withSecrets(all)]) part?.info('event', { text });
+    alice?.secrets.clear();
+    for (const part of [alice?.log, log.withSecrets(all)]) part?.info('event', { text });
+    expect(lines.map((line) => String(JSON.parse(line)['text']))).toEqual([
+      '[secret] builder [secret]',
+      'wonderland [secret] [secret]',
+      'wonderland builder [secret]',
+      '[secret] [secret] [secret]',
+      'wonderland builder [secret]',
+      'wonderland [secret] [secret]',
+    ]);
   });
 
   test('strikes out the longer of two secrets that begin alike, and one as long as it is used', () => {
