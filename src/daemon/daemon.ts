@@ -23,6 +23,7 @@ import { MaildropLocks } from './maildrop-lock.ts';
 import { openAccounts, type OpenAccounts } from './open-accounts.ts';
 import { openStore } from './open-store.ts';
 import { TOO_MANY_SESSIONS } from './refusal.ts';
+import { RepeatedEvents } from './repeated-events.ts';
 import { SessionCounter, type GiveBack } from './session-limits.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
 import { statusOf } from './status.ts';
@@ -63,6 +64,10 @@ const MAX_CUT_MESSAGES = 1_000;
 /** A running UPDATE, or other removal, gets this long after SIGTERM; then it is left to the journal (CONTRACT section 5.11). */
 const UPDATE_GRACE_MS = 8_000;
 
+/** Of an event, and each minute. */
+const FEW_LINES = 10;
+const LOGIN_FAILURES: ReadonlySet<string> = new Set(['login-failed', 'upstream-failed']);
+
 /** Servers get this long to hear that their kept connections end. */
 const GOODBYE_MS = 500;
 
@@ -77,6 +82,7 @@ export class Daemon {
   readonly #connections = new Map<Connection, string>();
   readonly #stopping = new AbortController();
   readonly #background: BackgroundWork;
+  readonly #repeated: RepeatedEvents;
   #reloading: Promise<unknown> = Promise.resolve();
   readonly #listeners = new Map<string, Listener>();
   #bindings = new Map<string, Binding>();
@@ -92,6 +98,7 @@ export class Daemon {
     this.#resources = resources;
     const { clock, log, secrets, tokens } = parts;
     this.#background = new BackgroundWork(clock);
+    this.#repeated = new RepeatedEvents(clock, log, (event) => this.#linesOf(event));
     this.#counter = new SessionCounter(
       () => this.#config.process.limits,
       (address) => this.#displaceOldest(address),
@@ -242,14 +249,16 @@ export class Daemon {
       tlsContext: () => tlsContextOf(this.#bindings.get(name) ?? binding),
       counter: this.#counter,
       onConnection: (socket, client, giveBack) => this.#connect(this.#bindings.get(name) ?? binding, socket, client, giveBack),
-      onRefused: (client, reason) => log.warn('connection-refused', { client, reason }),
+      onRefused: (client, reason) => this.#repeated.logOf(log, client, () => false).warn('connection-refused', { client, reason }),
     });
   }
 
   #connect(binding: Binding, socket: Socket, client: string, giveBack: GiveBack): void {
     const { clock, version } = this.#parts;
     const { limits } = this.#config.process;
-    const loginParts: LoginParts = withOwnSecrets({ ...this.#loginParts, maxMessageOctets: limits.messageOctets });
+    let hasLoggedIn = false;
+    const clientLog = this.#repeated.logOf(this.#parts.log, client, () => hasLoggedIn);
+    const loginParts: LoginParts = withOwnSecrets({ ...this.#loginParts, log: clientLog, maxMessageOctets: limits.messageOctets });
     const { log } = loginParts;
     const marks: Readonly<Record<string, string>> = binding.isLegacy ? { tls: 'legacy' } : {};
     let account = marks;
@@ -268,6 +277,7 @@ export class Daemon {
       logIn: (credentials, holder, signal) => {
         const onAccount = (found: typeof account): void => {
           account = { ...found, ...marks };
+          hasLoggedIn = true;
         };
         return logIn(
           loginParts,
@@ -302,6 +312,11 @@ export class Daemon {
     return false;
   }
 
+  /** How many lines of an event an address without a login has each minute: as many logins as may fail without a delay are each told. */
+  #linesOf(event: string): number {
+    return LOGIN_FAILURES.has(event) ? Math.max(FEW_LINES, this.#config.process.limits.loginFailures) : FEW_LINES;
+  }
+
   async #reportOrphans(): Promise<void> {
     const configured = new Set(this.#config.upstreams.map((file) => file.upstream.id));
     const known = new Set((await this.#store.mailboxes()).map(({ maildrop }) => maildrop.upstream));
@@ -311,6 +326,7 @@ export class Daemon {
 
   async #close(): Promise<void> {
     for (const listener of this.#listeners.values()) listener.close();
+    this.#repeated.flush();
     const retired = [...servicesOf(this.#bindings)].map((service) => service.upstream.retire());
     await Promise.race([Promise.all(retired), pause(this.#parts.clock, GOODBYE_MS)]);
     await this.#resources.disposeAsync();

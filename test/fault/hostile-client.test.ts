@@ -90,6 +90,25 @@ test('of a thousand connections from one address the last hundred stay, each of 
   for (const { socket } of all) socket.destroy();
 });
 
+test('a thousand clients of one address that hang up at once have few lines in the log, and one with their number in the end', async () => {
+  await using quiet = await BridgeSite.start();
+  for (let index = 0; index < 1_000; index += 1) {
+    const socket = connect({ port: quiet.bridge.port(), host: '127.0.0.1', localAddress: '127.0.201.1' });
+    socket.on('error', () => {});
+    await once(socket, 'data');
+    socket.resetAndDestroy();
+  }
+  quiet.deliver('INBOX', 'one');
+  await quiet.glance();
+  await quiet.bridge.stop();
+  const of = (event: string): unknown[] => quiet.bridge.events(event).filter(({ client }) => client === '127.0.201.1');
+  const counts = of('repeated').map((line) => (line as { counts: Record<string, number> }).counts['session-end'] ?? 0);
+  expect(of('session-end').length + counts.reduce((sum, count) => sum + count, 0)).toBe(1_000);
+  // More than one number only where the machine takes more than a minute.
+  expect(of('session-end').length).toBeLessThanOrEqual(10 * (counts.length + 1));
+  expect(quiet.bridge.events('session-end').at(-1)).toMatchObject({ user: 'alice' });
+});
+
 const NAMES = [
   '../../etc/passwd',
   '/etc/passwd',
