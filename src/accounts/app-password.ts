@@ -1,5 +1,6 @@
 /** App passwords: made here, shown once, typed into a mail program. */
 import { randomInt } from 'node:crypto';
+import { credentialProblem } from '../pop3/command.ts';
 
 /** Without letters that look like others. */
 const LETTERS = 'abcdefghijkmnpqrstuvwxyz';
@@ -14,9 +15,9 @@ export function generateAppPassword(): string {
   return Array.from({ length: GROUPS }, group).join('-');
 }
 
-/** What is wrong with a chosen one; undefined where nothing is. POP3 takes no control characters, and a line of 255 octets. */
+/** What is wrong with a chosen one; undefined where nothing is. It has to fit into a POP3 line of 255 octets. */
 export function appPasswordProblem(password: string): string | undefined {
   if (password.length < LEAST_CHARACTERS) return `is too short; give at least ${LEAST_CHARACTERS} characters`;
   if (Buffer.byteLength(password) > MOST_OCTETS) return `is too long; give at most ${MOST_OCTETS} octets`;
-  return /[\0-\x1f\x7f]/.test(password) ? 'holds control characters, which POP3 does not take' : undefined;
+  return credentialProblem('password', password) === undefined ? undefined : 'holds NUL, CR or LF, which POP3 does not take';
 }

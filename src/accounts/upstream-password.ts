@@ -22,7 +22,7 @@ const OURS: ReadonlySet<string> = new Set(['POPBRIDGE_SECRETS_KEY', 'NOTIFY_SOCK
 /** The first line of what is there. Rejects with SECRETS_UNREADABLE. */
 export async function readPassword(source: PasswordSource, machine: Machine, signal: AbortSignal): Promise<string> {
   try {
-    const [line = ''] = (await textOf(source, machine, signal)).split(/\r?\n/, 1);
+    const [line = ''] = (await textOf(source, machine, signal)).split(/\r*\n/, 1);
     if (line === '') throw new Error('it gives nothing');
     return line;
   } catch (error) {

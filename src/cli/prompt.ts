@@ -48,7 +48,7 @@ export async function passwordLines(
   questions: readonly string[],
   isFromStdin: boolean,
 ): Promise<string[]> {
-  if (isFromStdin || !stdin.isTTY) return (await readAll(stdin)).split(/\r?\n/).slice(0, questions.length);
+  if (isFromStdin || !stdin.isTTY) return (await readAll(stdin)).split(/\r*\n/).slice(0, questions.length);
   const passwords: string[] = [];
   for (const question of questions) passwords.push(await askHidden(stdin, question, write));
   return passwords;

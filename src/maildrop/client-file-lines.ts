@@ -52,11 +52,11 @@ export class Accounts {
   }
 }
 
-/** The lines, one character an octet (latin1), without their LF or CRLF, and without empty ones at the end. */
+/** The lines, one character an octet (latin1), without their LF and the CRs before it, and without empty ones at the end. */
 export function linesOf(octets: Buffer): string[] {
   // Editors on Windows put a UTF-8 byte order mark first, which would become a part of the first name.
   const text = octets.toString('latin1').replace(/^\xef\xbb\xbf/, '');
-  const lines = text.split('\n').map((line) => line.replace(/\r$/, ''));
+  const lines = text.split('\n').map((line) => line.replace(/\r+$/, ''));
   return lines.slice(0, lines.findLastIndex((line) => line !== '') + 1);
 }
 

@@ -82,10 +82,16 @@ export function decodeText(octets: Uint8Array): string {
   }
 }
 
-/** Why a user name or password can't be used, or undefined when it can. Control characters never reach the upstream. */
+/**
+ * What no user name or password may hold. A password is the server's to judge, and may have any octet but those that end a line or a
+ * field in some protocol on the way (RFC 3501 section 9, RFC 4616 section 2). A user name goes into logs and names of maildrops too.
+ */
+const FORBIDDEN = { 'user name': /[\x00-\x1f\x7f]/, password: /[\0\r\n]/ } as const;
+
+/** Why a user name or password can't be used, or undefined when it can. What is refused here never reaches the upstream. */
 export function credentialProblem(what: 'user name' | 'password', value: string): string | undefined {
   if (value === '') return `empty ${what}`;
-  if (/[\x00-\x1f\x7f]/.test(value)) return `control character in ${what}`;
+  if (FORBIDDEN[what].test(value)) return `control character in ${what}`;
   if (Buffer.byteLength(value) > MAX_CREDENTIAL_OCTETS) return `${what} too long`;
   return undefined;
 }

@@ -1,6 +1,7 @@
 /**
- * Cuts the octets a client sends into lines. Ends are CRLF or a lone LF (many scripts send only that); a bare CR is part of
- * the line. Memory is bounded: what is kept of an unfinished line never exceeds the limit.
+ * Cuts the octets a client sends into lines. A line ends at LF, and all CRs right before it belong to the end: many scripts send
+ * only LF, and programs that turn LF into CRLF twice send CR CR LF. A CR elsewhere is part of the line. Memory is bounded: what is
+ * kept of an unfinished line never exceeds the limit and one CR.
  */
 import { MAX_LINE_OCTETS } from './limits.ts';
 
@@ -60,7 +61,9 @@ export class LineSplitter {
     const rest = all.subarray(length + 1);
     this.#chunks = rest.length > 0 ? [rest] : [];
     this.#pending = rest.length;
-    const line = all[length - 1] === CR ? all.subarray(0, length - 1) : all.subarray(0, length);
+    // The same answer as where the octets come one by one: `next` waits for an end of the line no longer than this.
+    if (length > this.#limit + 1) return this.#overflow();
+    const line = withoutFinalCrs(all.subarray(0, length));
     return line.length > this.#limit ? this.#overflow() : line;
   }
 
@@ -73,4 +76,10 @@ export class LineSplitter {
     this.#overflowed = true;
     return 'too-long';
   }
+}
+
+function withoutFinalCrs(line: Buffer): Buffer {
+  let end = line.length;
+  while (line[end - 1] === CR) end -= 1;
+  return line.subarray(0, end);
 }

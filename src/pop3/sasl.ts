@@ -76,7 +76,10 @@ function checked(credentials: Credentials): SaslStep {
   return problem === undefined ? { next: 'credentials', credentials } : { next: 'fail', problem };
 }
 
+/** RFC 4648 section 4, also without the padding at its end: some clients leave it out, and it says nothing that the length does not. */
 function decodeBase64(text: string): Buffer | undefined {
-  if (text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return undefined;
-  return Buffer.from(text, 'base64');
+  const [, data, padding] = /^([A-Za-z0-9+/]*)(={0,2})$/.exec(text) ?? [];
+  if (data === undefined || padding === undefined) return undefined;
+  const missing = -data.length & 3;
+  return missing === 3 || padding.length > missing ? undefined : Buffer.from(data, 'base64');
 }

@@ -32,14 +32,14 @@ const TOPS_IN_FLIGHT = 100;
  * maildrop. A server without TOP, which refuses the first one and doesn't list it in CAPA, gives messages without Message-ID; a later
  * refusal costs that message alone its Message-ID, unless the server says that it is in trouble.
  *
- * Rejects with CredentialsError where user or password are refused or hold control characters, else with UpstreamError: `tls` for the
+ * Rejects with CredentialsError where user or password are refused or hold what POP3 cannot send, else with UpstreamError: `tls` for the
  * certificate, `timeout` after `timeoutMs` without an octet, `unreachable` for a lost connection and when the signal aborts,
  * `incomplete` where UIDL and LIST differ, `protocol` where answers are none.
  */
 export async function readOldPop3(endpoint: OldPop3Endpoint, login: UpstreamLogin, options: OldPop3Options): Promise<OldMessage[]> {
   // They would end the line, and what follows would be a command of its own.
-  if (/[\0-\x1f\x7f]/.test(login.user + login.password)) {
-    throw new CredentialsError('AUTH_REFUSED', 'user and password may not hold control characters: POP3 cannot send them');
+  if (/[\0\r\n]/.test(login.user + login.password)) {
+    throw new CredentialsError('AUTH_REFUSED', 'the user name or the password holds NUL, CR or LF, which POP3 cannot send');
   }
   using connection = await OldPop3Connection.open(endpoint, options.signal);
   await acceptUtf8(connection);

@@ -14,6 +14,7 @@ describe('an upstream password', () => {
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'popbridge-password-'));
     writeFileSync(join(folder, 'secret'), 'correct horse \r\nurl: https://example.com\n');
+    writeFileSync(join(folder, 'converted-twice'), 'correct horse \r\r\nurl: https://example.com\r\r\n');
     writeFileSync(join(folder, 'empty'), '\n');
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -25,6 +26,10 @@ describe('an upstream password', () => {
       'correct horse ',
     );
     expect(await readPassword({ kind: 'command', command: ['cat', path] }, machine(), never)).toBe('correct horse ');
+  });
+
+  test('has none of the CRs before the line end, however many there are', async () => {
+    expect(await readPassword({ kind: 'file', path: join(folder, 'converted-twice') }, machine(), never)).toBe('correct horse ');
   });
 
   test('is asked of a program, not of a shell', async () => {

@@ -38,10 +38,15 @@ describe('a file that a client wrote', () => {
     expect(parseClientFile(golden('popstate-old.dat'))).toEqual({ format: 'popstate', accounts });
   });
 
-  test.for(['fetchids', 'uidls', 'oldmail', 'popstate.dat'])('is the same with CRLF, and behind a byte order mark: %s', (name) => {
-    const crlf = golden(name).toString('latin1').replaceAll('\n', '\r\n');
-    expect(parseClientFile(file(`\xef\xbb\xbf${crlf}\r\n\r\n`))).toEqual(parseClientFile(golden(name)));
-  });
+  test.for(['fetchids', 'uidls', 'oldmail', 'popstate.dat'])(
+    'is the same with CRLF or CR CR LF, and behind a byte order mark: %s',
+    (name) => {
+      for (const end of ['\r\n', '\r\r\n']) {
+        const text = golden(name).toString('latin1').replaceAll('\n', end);
+        expect(parseClientFile(file(`\xef\xbb\xbf${text}${end}${end}`))).toEqual(parseClientFile(golden(name)));
+      }
+    },
+  );
 });
 
 const GOOD: readonly (readonly [

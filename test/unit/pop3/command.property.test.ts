@@ -49,7 +49,7 @@ test('numbers come out as they went in, and are whole and never negative', () =>
   );
 });
 
-test('every password without control characters survives PASS unchanged', () => {
+test('every password without NUL, CR and LF survives PASS unchanged', () => {
   const password = fc
     .string({ unit: 'grapheme', minLength: 1, maxLength: 60 })
     .filter((text) => credentialProblem('password', text) === undefined);
@@ -60,11 +60,12 @@ test('every password without control characters survives PASS unchanged', () => 
   );
 });
 
-test('no credential with a control character is taken over', () => {
+test('no password with NUL, CR or LF and no user name with any control character is taken over', () => {
   const control = fc.oneof(fc.integer({ min: 0, max: 0x1f }), fc.constant(0x7f)).map((code) => String.fromCodePoint(code));
   holds(
     fc.property(fc.string(), control, fc.string(), (before, bad, after) => {
-      expect(isCommandError(parseCommand(octets(`PASS ${before}x${bad}x${after}`)))).toBe(true);
+      expect(isCommandError(parseCommand(octets(`USER ${before}x${bad}x${after}`)))).toBe(true);
+      expect(isCommandError(parseCommand(octets(`PASS ${before}x${bad}x${after}`)))).toBe(/[\0\r\n]/.test(before + bad + after));
     }),
   );
 });

@@ -13,7 +13,10 @@ const TABLE: readonly (readonly [input: string, lines: readonly string[], rest: 
   ['STAT\r\nLIST\r\n', ['STAT', 'LIST'], 0],
   ['STAT\nLIST\r\nQUIT', ['STAT', 'LIST'], 4],
   ['a\rb\r\n', ['a\rb'], 0],
-  ['a\r\r\n', ['a\r'], 0],
+  ['a\r\r\n', ['a'], 0],
+  ['STAT\r\r\r\r\nQUIT\r\r\n', ['STAT', 'QUIT'], 0],
+  ['\r\r\n', [''], 0],
+  ['a\r\r', [], 3],
   ['\r', [], 1],
   ['a\0b\n', ['a\0b'], 0],
   ['\xff\xfe\n', ['\xff\xfe'], 0],
@@ -34,6 +37,17 @@ describe('the line splitter', () => {
     const line = 'x'.repeat(10);
     for (const end of ['\n', '\r\n']) {
       for (const pieces of everyCut(octets(line + end))) expect(splitLines(new LineSplitter(10), pieces)).toEqual([line]);
+    }
+  });
+
+  test('counts all CRs before the LF but one as a part of the line: they may not fill memory either', () => {
+    for (const [crs, expected] of [
+      [3, 'xxxxxxxx'],
+      [4, 'too-long!'],
+    ] as const) {
+      for (const pieces of everyCut(octets(`xxxxxxxx${'\r'.repeat(crs)}\n`))) {
+        expect(splitLines(new LineSplitter(10), pieces)).toEqual([expected]);
+      }
     }
   });
 

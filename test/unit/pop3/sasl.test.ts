@@ -41,10 +41,19 @@ const PLAIN: readonly (readonly [response: string, step: SaslStep])[] = [
   [base64('\0a\nb\0secret'), failing('control character in user name')],
   [base64(`\0alice\0${'p'.repeat(1025)}`), failing('password too long')],
   ['!!!!', failing('bad base64')],
-  ['AGFsaWNlAHNlY3JldA', failing('bad base64')],
+  ['AGFsaWNlAHNlY3JldA==', credentials('alice', 'secret')],
+  ['AGFsaWNlAHNlY3JldA=', credentials('alice', 'secret')],
+  ['AGFsaWNlAHNlY3JldA', credentials('alice', 'secret')],
+  ['AGFsaWNlAHNlY3JldHM', credentials('alice', 'secrets')],
+  ['AGFsaWNlAHNlY3JldHM==', failing('bad base64')],
+  ['AGFsaWNlAHNlY3JldHNz=', failing('bad base64')],
+  ['AGFsaWNlAHNlY3JldA===', failing('bad base64')],
   ['AG=sAAA=', failing('bad base64')],
   ['====', failing('bad base64')],
   ['A', failing('bad base64')],
+  ['AGFsaWNlAHNlY3JldAA==', failing('bad base64')],
+  [base64('\0alice\0a\tb\x1b\x7f\x01'), credentials('alice', 'a\tb\x1b\x7f\x01')],
+  [base64('\0al\tice\0secret'), failing('control character in user name')],
   ['AGFs\0WNl', failing('bad base64')],
 ];
 
@@ -91,6 +100,12 @@ describe('SASL LOGIN', () => {
     expect(continueExchange({ mechanism: 'LOGIN', user: 'alice' }, octets(base64('secret')))).toEqual(credentials('alice', 'secret'));
   });
 
+  test('reads base64 without its padding, for the name as for the password', () => {
+    expect(startExchange('LOGIN', 'YWxpY2U')).toEqual(asksPassword('alice'));
+    expect(continueExchange({ mechanism: 'LOGIN' }, octets('YWxpY2U'))).toEqual(asksPassword('alice'));
+    expect(continueExchange({ mechanism: 'LOGIN', user: 'alice' }, octets('c2VjcmV0cw'))).toEqual(credentials('alice', 'secrets'));
+  });
+
   test('takes the user name as initial response', () => {
     expect(startExchange('LOGIN', base64('alice'))).toEqual(asksPassword('alice'));
   });
@@ -98,6 +113,7 @@ describe('SASL LOGIN', () => {
   const AT_PASSWORD: readonly (readonly [line: string, problem: string])[] = [
     ['*', 'authentication cancelled'],
     ['', 'empty password'],
+    ['=', 'bad base64'],
     ['secret!', 'bad base64'],
     [base64('a\0b'), 'control character in password'],
   ];

@@ -149,6 +149,12 @@ describe('an old server is read', () => {
     await until(() => server.closed === 1);
   });
 
+  test('with a password that holds a tab and other control characters, octet for octet', async () => {
+    await using server = await ScriptedPop3.start(pop3Script([]));
+    await read(server, { login: { user: 'a', password: '\ta\tb\x1b\x7f' } });
+    expect(server.commands.slice(1, 3)).toEqual(['USER a', 'PASS \ta\tb\x1b\x7f']);
+  });
+
   test('with a password in UTF-8', async () => {
     await using server = await ScriptedPop3.start(pop3Script([]));
     await read(server, { login: { user: 'a b', password: 'pässword' } });
@@ -180,7 +186,7 @@ describe('a login', () => {
     expect(message).toBe('the login was refused: bad "[secret]" [2J ');
   });
 
-  test.for(['a\r\nDELE 1', 'a\nb', 'a\0', 'a\x7f'])('with %j is refused before anything is sent', async (text) => {
+  test.for(['a\r\nDELE 1', 'a\nb', 'a\rb', 'a\0'])('with %j is refused before anything is sent', async (text) => {
     await using server = await ScriptedPop3.start(pop3Script(MESSAGES));
     for (const login of [
       { ...LOGIN, user: text },
