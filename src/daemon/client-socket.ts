@@ -6,6 +6,7 @@ import type { Socket } from 'node:net';
 import { TLSSocket, type SecureContext } from 'node:tls';
 import type { Cancel, Clock } from '../clock.ts';
 import { LineSplitter, type SplitLine } from '../pop3/line-splitter.ts';
+import { awaitOffer } from './client-hello.ts';
 
 /** Octets from the client that may wait unread; enough for any honest pipeline. */
 const MAX_PENDING_OCTETS = 64 * 1024;
@@ -14,6 +15,8 @@ const WRITE_OCTETS = 64 * 1024;
 /** Pieces of so many octets together are copied into one: that costs less than to write them one by one. */
 const ONE_WRITE_OCTETS = 16 * 1024;
 const NOTHING = Buffer.alloc(0);
+/** How POP3 is called in ALPN (RFC 7301), by IANA's registry. */
+const ALPN_PROTOCOL = 'pop3';
 /** A TLS handshake has to end within this time. */
 const HANDSHAKE_MS = 15_000;
 const KEEP_ALIVE_MS = 60_000;
@@ -88,13 +91,7 @@ export class ClientSocket {
     plain.off('data', this.#onData).off('end', this.#onEnd).off('close', this.#onClose);
     plain.pause();
     this.#splitter = new LineSplitter();
-    const secured = new TLSSocket(plain, {
-      isServer: true,
-      secureContext: context,
-      ALPNProtocols: ['pop3'],
-    });
-    this.#socket = secured;
-    await this.#handshake(secured);
+    await this.#handshake(plain, context);
     this.#listen();
   }
 
@@ -200,17 +197,23 @@ export class ClientSocket {
     this.#events.onClose();
   };
 
-  async #handshake(secured: TLSSocket): Promise<void> {
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
+  async #handshake(plain: Socket, context: SecureContext): Promise<void> {
+    const { promise: late, reject } = Promise.withResolvers<never>();
     const cancel = this.#clock.after(HANDSHAKE_MS, () => reject(new ClientGone('TLS handshake timed out')));
-    secured.once('secure', () => resolve());
-    secured.once('error', reject);
-    secured.once('close', () => reject(new ClientGone('the client left during the TLS handshake')));
     try {
-      await promise;
+      const isOffered = await Promise.race([awaitOffer(plain, ALPN_PROTOCOL), late]);
+      if (isOffered === undefined) throw leftDuringHandshake();
+      // Without a name of ours Node is told of none: it would end the handshake, and clients offer whatever their library does.
+      const secured = new TLSSocket(plain, {
+        isServer: true,
+        secureContext: context,
+        ...(isOffered ? { ALPNProtocols: [ALPN_PROTOCOL] } : {}),
+      });
+      this.#socket = secured;
+      await Promise.race([handshakeOf(secured), late]);
     } catch (error) {
-      secured.on('error', () => {});
-      secured.destroy();
+      this.#socket.on('error', () => {});
+      this.#socket.destroy();
       this.#isClosed = true;
       this.#events.onClose();
       throw error;
@@ -236,6 +239,18 @@ export class ClientSocket {
     arm(this.#socket.bytesWritten - this.#socket.writableLength);
     return () => cancel();
   }
+}
+
+function handshakeOf(secured: TLSSocket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    secured.once('secure', () => resolve());
+    secured.once('error', reject);
+    secured.once('close', () => reject(leftDuringHandshake()));
+  });
+}
+
+function leftDuringHandshake(): ClientGone {
+  return new ClientGone('the client left during the TLS handshake');
 }
 
 /** For a promise that may reject because the client is gone, and for nothing else. */

@@ -22,6 +22,8 @@ export interface LoggedIn {
 export interface ConnectionLog {
   error(error: BridgeError, what: string): void;
   tlsFailed(error: unknown): void;
+  /** The client is not served, because of what it said. */
+  refused(reason: string): void;
   end(summary: SessionSummary): void;
 }
 

@@ -5,14 +5,13 @@
 import { InvariantError, toBridgeError } from '../errors.ts';
 import type { Cancel } from '../clock.ts';
 import type { SplitLine } from '../pop3/line-splitter.ts';
-import { encodeStatus, TERMINATOR, type Reply } from '../pop3/reply.ts';
 import type { Credentials } from '../pop3/sasl.ts';
 import { isAwaitingLine, step } from '../pop3/session.ts';
 import { initialState, type Effect, type SessionInput, type SessionState } from '../pop3/session-state.ts';
 import { ClientGone, ClientSocket, expectGone } from './client-socket.ts';
 import type { ConnectionParts, OpenSession } from './connection-parts.ts';
 import type { LockHolder } from './maildrop-lock.ts';
-import { sendMessage } from './send-message.ts';
+import { sendMessage, sendReply } from './send-message.ts';
 import { SessionTally } from './session-tally.ts';
 
 /** A session silent for so long may be taken over by a new login (CONTRACT section 5.9). */
@@ -50,7 +49,7 @@ export class Connection implements LockHolder {
     this.#limitLogin(this.#parts.timeouts.loginMs);
     try {
       if (!(await this.#begin())) return;
-      await this.#reply({ ok: true, text: 'POP3 server ready' });
+      await sendReply(this.#client, { ok: true, text: 'POP3 server ready' });
     } catch (error) {
       this.#fail(error);
       return;
@@ -175,7 +174,7 @@ export class Connection implements LockHolder {
   async #carryOut(effect: Effect): Promise<SessionInput | undefined> {
     switch (effect.do) {
       case 'reply':
-        await this.#reply(effect.reply);
+        await sendReply(this.#client, effect.reply);
         return undefined;
       case 'challenge':
         await this.#client.write(`+ ${effect.challenge}\r\n`);
@@ -198,17 +197,10 @@ export class Connection implements LockHolder {
       case 'retrieve':
         return this.#retrieve(effect);
       case 'close':
+        if (effect.refused !== undefined) this.#parts.log.refused(effect.refused);
         if (this.#tally.outcome === 'lost') this.#tally.outcome = 'closed before login';
         this.#client.end();
         return undefined;
-    }
-  }
-
-  async #reply(reply: Reply): Promise<void> {
-    await this.#client.write(encodeStatus(reply));
-    if (reply.lines !== undefined) {
-      for (const chunk of reply.lines) await this.#client.write(chunk);
-      await this.#client.write(TERMINATOR);
     }
   }
 

@@ -290,6 +290,7 @@ export class Daemon {
       log: {
         error: (error, what) => log.warn('session-error', { ...account, client, what, error }),
         tlsFailed: (error) => log.warn('tls-failed', { ...marks, client, error }),
+        refused: (reason) => log.warn('connection-refused', { client, reason }),
         end: (summary) => log.info('session-end', { ...account, client, ...summary }),
       },
       onEnd: () => {

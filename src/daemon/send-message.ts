@@ -1,8 +1,8 @@
-/** Sends a message, or its top, to the client: from the upstream's octets to POP3's, with backpressure all the way. */
+/** Sends replies and messages to the client: from the upstream's octets to POP3's, with backpressure all the way. */
 import type { MaildropEntry } from '../maildrop/maildrop.ts';
 import { DotStuffer } from '../pop3/dot-stuffer.ts';
 import { LineEndNormaliser } from '../pop3/line-ends.ts';
-import { encodeStatus, TERMINATOR } from '../pop3/reply.ts';
+import { encodeStatus, TERMINATOR, type Reply } from '../pop3/reply.ts';
 import type { RetrieveReply } from '../pop3/session-state.ts';
 import { TopCutter } from '../pop3/top-cutter.ts';
 import type { MessagePart } from '../upstream/upstream.ts';
@@ -26,6 +26,14 @@ export interface SendRequest {
 
 /** A message up to this size is complete before its first octet is sent, so its status line can tell the true size. */
 const HELD_BACK_OCTETS = 64 * 1024;
+
+/** Writes a reply, and its lines where it has some; it is not flushed. */
+export async function sendReply(sink: OctetSink, reply: Reply): Promise<void> {
+  await sink.write(encodeStatus(reply));
+  if (reply.lines === undefined) return;
+  for (const chunk of reply.lines) await sink.write(chunk);
+  await sink.write(TERMINATOR);
+}
 
 /** Resolves when the last octet is out, with the octets of the message as POP3 counts them: before dot-stuffing, without the end line. */
 export async function sendMessage(request: SendRequest): Promise<number> {

@@ -76,7 +76,8 @@ export type Effect =
   /** Send `reply` and the message, or its top when `lines` is given; nothing is sent before the first octets are there. */
   | { readonly do: 'retrieve'; readonly entry: MaildropEntry; readonly lines: number | undefined; readonly reply: RetrieveReply }
   | { readonly do: 'update'; readonly plan: UpdatePlan }
-  | { readonly do: 'close' };
+  /** `refused`: why this client is not served, for the log; it gets no answer. */
+  | { readonly do: 'close'; readonly refused?: string };
 
 /** A transition: the state after, and what has to be done, in order. */
 export type Step = readonly [SessionState, readonly Effect[]];

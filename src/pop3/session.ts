@@ -7,13 +7,14 @@
  *     SECURING                           UPDATE -> CLOSED
  *
  * Invariants: only a complete QUIT line in TRANSACTION causes an update; a failure after the first octet of a message closes
- * the connection without the terminating line; nothing is sent after `close`.
+ * the connection without the terminating line; nothing is sent after `close`; an HTTP request gets no answer.
  */
 import { BusyError, CredentialsError, InvariantError, type BridgeError } from '../errors.ts';
 import type { UpdateOutcome } from '../maildrop/update-plan.ts';
 import { saslLine } from './authorization.ts';
 import { runCommand } from './command-table.ts';
 import { isCommandError, parseCommand, type CommandError } from './command.ts';
+import { isHttpRequest } from './http-request.ts';
 import { MAX_BAD_COMMANDS, MAX_LOGIN_FAILURES } from './limits.ts';
 import { err, ok, type Reply } from './reply.ts';
 import { replyForError } from './reply-for-error.ts';
@@ -61,7 +62,11 @@ export function isAwaitingLine(state: SessionState): state is Authorization | Tr
 }
 
 function line(state: Authorization | Transaction, octets: Uint8Array, policy: SessionPolicy): Step {
-  if (state.phase === 'AUTHORIZATION' && state.exchange !== undefined) return saslLine(state, octets);
+  if (state.phase === 'AUTHORIZATION') {
+    if (state.exchange !== undefined) return saslLine(state, octets);
+    // Behind USER comes a password, which may look like anything.
+    if (state.user === undefined && isHttpRequest(octets)) return [CLOSED, [{ do: 'close', refused: 'the client speaks HTTP' }]];
+  }
   const command = parseCommand(octets);
   if (isCommandError(command)) return badCommand(withoutName(state, command), command.problem);
   const done = runCommand({ ...state, badCommands: 0 }, command, policy);

@@ -1,7 +1,10 @@
 /** Clients that are broken, slow or hostile: a clear -ERR or a close, bounded memory, and no effect on others. */
 import { mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
@@ -146,7 +149,6 @@ describe('TLS', () => {
 
   test('a plain-text client on the TLS port is cut, others are not', async () => {
     const client = await PopDialogue.connect(bridge.port(TLS), { tls: true });
-    const { connect } = await import('node:net');
     const clear = connect(bridge.port(TLS), '127.0.0.1');
     clear.on('error', () => {});
     clear.write('USER alice\r\n');
@@ -154,6 +156,94 @@ describe('TLS', () => {
     expect(await client.command('USER alice')).toMatch(/^\+OK/);
     client.close();
   });
+});
+
+describe('ALPN (RFC 7301)', () => {
+  const OFFERS: readonly (readonly [offered: readonly string[], selected: string | false])[] = [
+    [['pop3'], 'pop3'],
+    [['h2', 'pop3'], 'pop3'],
+    [['h2', 'http/1.1'], false],
+    [['pop3s'], false],
+    [['imap', 'x'.repeat(255)], false],
+  ];
+
+  /** What was selected, and the first line the server says behind the handshake. */
+  async function secured(socket: Socket, offered: readonly string[], say: string): Promise<readonly [string | false | null, string]> {
+    const client = connectTls({ socket, rejectUnauthorized: false, ALPNProtocols: [...offered] });
+    await once(client, 'secureConnect');
+    const selected = client.alpnProtocol;
+    if (say !== '') client.write(say);
+    const [line] = (await once(client, 'data')) as [Buffer];
+    client.destroy();
+    return [selected, line.toString()];
+  }
+
+  test.for(OFFERS)('a client that offers %j gets %j, on a TLS address and behind STLS', async ([offered, selected]) => {
+    const implicit = connect(bridge.port(TLS), '127.0.0.1');
+    expect(await secured(implicit, offered, '')).toEqual([selected, '+OK POP3 server ready\r\n']);
+    const client = await PopDialogue.connect(bridge.port(STLS));
+    await client.command('STLS');
+    client.socket.removeAllListeners();
+    expect(await secured(client.socket, offered, 'NOOP\r\n')).toEqual([selected, '-ERR NOOP is not valid in this state\r\n']);
+  });
+
+  test('a client that is refused hears why, whatever it offers', async () => {
+    await using limited = await start('[limits]\nsessions_per_address = 1');
+    const first = await PopDialogue.connect(limited.port(TLS), { tls: true });
+    for (const [offered, selected] of OFFERS) {
+      const refused = connect(limited.port(TLS), '127.0.0.1');
+      expect(await secured(refused, offered, '')).toEqual([selected, '-ERR [SYS/TEMP] too many sessions, try later\r\n']);
+    }
+    first.close();
+  });
+
+  test('a ClientHello may come in pieces', async () => {
+    const server = createServer().listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    server.on('connection', (from) => {
+      const to = connect(bridge.port(TLS), '127.0.0.1');
+      for (const socket of [from, to]) socket.setNoDelay(true).on('error', () => {});
+      to.on('data', (chunk) => from.write(chunk)).on('close', () => from.destroy());
+      from.on('close', () => to.destroy());
+      // Each octet of the first hundred leaves alone, when the one before has left.
+      let sent: Promise<unknown> = Promise.resolve();
+      from.on('data', (chunk) => {
+        for (const piece of [...Array.from({ length: 100 }, (_, at) => chunk.subarray(at, at + 1)), chunk.subarray(100)]) {
+          sent = sent.then(() => new Promise((resolve) => to.write(piece, () => setImmediate(resolve))));
+        }
+      });
+    });
+    const port = (server.address() as AddressInfo).port;
+    for (const [offered, selected] of OFFERS) {
+      expect(await secured(connect(port, '127.0.0.1'), offered, '')).toEqual([selected, '+OK POP3 server ready\r\n']);
+    }
+    server.close();
+  });
+});
+
+describe('an HTTP request', () => {
+  const REQUESTS = ['GET / HTTP/1.1', 'POST /?a=b HTTP/1.0', 'PRI * HTTP/2.0', 'DELE / HTTP/1.1', 'USER / HTTP/1.1'];
+  const REST = '\r\nHost: mail.example.com\r\n\r\nUSER alice\r\nPASS secret\r\nRETR 1\r\n';
+
+  async function told(address: number): Promise<void> {
+    const [refused, ended] = ['connection-refused', 'session-end'].map((event) => bridge.events(event).length);
+    for (const [place, request] of REQUESTS.entries()) {
+      const client = await PopDialogue.connect(bridge.port(address), { tls: address === TLS });
+      if (address === STLS) await client.startTls();
+      client.send(request + REST);
+      expect((await client.closed()).toString()).toBe('');
+      const event = await bridge.event('connection-refused', (refused ?? 0) + place + 1);
+      expect(event).toMatchObject({ level: 'warn', client: '127.0.0.1', reason: 'the client speaks HTTP' });
+      client.close();
+    }
+    await bridge.event('session-end', (ended ?? 0) + REQUESTS.length);
+    const told = bridge.events('connection-refused').slice(refused);
+    expect(told).toHaveLength(REQUESTS.length);
+  }
+
+  test('is closed without an answer on an address in clear, and stands in the log', () => told(CLEAR));
+  test('is closed without an answer on a TLS address', () => told(TLS));
+  test('is closed without an answer behind STLS', () => told(STLS));
 });
 
 describe('limits', () => {

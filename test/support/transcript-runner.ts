@@ -258,7 +258,7 @@ export async function replayOverTcp(transcript: Transcript, cut: Cut, isPipeline
       isImplicitTls: false,
       timeouts: { loginMs: 60_000, idleMs: 600_000, writeMs: 120_000 },
       logIn: (credentials) => login.attempt(credentials),
-      log: { error: () => {}, tlsFailed: () => {}, end: () => {} },
+      log: { error: () => {}, tlsFailed: () => {}, refused: () => {}, end: () => {} },
       onEnd: ended.resolve,
     });
     void connection.start();

@@ -58,7 +58,7 @@ describe('a connection', () => {
       isImplicitTls,
       timeouts: { loginMs: 60_000, idleMs: 600_000, writeMs: 120_000 },
       logIn: () => Promise.resolve(loggedIn),
-      log: { error: () => {}, tlsFailed: () => {}, end: ended.resolve },
+      log: { error: () => {}, tlsFailed: () => {}, refused: () => {}, end: ended.resolve },
       onEnd: () => {},
     });
     let text = '';

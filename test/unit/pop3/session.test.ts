@@ -191,6 +191,35 @@ describe('STLS', () => {
   });
 });
 
+describe('an HTTP request', () => {
+  const REFUSED_HTTP = ['<close: the client speaks HTTP>'];
+
+  test.each(['GET / HTTP/1.1', 'POST /mail HTTP/1.0', 'PRI * HTTP/2.0', 'USER / HTTP/1.1'])(
+    '%j as the first line ends the session without an answer, and nothing behind it counts',
+    (line) => {
+      for (const state of [authorization(), authorization({ isSecured: true })]) {
+        expect(play(state, [line, 'Host: mail.example.com', 'USER alice', 'PASS secret'])).toEqual([CLOSED, REFUSED_HTTP]);
+      }
+    },
+  );
+
+  test('ends the session as the first line behind STLS too, though the client has spoken before it', () => {
+    expect(play(authorization(), ['CAPA', 'STLS', { on: 'secured' }, 'GET / HTTP/1.1'])[1].slice(-1)).toEqual(REFUSED_HTTP);
+  });
+
+  test('ends it behind empty lines and commands too, for as long as nobody has begun to log in', () => {
+    for (const lines of [[''], ['CAPA'], ['FROB', '', 'AUTH']]) {
+      expect(play(authorization(), [...lines, 'GET / HTTP/1.1'])[1].slice(-1)).toEqual(REFUSED_HTTP);
+    }
+  });
+
+  test('is a line like any other behind USER and after the login: a password may look like one', () => {
+    const [, effects] = play(authorization(), ['USER alice', 'PASS is it HTTP/1.1']);
+    expect(effects).toEqual(['+OK send PASS\r\n', '<authenticate alice is it HTTP/1.1>']);
+    expect(play(transaction(), ['GET / HTTP/1.1'])[1]).toEqual(['-ERR unknown command\r\n']);
+  });
+});
+
 describe('message-numbers', () => {
   test.each(['RETR 0', 'RETR 4', 'DELE 0', 'DELE 99999999999', 'TOP 4 0', 'LIST 0', 'LIST 4', 'UIDL 0', 'UIDL 4294967297'])(
     '%s names no message',

@@ -60,8 +60,9 @@ export function shown(effect: Effect): string {
     case 'update':
       return `<update: remove ${effect.plan.mailboxes.flatMap(({ remove }) => remove).join(' ')}>`;
     case 'start-tls':
+      return '<start-tls>';
     case 'close':
-      return `<${effect.do}>`;
+      return effect.refused === undefined ? '<close>' : `<close: ${effect.refused}>`;
   }
 }
 
