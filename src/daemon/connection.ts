@@ -72,14 +72,19 @@ export class Connection implements LockHolder {
   // LockHolder
 
   get isStale(): boolean {
-    if (this.#state.phase === 'UPDATE') return false;
+    if (this.#isEnding) return false;
     if (this.#client.isClosed) return true;
     const silentMs = this.#parts.clock.monotonic() - this.#lastCommandAt;
     return this.#state.phase === 'TRANSACTION' && !this.#isPumping && silentMs >= STALE_MS;
   }
 
   evict(): void {
-    this.#cut('taken over');
+    if (!this.#isEnding) this.#cut('taken over');
+  }
+
+  /** It ends by itself and gives the lock back then: to cut it would only take the answer to QUIT from its client. */
+  get #isEnding(): boolean {
+    return this.#state.phase === 'UPDATE' || this.#state.phase === 'CLOSED';
   }
 
   /** SIGTERM (CONTRACT section 5.11): a word to who waits, a cut inside a response. A running UPDATE goes on. */
@@ -88,14 +93,14 @@ export class Connection implements LockHolder {
     const [state, effects] = step(this.#state, { on: 'shutdown' }, this.#parts.policy);
     this.#state = state;
     if (state.phase !== 'CLOSED') return;
-    this.#tally.outcome = 'shutdown';
+    this.#tally.conclude('shutdown');
     if (isInReply || !effects.some((effect) => effect.do === 'reply')) this.#cut();
     else void this.#sayGoodbye(effects);
   }
 
   /** Nothing is waited for any longer: the journal has what is left of an UPDATE. */
   giveUp(): void {
-    if (this.#state.phase === 'UPDATE') this.#tally.outcome = 'QUIT, deletions unknown';
+    if (this.#state.phase === 'UPDATE') this.#tally.conclude('QUIT, deletions unknown');
     this.#client.destroy();
     this.#tally.end(this.#session?.operations ?? 0);
   }
@@ -198,7 +203,7 @@ export class Connection implements LockHolder {
         return this.#retrieve(effect);
       case 'close':
         if (effect.refused !== undefined) this.#parts.log.refused(effect.refused);
-        if (this.#tally.outcome === 'lost') this.#tally.outcome = 'closed before login';
+        this.#tally.noteClose();
         this.#client.end();
         return undefined;
     }
@@ -210,7 +215,7 @@ export class Connection implements LockHolder {
       const { session, opened } = await this.#parts.logIn(credentials, this, this.#gone.signal);
       this.#cancelLoginTimer();
       this.#session = session;
-      this.#tally.outcome = 'no QUIT';
+      this.#tally.noteLogin();
       return { on: 'maildrop-opened', opened };
     } catch (error) {
       return { on: 'failed', error: toBridgeError(error), begun: false };
@@ -225,7 +230,7 @@ export class Connection implements LockHolder {
       return true;
     } catch (error) {
       // It is we who left.
-      if (this.#tally.outcome !== 'shutdown') this.#parts.log.tlsFailed(error);
+      if (!this.#tally.isConcluded) this.#parts.log.tlsFailed(error);
       this.#cut();
       return false;
     }
@@ -254,7 +259,7 @@ export class Connection implements LockHolder {
       if (error instanceof ClientGone) throw error;
       const failure = toBridgeError(error);
       if (!this.#gone.signal.aborted) this.#parts.log.error(failure, effect.lines === undefined ? 'RETR' : 'TOP');
-      if (begun) this.#tally.outcome = 'cut';
+      if (begun) this.#tally.conclude('cut');
       return { on: 'failed', error: failure, begun };
     }
   }
@@ -267,10 +272,10 @@ export class Connection implements LockHolder {
       await this.#client.flush().catch(expectGone);
       const outcome = await session.commit(effect.plan);
       if (outcome.result === 'done') this.#tally.setDeleted({ count: effect.plan.removeCount, octets: effect.plan.removeOctets });
-      this.#tally.outcome = outcome.result === 'done' ? 'QUIT' : `QUIT, deletions ${outcome.result}`;
+      this.#tally.conclude(outcome.result === 'done' ? 'QUIT' : `QUIT, deletions ${outcome.result}`);
       return { on: 'updated', outcome };
     } catch (error) {
-      this.#tally.outcome = 'QUIT, failed';
+      this.#tally.conclude('QUIT, failed');
       this.#parts.log.error(toBridgeError(error), 'UPDATE');
       return { on: 'failed', error: toBridgeError(error), begun: false };
     } finally {
@@ -290,8 +295,8 @@ export class Connection implements LockHolder {
   }
 
   /** Closes at once, without another octet. */
-  #cut(outcome = this.#tally.outcome): void {
-    this.#tally.outcome = outcome;
+  #cut(outcome?: string): void {
+    if (outcome !== undefined) this.#tally.conclude(outcome);
     if (this.#state.phase !== 'UPDATE') this.#state = { phase: 'CLOSED' };
     this.#client.destroy();
     this.#gone.abort();

@@ -1,4 +1,4 @@
-/** What a session did, told in one summary at its end (CONTRACT section 6). */
+/** What a session did and how it ended, told in one summary at its end (CONTRACT section 6). */
 import type { Clock } from '../clock.ts';
 
 /** How many messages, and their octets as POP3 counts them. */
@@ -13,17 +13,18 @@ export interface SessionSummary {
   readonly deleted: Tally;
   readonly operations: number;
   readonly durationMs: number;
+  /** As README's table of outcomes names it. */
   readonly outcome: string;
 }
 
 const NOTHING: Tally = { count: 0, octets: 0 };
 
 export class SessionTally {
-  /** How it ended, as README's table of outcomes names it. */
-  outcome = 'lost';
   readonly #clock: Clock;
   readonly #beganAt: number;
   readonly #tell: (summary: SessionSummary) => void;
+  #outcome: string | undefined;
+  #isLoggedIn = false;
   #isTold = false;
   #retrieved = NOTHING;
   #tops = NOTHING;
@@ -34,6 +35,28 @@ export class SessionTally {
     this.#clock = clock;
     this.#beganAt = clock.monotonic();
     this.#tell = tell;
+  }
+
+  /** It is known how the session ended. */
+  get isConcluded(): boolean {
+    return this.#outcome !== undefined;
+  }
+
+  /**
+   * Notes how the session ended. The first outcome stays: whatever follows is a consequence of it, or happens to a session that is over
+   * and only has something left to do.
+   */
+  conclude(outcome: string): void {
+    this.#outcome ??= outcome;
+  }
+
+  noteLogin(): void {
+    this.#isLoggedIn = true;
+  }
+
+  /** The connection is closed by us. */
+  noteClose(): void {
+    if (!this.#isLoggedIn) this.conclude('closed before login');
   }
 
   addRetrieved(octets: number): void {
@@ -48,7 +71,7 @@ export class SessionTally {
     this.#deleted = deleted;
   }
 
-  /** Tells it, the first time. */
+  /** Tells it, the first time. Where no outcome is known, the client left. */
   end(operations: number): void {
     if (this.#isTold) return;
     this.#isTold = true;
@@ -59,7 +82,7 @@ export class SessionTally {
       deleted: this.#deleted,
       operations,
       durationMs,
-      outcome: this.outcome,
+      outcome: this.#outcome ?? (this.#isLoggedIn ? 'no QUIT' : 'lost'),
     });
   }
 }

@@ -56,7 +56,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     changes: [
       {
         file: 'daemon/connection.ts',
-        from: "      if (begun) this.#tally.outcome = 'cut';\n",
+        from: "      if (begun) this.#tally.conclude('cut');\n",
         to: '      if (begun) {\n        await this.#client.write("\\r\\n.\\r\\n");\n        await this.#client.flush();\n      }\n',
       },
     ],

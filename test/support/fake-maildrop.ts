@@ -66,6 +66,8 @@ export interface FakeMaildropOptions {
   readonly isReadOnly?: boolean;
   readonly removal?: FakeRemoval;
   readonly markSeen?: ViewConfig['retrieve']['markSeen'];
+  /** What changes something upstream waits for this. */
+  readonly changesAfter?: Promise<unknown>;
   readonly maxMessageOctets?: number;
   readonly loginDelaySeconds?: number;
   /** Cuts what the mailbox gives into chunks. */
@@ -191,11 +193,11 @@ function fakeMailbox(options: FakeMaildropOptions, traces: FakeTraces): Upstream
     unseen: () => Promise.resolve(new Set()),
     isEmptyMessage: (uid) => Promise.resolve(options.messages[uid - FIRST_UID]?.octets.length === 0),
     close: () => {},
-    addSeen: (seen) => {
+    addSeen: async (seen) => {
+      await options.changesAfter;
       traces.seen.push(...seen);
-      return Promise.resolve();
     },
-    remove: (removal) => removeFrom(options.removal ?? 'works', traces, removal),
+    remove: (removal) => removeFrom(options, traces, removal),
     expectedDestination: () => Promise.resolve({ path: 'Trash', mustBeCreated: false }),
   };
 }
@@ -218,8 +220,10 @@ function headerOf(octets: Uint8Array): Uint8Array {
   return end === null ? octets : octets.subarray(0, end.index + end[0].length);
 }
 
-async function removeFrom(how: FakeRemoval, traces: FakeTraces, removal: Removal): Promise<RemovalResult> {
+async function removeFrom(options: FakeMaildropOptions, traces: FakeTraces, removal: Removal): Promise<RemovalResult> {
+  const how = options.removal ?? 'works';
   await removal.onStage('planned');
+  await options.changesAfter;
   if (how === 'lost') throw new UpstreamError('unreachable', 'SECRET upstream text');
   const left = how === 'works' ? 0 : how.left;
   const done = removal.uids.slice(0, removal.uids.length - left);

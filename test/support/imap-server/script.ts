@@ -44,6 +44,8 @@ export type Fault =
   | { readonly cutAfter: number }
   /** Waits before it runs the command. */
   | { readonly delayMs: number }
+  /** Runs the command when this has happened. */
+  | { readonly after: Promise<unknown> }
   /** FETCH leaves out the last rows and answers OK all the same. */
   | { readonly omitRows: number }
   /** FETCH answers rows without their body, or with NIL for it. */

@@ -185,7 +185,8 @@ export class Session implements CommandContext {
     if ('runThen' in fault)
       return fault.runThen === 'reply' ? this.#run(command, { reply: fault.reply }) : this.#runUnheard(command, fault.runThen);
     if ('cutAfter' in fault) return this.#runCut(command, fault.cutAfter);
-    if ('delayMs' in fault) return this.#runLate(command, fault.delayMs);
+    if ('delayMs' in fault) return this.#runLate(command, delay(fault.delayMs, undefined, { ref: false }));
+    if ('after' in fault) return this.#runLate(command, fault.after);
     return this.#run(command, { fetch: fault });
   }
 
@@ -225,8 +226,8 @@ export class Session implements CommandContext {
     return outcome;
   }
 
-  async #runLate(command: Command, delayMs: number): Promise<Outcome> {
-    await Promise.race([delay(delayMs, undefined, { ref: false }), this.#socket.reader.ended]);
+  async #runLate(command: Command, time: Promise<unknown>): Promise<Outcome> {
+    await Promise.race([time, this.#socket.reader.ended]);
     return this.#run(command);
   }
 

@@ -4,8 +4,9 @@ import { connect, createServer, type Server, type Socket } from 'node:net';
 import { createSecureContext } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { FakeClock } from '../../support/fake-clock.ts';
-import { openFakeMaildrop, type FakeTraces } from '../../support/fake-maildrop.ts';
+import { openFakeMaildrop, type FakeMaildropOptions, type FakeTraces } from '../../support/fake-maildrop.ts';
 import { until as eventually } from '../../support/until.ts';
+import { MaildropLocks } from '../../../src/daemon/maildrop-lock.ts';
 import { Connection } from '../../../src/daemon/connection.ts';
 import type { SessionSummary } from '../../../src/daemon/session-tally.ts';
 
@@ -41,14 +42,18 @@ describe('a connection', () => {
   });
 
   /** `beforeStart` sees the server's socket before the connection begins. */
-  async function open(beforeStart: (socket: Socket) => void = () => {}, isImplicitTls = false): Promise<Open> {
+  async function open(
+    beforeStart: (socket: Socket) => void = () => {},
+    isImplicitTls = false,
+    maildrop: Partial<FakeMaildropOptions> = {},
+  ): Promise<Open> {
     const address = server.address();
     if (address === null || typeof address === 'string') throw new Error('no port');
     const accepted = once(server, 'connection') as Promise<[Socket]>;
     const client = connect({ host: '127.0.0.1', port: address.port, allowHalfOpen: true });
     const [socket] = await accepted;
     socket.on('error', () => socket.destroy());
-    const { loggedIn, traces } = openFakeMaildrop({ messages: [MESSAGE, MESSAGE], clock });
+    const { loggedIn, traces } = openFakeMaildrop({ messages: [MESSAGE, MESSAGE], clock, ...maildrop });
     const ended = Promise.withResolvers<SessionSummary>();
     const connection = new Connection({
       socket,
@@ -158,6 +163,55 @@ describe('a connection', () => {
     connection.evict();
     expect((await ended).outcome).toBe('taken over');
     expect([traces.removed, traces.releases]).toEqual([[], 1]);
+  });
+
+  test('whose QUIT was answered is not taken over while \\Seen is being stored: its outcome stays, and the lock waits', async () => {
+    const stored = Promise.withResolvers<void>();
+    let socket: Socket | undefined;
+    const options = { markSeen: 'on-retrieve', changesAfter: stored.promise } as const;
+    const { connection, client, until, traces, ended } = await open((accepted) => (socket = accepted), false, options);
+    client.write(`${LOGIN}RETR 1\r\nQUIT\r\n`);
+    await until('bye\r\n');
+    client.destroy();
+    await eventually(() => socket?.destroyed === true);
+    const locks = new MaildropLocks(clock);
+    const release = await locks.acquire('maildrop', connection, new AbortController().signal);
+    const next = locks.acquire('maildrop', { isStale: false, evict: () => {} }, new AbortController().signal);
+    connection.evict();
+    expect([traces.seen, traces.releases]).toEqual([[], 0]);
+    stored.resolve();
+    expect((await ended).outcome).toBe('QUIT');
+    expect([traces.seen, traces.releases]).toEqual([[101], 1]);
+    release();
+    (await next)();
+  });
+
+  test('whose QUIT was read is not cut by whoever wants its maildrop: it deletes what was marked, and its client hears so', async () => {
+    const removed = Promise.withResolvers<void>();
+    const { connection, client, until, received, traces, ended } = await open(undefined, false, { changesAfter: removed.promise });
+    client.write(`${LOGIN}DELE 1\r\nQUIT\r\n`);
+    await eventually(() => traces.journalEntries === 1);
+    expect(connection.isStale).toBe(false);
+    connection.evict();
+    removed.resolve();
+    await until('bye\r\n');
+    client.end();
+    expect((await ended).outcome).toBe('QUIT');
+    expect([received().slice(-9), traces.removed]).toEqual(['+OK bye\r\n', [101]]);
+  });
+
+  test('whose client has left is not taken over either: how it ended is known', async () => {
+    const stored = Promise.withResolvers<void>();
+    let socket: Socket | undefined;
+    const options = { markSeen: 'on-retrieve', changesAfter: stored.promise } as const;
+    const { connection, client, until, ended } = await open((accepted) => (socket = accepted), false, options);
+    client.write(`${LOGIN}RETR 1\r\n`);
+    await until('\r\n.\r\n');
+    client.destroy();
+    await eventually(() => socket?.destroyed === true);
+    connection.evict();
+    stored.resolve();
+    expect((await ended).outcome).toBe('no QUIT');
   });
 
   test('is told of a shutdown while it waits for a command, and deletes nothing', async () => {

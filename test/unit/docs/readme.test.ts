@@ -152,8 +152,10 @@ describe('what a user may see', () => {
   });
 
   test('every outcome of a session is documented', () => {
-    const outcomes = all(read('src/daemon/connection.ts'), /(?:\.outcome = |#cut\((?:isLoggedIn \? )?)'([^']+)'/g);
-    expect(outcomes).toEqual(expect.arrayContaining(['taken over', 'shutdown', 'idle']));
+    const source = read('src/daemon/connection.ts') + read('src/daemon/session-tally.ts');
+    const outcomes = all(source, /(?<=conclude\((?:.* \? )?|#cut\(|#isLoggedIn \? |'no QUIT' : )'([^']+)'/g);
+    const some = ['taken over', 'shutdown', 'idle', 'QUIT', 'QUIT, failed', 'closed before login', 'no QUIT', 'lost'];
+    expect(outcomes).toEqual(expect.arrayContaining(some));
     expect(outcomes.filter((outcome) => !readme.includes(`\`${outcome}\``))).toEqual([]);
   });
 
