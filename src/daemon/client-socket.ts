@@ -47,6 +47,7 @@ export class ClientSocket {
   /** What was gathered behind that as text, an octet a character. */
   #text = '';
   #gatheredOctets = 0;
+  #tlsVersion = 'none';
   #hasEnded = false;
   #isClosed = false;
   #cancelLinger: Cancel = () => {};
@@ -67,6 +68,11 @@ export class ClientSocket {
   /** No more octets will come. */
   get hasEnded(): boolean {
     return this.#hasEnded;
+  }
+
+  /** As OpenSSL names it, such as "TLSv1.3"; "none" without TLS. It stays known when the connection is closed. */
+  get tlsVersion(): string {
+    return this.#tlsVersion;
   }
 
   /** Begins to read. */
@@ -211,6 +217,7 @@ export class ClientSocket {
       });
       this.#socket = secured;
       await Promise.race([handshakeOf(secured), late]);
+      this.#tlsVersion = secured.getProtocol() ?? 'none';
     } catch (error) {
       this.#socket.on('error', () => {});
       this.#socket.destroy();

@@ -24,7 +24,8 @@ export interface ConnectionLog {
   tlsFailed(error: unknown): void;
   /** The client is not served, because of what it said. */
   refused(reason: string): void;
-  end(summary: SessionSummary): void;
+  /** `tlsVersion` as ClientSocket gives it. */
+  end(summary: SessionSummary & { readonly tlsVersion: string }): void;
 }
 
 export interface ConnectionParts {
@@ -35,7 +36,7 @@ export interface ConnectionParts {
   readonly secureContext: () => SecureContext | undefined;
   readonly isImplicitTls: boolean;
   readonly timeouts: { readonly loginMs: number; readonly idleMs: number; readonly writeMs: number };
-  readonly logIn: (credentials: Credentials, holder: LockHolder, signal: AbortSignal) => Promise<LoggedIn>;
+  readonly logIn: (credentials: Credentials, holder: LockHolder, tlsVersion: string, signal: AbortSignal) => Promise<LoggedIn>;
   readonly log: ConnectionLog;
   /** The connection and all that belonged to it is gone. */
   readonly onEnd: () => void;

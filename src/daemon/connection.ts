@@ -36,7 +36,7 @@ export class Connection implements LockHolder {
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
-    this.#tally = new SessionTally(parts.clock, (summary) => parts.log.end(summary));
+    this.#tally = new SessionTally(parts.clock, (summary) => parts.log.end({ ...summary, tlsVersion: this.#client.tlsVersion }));
     this.#lastCommandAt = parts.clock.monotonic();
     this.#client = new ClientSocket(parts.socket, parts.clock, parts.timeouts.writeMs, {
       onReadable: () => void this.#pump(),
@@ -212,7 +212,7 @@ export class Connection implements LockHolder {
   async #authenticate(credentials: Credentials): Promise<SessionInput> {
     this.#cancelTimer();
     try {
-      const { session, opened } = await this.#parts.logIn(credentials, this, this.#gone.signal);
+      const { session, opened } = await this.#parts.logIn(credentials, this, this.#client.tlsVersion, this.#gone.signal);
       this.#cancelLoginTimer();
       this.#session = session;
       this.#tally.noteLogin();

@@ -274,7 +274,7 @@ export class Daemon {
       secureContext: () => binding.certificate?.context,
       isImplicitTls: binding.security === 'tls',
       timeouts: { loginMs: limits.loginTimeoutMs, idleMs: limits.idleTimeoutMs, writeMs: limits.writeTimeoutMs },
-      logIn: (credentials, holder, signal) => {
+      logIn: (credentials, holder, tlsVersion, signal) => {
         const onAccount = (found: typeof account): void => {
           account = { ...found, ...marks };
           hasLoggedIn = true;
@@ -283,7 +283,7 @@ export class Daemon {
           loginParts,
           binding.services,
           credentials,
-          { address: client, holder, onAccount, onWaiting: (isWaiting) => connection.noteWaiting(isWaiting) },
+          { address: client, tlsVersion, holder, onAccount, onWaiting: (isWaiting) => connection.noteWaiting(isWaiting) },
           signal,
         );
       },

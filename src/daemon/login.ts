@@ -69,6 +69,8 @@ export interface LoginParts {
 /** The client that logs in. `onAccount` learns whose session it is, for the log. */
 export interface LoginClient {
   readonly address: string;
+  /** Of its connection; "none" without TLS. */
+  readonly tlsVersion: string;
   readonly holder: LockHolder;
   readonly onAccount: (account: Readonly<Record<string, string>>) => void;
   /** Tells when the login begins and ends to wait for its turn: nothing is tried meanwhile. */
@@ -329,6 +331,7 @@ function logLogin(
     ...(name.view === undefined ? {} : { view: name.view }),
     ...(name.isRecent ? { recent: true } : {}),
     client: client.address,
+    tlsVersion: client.tlsVersion,
     messages: opened.maildrop.dropListing.count,
     ...(limits.length > 0 ? { limits } : {}),
   });

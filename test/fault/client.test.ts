@@ -158,6 +158,46 @@ describe('TLS', () => {
   });
 });
 
+describe('the log', () => {
+  test('tells of each session, and of each login, whether the client had TLS and which', async () => {
+    await using fresh = await start();
+    const WAYS: readonly (readonly [address: number, securing: boolean, options: { readonly tls?: boolean }, tlsVersion: string])[] = [
+      [CLEAR, false, {}, 'none'],
+      [STLS, false, {}, 'none'],
+      [STLS, true, {}, 'TLSv1.3'],
+      [TLS, false, { tls: true }, 'TLSv1.3'],
+    ];
+    for (const isLoggingIn of [true, false]) {
+      for (const [address, securing, options] of WAYS) {
+        const client = await PopDialogue.connect(fresh.port(address), options);
+        if (securing) await client.startTls();
+        if (isLoggingIn) await client.login('alice', 'secret');
+        const ended = fresh.events('session-end').length;
+        // A client that hangs up has no TLS any more when the line is written. The answer to NOOP tells that it had.
+        await client.command(isLoggingIn ? 'QUIT' : 'NOOP');
+        client.close();
+        await fresh.event('session-end', ended + 1);
+      }
+    }
+    const versions = WAYS.map(([, , , tlsVersion]) => tlsVersion);
+    expect(fresh.events('login').map((line) => line['tlsVersion'])).toEqual(versions);
+    expect(fresh.events('session-end').map((line) => line['tlsVersion'])).toEqual([...versions, ...versions]);
+  });
+
+  test('tells of the version that the client chose, and of none where no handshake was done', async () => {
+    await using fresh = await start();
+    const old = connectTls({ port: fresh.port(TLS), host: '127.0.0.1', rejectUnauthorized: false, maxVersion: 'TLSv1.2' });
+    await once(old, 'data');
+    old.destroy();
+    expect(await fresh.event('session-end')).toMatchObject({ tlsVersion: 'TLSv1.2' });
+    const clear = connect(fresh.port(TLS), '127.0.0.1');
+    clear.on('error', () => {});
+    clear.write('USER alice\r\n');
+    expect(await fresh.event('session-end', 2)).toMatchObject({ tlsVersion: 'none' });
+    clear.destroy();
+  });
+});
+
 describe('ALPN (RFC 7301)', () => {
   const OFFERS: readonly (readonly [offered: readonly string[], selected: string | false])[] = [
     [['pop3'], 'pop3'],

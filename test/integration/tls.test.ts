@@ -163,6 +163,8 @@ describeWithPeers(['openssl'], 'TLS towards clients', () => {
       expect(legacy.events('tls-failed').map((line) => line['tls'])).toEqual([undefined]);
       const marked = legacy.events('session-end').map((line) => line['tls']);
       expect(marked.filter((mark) => mark === 'legacy')).toHaveLength(1);
+      const versions = legacy.events('session-end').map((line) => `${String(line['tls'])} ${String(line['tlsVersion'])}`);
+      expect(versions.sort()).toEqual(['legacy TLSv1', 'undefined TLSv1.3', 'undefined none']);
     });
 
     test('shows the certificate of that address, and no other address does', async () => {
