@@ -6,10 +6,10 @@ export function splitUser(user: string): { readonly local: string; readonly doma
   return at < 0 ? { local: user, domain: '' } : { local: user.slice(0, at), domain: user.slice(at + 1).toLowerCase() };
 }
 
-/** One spelling for all that mean the same user. */
+/** One spelling for all that mean the same user. A name without a domain is as typed, also one that ends in "@". */
 export function canonicalUser(user: string): string {
   const { local, domain } = splitUser(user);
-  return domain === '' ? local : `${local}@${domain}`;
+  return domain === '' ? user : `${local}@${domain}`;
 }
 
 /** The IMAP user name for a POP user name, by a template of {user}, {local} and {domain}. */

@@ -19,6 +19,8 @@ describe('a user name', () => {
   test.each([
     ['{user}', 'Alice@Example.COM', 'Alice@example.com'],
     ['{user}', 'alice', 'alice'],
+    ['{user}', 'alice@', 'alice@'],
+    ['{user}', 'alice@Example.COM@', 'alice@Example.COM@'],
     ['{local}', 'alice@example.com', 'alice'],
     ['{local}%{domain}', 'alice@example.com', 'alice%example.com'],
     ['shared', 'alice', 'shared'],
