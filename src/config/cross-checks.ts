@@ -1,5 +1,5 @@
 /** What several keys of one file mean together. Each check names the keys it looks at, so that none speaks about a key that is itself faulty. Pure. */
-import { isPattern, isSameMailbox } from '../maildrop/folder-name.ts';
+import { isPattern, isSameMailbox, unescapedName } from '../maildrop/folder-name.ts';
 import { tellsFolders } from '../maildrop/unique-id.ts';
 import { checkAccounts, checkOAuth } from './account-checks.ts';
 import { certificatePair, hasCertificateKeys, securityOf } from './certificate-pair.ts';
@@ -164,7 +164,7 @@ function checkDelete({ name, table: { action, folder, folders, after }, pathOf }
     if (!isOwn(path)) return [];
     return [{ path, problem: `has no use with action = "${action}"; leave it out`, reads: [actionKey] }];
   }
-  if (!folders.some((own) => isSameMailbox(own, folder))) return [];
+  if (!folders.some((own) => isSameMailbox(own, folder) || isSameMailbox(unescapedName(own), folder))) return [];
   const problem = `${shown(folder)} is the folder that clients see; deleted messages need another one`;
   return [{ path, problem, reads: [actionKey, pathOf('folders')] }];
 }

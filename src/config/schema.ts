@@ -225,7 +225,9 @@ const viewKeys = {
   folders: z
     .array(folderPattern())
     .min(1, 'is empty; name one folder')
-    .describe('Folders merged into one maildrop, in this order; * and % match as in IMAP, but never trash, junk, drafts, sent or all mail'),
+    .describe(
+      'Folders merged into one maildrop, in this order. A name that exists as written wins; else * % ? match, but never trash, junk, drafts, sent or all mail, and \\* \\% \\? stand for themselves',
+    ),
   show: z.enum(['all', 'unseen']).describe('Which messages clients see: all, or those that nobody read yet'),
   since: age().describe('Only mail that arrived within this time, such as "30d"; empty: of any age'),
   newest: z.int().min(0).describe('Only so many messages, the latest; 0: all'),

@@ -3,7 +3,7 @@
  * every view has deleted it, or never.
  */
 import type { DeletionConfig, ViewConfig } from '../config/schema.ts';
-import { isPattern, matchesFolder } from '../maildrop/folder-name.ts';
+import { matchesFolder, unescapedName } from '../maildrop/folder-name.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { deletedIn, knownMessage, NEVER_DUE, type KnownMessage, type UidMap } from '../maildrop/uid-map.ts';
 import type { MailboxKey, Store } from '../store/store.ts';
@@ -56,9 +56,12 @@ function isDone(own: KnownMessage, message: KnownMessage | undefined, now: numbe
   return message.state.deletedAt > 0 && (message.state.dueAt === NEVER_DUE || message.state.dueAt <= now);
 }
 
-/** In doubt yes: what another view may still show is not removed. */
-function showsFolder(patterns: readonly string[], path: string): boolean {
-  return patterns.some((pattern) =>
-    isPattern(pattern) ? matchesFolder(pattern, path, '') : path.toLowerCase().endsWith(pattern.toLowerCase()),
-  );
+/** In doubt yes: what another view may still show is not removed. A text may be the folder's name as it is written, without escapes, or a pattern. */
+function showsFolder(texts: readonly string[], path: string): boolean {
+  return texts.some((text) => endsInName(path, text) || endsInName(path, unescapedName(text)) || matchesFolder(text, path, ''));
+}
+
+/** Behind a prefix of the server's, perhaps. */
+function endsInName(path: string, name: string): boolean {
+  return path.toLowerCase().endsWith(name.toLowerCase());
 }

@@ -8,7 +8,7 @@ import type { ViewConfig } from '../config/schema.ts';
 import { StoreError, UpstreamError } from '../errors.ts';
 import { chosenFolders } from '../imap/folder-choice.ts';
 import { chooseFolder, namedFolder } from '../imap/special-use.ts';
-import { isPattern } from '../maildrop/folder-name.ts';
+import { isPlainName } from '../maildrop/folder-name.ts';
 import { withoutMessages } from '../maildrop/map-changes.ts';
 import { Maildrop } from '../maildrop/maildrop.ts';
 import type { Uid } from '../maildrop/numbers.ts';
@@ -144,17 +144,14 @@ function selector(
   };
 }
 
-/** The paths of the view's folders; the server is only asked for them where there are patterns. */
+/** The paths of the view's folders; the server is only asked for them where a text may mean more than the name that it spells. */
 export async function pathsOf(view: ViewConfig, session: UpstreamSession, signal: AbortSignal): Promise<readonly string[]> {
   const { folders } = view.maildrop;
-  if (!folders.some(isPattern)) return folders;
+  if (folders.every(isPlainName)) return folders;
   const listed = await session.folders(signal);
   // What clients delete must not come back to them from where it went.
   const target = targetOf(view.delete, listed);
-  const paths = chosenFolders(
-    folders,
-    listed.folders.filter(({ path }) => path !== target),
-  );
+  const paths = chosenFolders(folders, listed.folders, target);
   if (paths.length === 0) throw new UpstreamError('missing', `no folder matches ${folders.join(', ')}`);
   return paths;
 }

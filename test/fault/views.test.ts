@@ -48,6 +48,19 @@ describe('several folders', () => {
     expect((await it.look()).ids).toEqual(ids);
   });
 
+  test.for([
+    ['["Any questions?"]', ['as written']],
+    ['["Any questions\\\\?"]', ['as written']],
+    ['["Any question?1"]', ['matched']],
+    ['["a\\\\b"]', ['with a backslash']],
+  ] as const)('%s names a folder as written where there is one, and is a pattern elsewhere', async ([texts, subjects]) => {
+    const it = await site(`[maildrop]\nfolders = ${texts}`, folders('Any questions?', 'Any questions1', 'a\\b'));
+    it.deliver('Any questions?', 'as written');
+    it.deliver('Any questions1', 'matched');
+    it.deliver('a\\b', 'with a backslash');
+    expect((await it.look()).subjects).toEqual(subjects);
+  });
+
   test('each give their own messages, and DELE removes from the right one', async () => {
     const it = await site('[maildrop]\nfolders = ["INBOX", "Lists"]', folders('Lists'));
     it.deliver('INBOX', 'one', 'two');

@@ -268,6 +268,10 @@ describe('one fault', () => {
       `${MINIMAL}[maildrop]\nfolders = ["a"]\n[delete]\naction = "move"\nfolder = "a"`,
       'delete.folder: "a" is the folder that clients see; deleted messages need another one',
     ],
+    [
+      `${MINIMAL}[maildrop]\nfolders = ["a\\\\*"]\n[delete]\naction = "move"\nfolder = "a*"`,
+      'delete.folder: "a*" is the folder that clients see; deleted messages need another one',
+    ],
     [`${MINIMAL}[limits]\nsessions = 0`, 'limits.sessions: 0 is too small; at least 1'],
     [`${MINIMAL}[limits]\nidle_timeout = "9m"`, 'limits.idle_timeout: "9m" is too short; at least "10m"'],
     [

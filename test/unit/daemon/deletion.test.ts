@@ -98,8 +98,19 @@ describe('due to be removed', () => {
       [['Other', 'inbox'], []],
       [['*'], []],
       [['%'], []],
+      [['IN\\BOX'], [1, 2, 3]],
+      [['INBO\\*'], [1, 2, 3]],
     ])('a view of %j bears on INBOX as it may show it', async (folders, expected) => {
       expect(await due(mine, 'all-views', { b: viewConfig({ maildrop: { folders } }) })).toEqual(expected);
+    });
+
+    test.each(['Any questions?', 'Any questions\\?', 'Any*'])('a view of %j bears on the folder "Any questions?"', async (text) => {
+      const key = keyOf('alice', { view: 'a', path: 'Any questions?' });
+      const views = new Map([
+        ['a', viewConfig()],
+        ['b', viewConfig({ maildrop: { folders: [text] } })],
+      ]);
+      expect(await dueMessages({ store, key, map: mine, deletion: deletion({ when: 'all-views' }), views, now: 1_000 })).toEqual([]);
     });
 
     test('the tables of the file are no view', async () => {

@@ -54,4 +54,48 @@ describe('the folders of a maildrop are', () => {
       'Trash/x',
     ]);
   });
+
+  test('never the one that deleted mail goes to, unless it is named', () => {
+    expect(chosenFolders(['%'], FOLDERS, 'Archive')).toEqual(['INBOX', 'Trashed', 'Work']);
+    expect(chosenFolders(['Archive', '%'], FOLDERS, 'Archive')).toEqual(['Archive', 'INBOX', 'Trashed', 'Work']);
+    expect(chosenFolders(['Old?'], [folder('Old?'), folder('Old1')], 'Old?')).toEqual(['Old?']);
+  });
+});
+
+describe('a name that looks like a pattern means', () => {
+  const lookalikes = ['Any questions?', 'Any questionsX', '50% off', '50x off', 'a*', 'ab', 'a\\*', 'c*', 'cd', 'e\\f', 'e\\\\f', 'g\\h'];
+  const chosen = (...texts: readonly string[]): string[] =>
+    chosenFolders(
+      texts,
+      lookalikes.map((path) => folder(path)),
+    );
+
+  test('the folder of exactly that name, where there is one', () => {
+    expect(chosen('Any questions?', '50% off', 'a*')).toEqual(['Any questions?', '50% off', 'a*']);
+  });
+
+  test('also where it belongs to others, or patterns never match it', () => {
+    const folders = [folder('Others/a?', { isPersonal: false }), folder('Sent?', { use: '\\Sent' }), folder('Others/ab')];
+    expect(chosenFolders(['Others/a?', 'Sent?'], folders)).toEqual(['Others/a?', 'Sent?']);
+  });
+
+  test('what it matches, where there is none that can be opened', () => {
+    expect(chosen('Any question?X', 'c?')).toEqual(['Any questionsX', 'c*', 'cd']);
+    expect(chosenFolders(['a*'], [folder('a*', { isSelectable: false }), folder('ab')])).toEqual(['ab']);
+  });
+
+  test('that folder alone, where its wildcards have a backslash before them', () => {
+    expect(chosen('Any questions\\?', '50\\% off', 'c\\*')).toEqual(['Any questions?', '50% off', 'c*']);
+  });
+
+  test('the folder as written before the one without backslashes', () => {
+    expect(chosen('a\\*', 'e\\\\f', 'e\\f', 'g\\h', 'g\\\\h')).toEqual(['a\\*', 'e\\\\f', 'e\\f', 'g\\h']);
+  });
+
+  test('a folder that is not there, without its backslashes', () => expect(chosen('absent\\*', 'b\\b')).toEqual(['absent*', 'b\\b']));
+});
+
+test('many folders of which none is to be matched, and names of any length, are chosen from in passing', () => {
+  const deep = Array.from({ length: 20_000 }, (_, place) => folder(`Trash/${'a/'.repeat(place % 500)}${place}`, { use: '\\Trash' }));
+  expect(chosenFolders(['*', '*a*'], [...deep, folder('INBOX')])).toEqual(['INBOX']);
 });
