@@ -12,9 +12,10 @@ const root = join(import.meta.dirname, '..');
 const out = join(root, 'out');
 const stage = join(out, 'stage', 'popbridge');
 
+/** The option keeps Node from opening a debugger's port on SIGUSR1 even before the program's own listener is there. */
 const LAUNCHER = `#!/bin/sh
 here=$(dirname "$(readlink -f "$0")")
-exec "$here/node" "$here/../dist/main.js" "$@"
+exec "$here/node" --disable-sigusr1 "$here/../dist/main.js" "$@"
 `;
 /** Whatever the umask of the checkout: readable for the service's user, writable for root alone. */
 const TAR_OPTIONS = ['--sort=name', '--owner=0', '--group=0', '--numeric-owner', '--mode=u+rwX,go+rX,go-w'];

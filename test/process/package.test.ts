@@ -61,6 +61,8 @@ describe('the archive', () => {
       port = event.port ?? port;
       if (event.event === 'ready') break;
     }
+    // The launcher has become the program.
+    expect(readFileSync(`/proc/${child.pid}/cmdline`, 'utf8').split('\0')).toContain('--disable-sigusr1');
     const client = await PopDialogue.connect(port);
     await client.login('alice', 'secret');
     expect((await client.retrieve(1)).toString()).toContain('Subject: packed');

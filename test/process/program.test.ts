@@ -72,6 +72,10 @@ describe('the command line', () => {
     expect(stderr).toContain(word);
   });
 
+  test('begins with the line by which an installed package runs it', () => {
+    expect(readFileSync(new URL('../../dist/main.js', import.meta.url), 'utf8')).toMatch(/^#!\/usr\/bin\/env node\n/);
+  });
+
   test('an old Node is told in one line, before anything is imported: exit 78', async () => {
     const script = 'Object.defineProperty(process,"versions",{value:{...process.versions,node:"20.11.0"}})';
     const pretend = `data:text/javascript,${encodeURIComponent(script)}`;
@@ -386,6 +390,17 @@ describe('serve', () => {
   test('a core file would hold none of its memory', async () => {
     await using bridge = await BridgeProcess.start({ config: config() });
     expect(readFileSync(`/proc/${bridge.pid}/coredump_filter`, 'utf8').trim()).toBe('00000000');
+  });
+
+  test('SIGUSR1 opens no door for a debugger', async () => {
+    await using bridge = await BridgeProcess.start({ config: config(), variables: { NODE_OPTIONS: '--inspect-port=0' } });
+    bridge.kill('SIGUSR1');
+    const client = await PopDialogue.connect(bridge.port());
+    await client.login('alice', 'open sesame');
+    await client.multi('RETR 1');
+    expect(await client.command('QUIT')).toMatch(/^\+OK/);
+    // Node would announce the debugger's port on standard error.
+    expect([await bridge.stop(), bridge.stderr]).toEqual([0, '']);
   });
 
   test('the password is nowhere in the log, however the login ends', async () => {
