@@ -126,7 +126,14 @@ export class UpstreamError extends BridgeError {
   }
 }
 
-export type StoreCode = 'STORE_FAILED' | 'STORE_LOCKED' | 'STORE_TOO_NEW' | 'STORE_CORRUPT' | 'SECRETS_UNREADABLE';
+export type StoreCode =
+  | 'STORE_FAILED'
+  | 'STORE_LOCKED'
+  | 'STORE_TOO_NEW'
+  | 'STORE_CORRUPT'
+  /** A file or folder of the state belongs to another user, or is a link. */
+  | 'STATE_UNSAFE'
+  | 'SECRETS_UNREADABLE';
 
 /** The state on disk can't be read or written. */
 export class StoreError extends BridgeError {

@@ -10,6 +10,7 @@ import { maildropCommand } from './cli/maildrop.ts';
 import { presetsCommand } from './cli/presets.ts';
 import { serveCommand } from './cli/serve.ts';
 import { refuseRepeated, usageText } from './cli/usage-text.ts';
+import { requireOwnStateDirectory } from './daemon/own-files.ts';
 
 /** What we write is for our own user alone. */
 const OWNER_ONLY = 0o077;
@@ -86,7 +87,7 @@ function environment(): CliEnvironment & { readonly isDaemon: () => boolean } {
     version: version(),
     nodeVersion: process.versions.node,
     pid: process.pid,
-    uid: process.getuid?.() ?? -1,
+    uid: currentUser(),
     descriptors: descriptorLimit(),
     variables: process.env,
     killGroup,
@@ -109,14 +110,23 @@ function environment(): CliEnvironment & { readonly isDaemon: () => boolean } {
   };
 }
 
-/** What root would write in a folder of another user, that user could not change any more. */
+/**
+ * What root would write in a folder of another user, that user could not change any more. And whoever is not root must give their passwords to
+ * no daemon of another user.
+ */
 function becomeOwnerOf(folder: string): void {
-  if (process.getuid?.() !== 0) return;
+  const own = currentUser();
+  if (own !== 0) return requireOwnStateDirectory(folder, own);
   const { uid, gid } = statSync(folder);
   if (uid === 0) return;
   process.setgroups?.([gid]);
   process.setgid?.(gid);
   process.setuid?.(uid);
+}
+
+/** -1 where the system knows no users. */
+function currentUser(): number {
+  return process.getuid?.() ?? -1;
 }
 
 /** Harmless where they have just ended. */

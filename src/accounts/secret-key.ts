@@ -33,9 +33,14 @@ export interface SecretKeys {
   readonly formerFile: string | undefined;
 }
 
+/** Where the key is that popbridge makes itself. */
+export function ownKeyFile(stateDirectory: string): string {
+  return join(stateDirectory, DEFAULT_FILE);
+}
+
 /** Reads the keys; none where there is no place that has one yet. Throws ConfigError where what is there is no key, or others can read it. */
 export function readKeys(places: KeyPlaces): SecretKeys {
-  const own = join(places.stateDirectory, DEFAULT_FILE);
+  const own = ownKeyFile(places.stateDirectory);
   const given = givenKeys(places);
   if (given === undefined) return { keys: keysInFile(own), source: own, file: own, formerFile: undefined };
   const former = given.file === own ? [] : keysInFile(own);

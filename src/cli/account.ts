@@ -12,8 +12,8 @@ import type { CliEnvironment, GlobalOptions } from './environment.ts';
 import { UsageError } from './exit-code.ts';
 import { passwordLines } from './prompt.ts';
 import { withHints } from './preset-hints.ts';
-import { prepareStateDirectory } from './state-directory.ts';
-import { asked, configOf, print, stateDirectory, type StateOptions } from './state-request.ts';
+import { enterStateDirectory } from './state-directory.ts';
+import { asked, configOf, print, type StateOptions } from './state-request.ts';
 
 interface UserOptions extends StateOptions {
   readonly user: string;
@@ -142,7 +142,7 @@ async function add(environment: CliEnvironment, options: AddOptions): Promise<vo
     throw new UsageError(
       '--client-id and --client-secret-file are for the file of a new upstream, and one takes that user already; see [oauth] there',
     );
-  prepare(environment, options);
+  enterStateDirectory(environment, options);
   const target = await asked<ResolvedAccount>(environment, options, 'account-target', whose(options));
   if (target.exists) throw new Error(`the account ${target.user} exists already; "popbridge account passwd" changes it`);
   const upstreamUser = named ?? target.upstreamUser;
@@ -174,7 +174,7 @@ async function add(environment: CliEnvironment, options: AddOptions): Promise<vo
 }
 
 async function list(environment: CliEnvironment, options: StateOptions): Promise<void> {
-  prepare(environment, options);
+  enterStateDirectory(environment, options);
   const rows = await asked<readonly AccountRow[]>(environment, options, 'account-list', {});
   print(environment, options, rows, accountLines(rows));
 }
@@ -187,7 +187,7 @@ async function passwd(environment: CliEnvironment, options: PasswdOptions): Prom
   if (!isUpstream && !options.check)
     throw new UsageError('--no-check is for --upstream-password: app passwords are never checked upstream');
   checkName('the name of the device', device);
-  prepare(environment, options);
+  enterStateDirectory(environment, options);
   if (isRemoval) {
     await asked(environment, options, 'account-remove-device', { ...whose(options), device });
     print(environment, options, { user: options.user, device, removed: true }, [`${device} of ${options.user} can no longer log in`]);
@@ -207,7 +207,7 @@ async function passwd(environment: CliEnvironment, options: PasswdOptions): Prom
 }
 
 async function signin(environment: CliEnvironment, options: UserOptions & FlowOptions): Promise<void> {
-  prepare(environment, options);
+  enterStateDirectory(environment, options);
   const target = await asked<ResolvedAccount>(environment, options, 'account-target', whose(options));
   if (!target.exists) throw new Error(`there is no account ${target.user} of the upstream ${target.upstream}`);
   if (target.kind !== 'oauth') throw new Error(`${target.user} logs in upstream with a password, not with OAuth 2.0`);
@@ -234,7 +234,7 @@ async function tokensFor(
 }
 
 async function remove(environment: CliEnvironment, options: UserOptions): Promise<void> {
-  prepare(environment, options);
+  enterStateDirectory(environment, options);
   await asked(environment, options, 'account-remove', whose(options));
   print(environment, options, { user: options.user, removed: true }, [
     `the account ${options.user} is removed; its mail and its UID map stay`,
@@ -249,7 +249,7 @@ async function hash(environment: CliEnvironment, options: { readonly 'password-s
 }
 
 async function rotateKey(environment: CliEnvironment, options: StateOptions): Promise<void> {
-  prepare(environment, options);
+  enterStateDirectory(environment, options);
   const done = await asked<{ readonly renewed: number }>(environment, options, 'account-rotate-key', {});
   print(environment, options, done, [`${done.renewed} secrets are sealed with the new key`]);
 }
@@ -269,12 +269,6 @@ function hinted<T>(environment: CliEnvironment, options: UserOptions, work: () =
   const upstream = async (): Promise<string> =>
     (await asked<ResolvedAccount>(environment, options, 'account-target', whose(options))).upstream;
   return withHints(environment, () => configOf(environment, options), upstream, work);
-}
-
-/** Accounts may be added before the daemon ran for the first time. */
-function prepare(environment: CliEnvironment, options: StateOptions): void {
-  const directory = stateDirectory(environment, options);
-  prepareStateDirectory(directory, options.state === undefined ? directory : '--state');
 }
 
 function whose({ user, upstream }: UserOptions): { readonly user: string; readonly upstream?: string } {

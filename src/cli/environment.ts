@@ -25,7 +25,7 @@ export interface CliEnvironment {
   readonly write: (text: string) => void;
   /** Writes to the terminal on standard error, to show progress; undefined where that is none. */
   readonly writeProgress: ((text: string) => void) | undefined;
-  /** As root: becomes the user to whom that folder belongs, for good. */
+  /** As root: becomes the user to whom that state directory belongs, for good. As anybody else: throws StoreError unless it is theirs. */
   readonly becomeOwnerOf: (folder: string) => void;
   /** Whatever ends the process: its memory, where passwords are, goes into no core file. */
   readonly leaveNoCore: () => void;

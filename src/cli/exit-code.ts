@@ -1,5 +1,5 @@
 /** Exit codes (CONTRACT section 3) and the lines that go with a failure. */
-import { BusyError, ConfigError, CredentialsError, describeFault, UpstreamError } from '../errors.ts';
+import { BusyError, ConfigError, CredentialsError, describeFault, StoreError, UpstreamError } from '../errors.ts';
 
 export const EXIT_FAILURE = 1;
 export const EXIT_USAGE = 64;
@@ -22,7 +22,7 @@ export function exitCodeFor(error: unknown): number {
   if (error instanceof BusyError) return EXIT_BUSY;
   if (error instanceof UpstreamError || error instanceof CredentialsError) return EXIT_UNAVAILABLE;
   if (systemCode(error) === 'EADDRINUSE') return EXIT_BUSY;
-  if (isPermissionDenied(error)) return EXIT_NO_PERMISSION;
+  if (isPermissionDenied(error) || (error instanceof StoreError && error.code === 'STATE_UNSAFE')) return EXIT_NO_PERMISSION;
   return EXIT_FAILURE;
 }
 

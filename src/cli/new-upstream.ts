@@ -3,8 +3,8 @@
  * once the user agrees. A file that does not go with the others is taken back.
  */
 import { resolveSrv } from 'node:dns/promises';
-import { chownSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { readdirSync, rmSync, statSync } from 'node:fs';
+import { join, resolve } from 'node:path';
 import { domainToASCII } from 'node:url';
 import { z } from 'zod';
 import { discover, type Discovered } from '../accounts/discovery/discover.ts';
@@ -20,7 +20,9 @@ import { UsageError } from './exit-code.ts';
 import { httpsText } from './https-text.ts';
 import { harmless } from './maildrop-text.ts';
 import { ask } from './prompt.ts';
+import { enterStateDirectory } from './state-directory.ts';
 import { stateDirectory, type StateOptions } from './state-request.ts';
+import { writeConfigFile } from './write-config-file.ts';
 
 export interface NewUpstreamOptions extends StateOptions {
   readonly user: string;
@@ -61,6 +63,7 @@ export async function ensureUpstream(environment: CliEnvironment, options: NewUp
     textFor(found, domain, { clientId, secretFile: options['client-secret-file'], certificate: pin?.certificate }),
   );
   environment.writeQuestion(`${file} is written.\n`);
+  enterStateDirectory(environment, options);
   const answer = await askDaemon(stateDirectory(environment, options), 'reload', {}, () => {});
   const { kept } = reloaded.parse(answer !== undefined && 'result' in answer ? answer.result : {});
   if (kept !== undefined) throw new Error(`the daemon goes on without that file: ${harmless(kept)}`);
@@ -193,12 +196,9 @@ function textFor(found: Discovered, domain: string, { clientId, secretFile, cert
   ].join('\n');
 }
 
-/** Readable for the daemon's group, where root writes it for a daemon of another user. */
+/** Written and read as `loadConfig` does; taken back where it does not go with the others. */
 function write(environment: CliEnvironment, options: NewUpstreamOptions, file: string, text: string): void {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
-  writeFileSync(file, text, { flag: 'wx', mode: 0o640 });
-  const state = statSync(stateDirectory(environment, options), { throwIfNoEntry: false });
-  if (environment.uid === ROOT && state !== undefined) chownSync(file, ROOT, state.gid);
+  writeConfigFile(file, text, environment.uid === ROOT ? stateDirectory(environment, options) : undefined);
   try {
     loadConfig({ paths: pathsOf(environment, options) });
   } catch (error) {

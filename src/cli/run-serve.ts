@@ -25,7 +25,7 @@ export async function serve(environment: CliEnvironment, options: ServeOptions):
   const [secrets, tokens] = [new LiveSecrets(), new LiveSecrets()];
   const log = createLog({ ...logStyle(environment, config, options), write: environment.write }, tokens);
   const stateDirectory = options.state ?? defaultStateDirectory({ uid: environment.uid, env: environment.variables });
-  prepareStateDirectory(stateDirectory, options.state === undefined ? stateDirectory : '--state');
+  prepareStateDirectory(stateDirectory, options.state === undefined ? stateDirectory : '--state', environment.uid);
   const signals = listenToSignals(environment, log.withSecrets(secrets));
   const daemon = await Daemon.start({
     loadConfig: () => fitted(load(), environment, log),

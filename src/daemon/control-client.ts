@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import type { Progress } from './control-socket.ts';
+import { hasOwnSocket } from './own-files.ts';
 
 const failure = z.object({ kind: z.string().optional(), code: z.string(), message: z.string() });
 const answerLine = z.union([
@@ -18,14 +19,16 @@ export type ControlAnswer = { readonly result: unknown } | { readonly error: z.o
 /** No daemon listens there. */
 const NOBODY: ReadonlySet<unknown> = new Set(['ENOENT', 'ECONNREFUSED']);
 
-/** Undefined where no daemon runs. Rejects where it went away before it answered. */
+/** Undefined where no daemon runs. Rejects where it went away before it answered, and with StoreError where the socket is not its own. */
 export async function askDaemon(
   stateDirectory: string,
   request: string,
   params: unknown,
   progress: Progress,
 ): Promise<ControlAnswer | undefined> {
-  const socket = connect(join(stateDirectory, 'control.sock'));
+  const path = join(stateDirectory, 'control.sock');
+  if (!hasOwnSocket(path, stateDirectory)) return undefined;
+  const socket = connect(path);
   try {
     await new Promise<void>((resolve, reject) => {
       socket.once('connect', () => resolve());

@@ -6,6 +6,7 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { toBridgeError } from '../errors.ts';
+import { hasOwnSocket } from './own-files.ts';
 
 /** How far long work has come. */
 export type Progress = (done: number, total: number, what: string) => void;
@@ -18,10 +19,10 @@ const MAX_REQUEST_OCTETS = 64 * 1024 * 1024;
 /** Who asks nothing for so long is not kept. */
 const REQUEST_TIMEOUT_MS = 10_000;
 
-/** Listens, for the owner alone. The caller holds the daemon's lock, so a socket left behind is nobody's. */
+/** Listens, for the owner alone. The caller holds the daemon's lock, so a socket left behind is nobody's. Rejects with StoreError where it is none. */
 export async function openControlSocket(directory: string, requests: ControlRequests): Promise<AsyncDisposable> {
   const path = join(directory, 'control.sock');
-  rmSync(path, { force: true });
+  if (hasOwnSocket(path, directory)) rmSync(path, { force: true });
   const open = new Set<Socket>();
   const server = createServer((socket) => {
     open.add(socket);

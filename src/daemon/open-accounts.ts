@@ -2,12 +2,13 @@
 import { Accounts, secretContext } from '../accounts/accounts.ts';
 import { TokenKeeper } from '../accounts/oauth/token-keeper.ts';
 import { SecretBox } from '../accounts/secret-box.ts';
-import { addKey, dropOldKeys, readKeys, type SecretKeys } from '../accounts/secret-key.ts';
+import { addKey, dropOldKeys, ownKeyFile, readKeys, type SecretKeys } from '../accounts/secret-key.ts';
 import type { Machine } from '../accounts/upstream-password.ts';
 import type { Clock } from '../clock.ts';
 import type { BridgeConfig, FileConfig } from '../config/schema.ts';
 import { ConfigError } from '../errors.ts';
 import type { Log } from './logging.ts';
+import { databaseFiles, requireOwnFiles } from './own-files.ts';
 import type { AccountStore } from '../store/account-store.ts';
 import { SqliteAccountStore } from '../store/sqlite-account-store.ts';
 
@@ -80,11 +81,13 @@ export interface OpenAccounts extends AsyncDisposable {
   readonly tokens: TokenKeeper;
 }
 
-/** The caller holds the lock of the state directory. Throws ConfigError where the key is none. */
+/** The caller holds the lock of the state directory. Throws ConfigError where the key is none, StoreError where a file is not ours. */
 export async function openAccounts(config: () => BridgeConfig, places: AccountPlaces): Promise<OpenAccounts> {
   const { url } = config().process.store;
   const { stateDirectory, variables, killGroup, clock, log } = places;
-  const store = new SqliteAccountStore(accountsPath(url, stateDirectory));
+  const path = accountsPath(url, stateDirectory);
+  requireOwnFiles([...(url === 'memory:' ? [] : databaseFiles(path)), ownKeyFile(stateDirectory)], stateDirectory);
+  const store = new SqliteAccountStore(path);
   try {
     const { keyFile: configured } = config().process.secrets;
     const vault = new Vault(() => readKeys({ configured, stateDirectory, variables }));

@@ -2,10 +2,12 @@
 import { join } from 'node:path';
 import type { Clock } from '../clock.ts';
 import type { BridgeConfig } from '../config/schema.ts';
+import { derivationsFile } from '../store/derivations.ts';
 import { SqliteStore } from '../store/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
 import { lockFile } from './daemon-lock.ts';
 import type { Log } from './logging.ts';
+import { databaseFiles, requireOwnFiles, requireSafeFolder } from './own-files.ts';
 
 export interface StoreParts {
   readonly stateDirectory: string;
@@ -15,12 +17,15 @@ export interface StoreParts {
 
 /**
  * The caller holds the lock of the state directory; a file elsewhere has a lock of its own, since two daemons with state directories of
- * their own could name it. Throws BusyError where another has it, StoreError where it can't be opened, or is damaged and can't be made again.
+ * their own could name it. Throws BusyError where another has it, StoreError where it can't be opened, is not ours, or is damaged and can't be made again.
  */
 export function openStore(config: BridgeConfig, { stateDirectory, clock, log }: StoreParts): OpenStore {
   const { url } = config.process.store;
   const path = storePath(url, stateDirectory);
-  const lock = url === 'memory:' || url === 'sqlite:' ? undefined : lockFile(`${path}.lock`, `the store ${path}`);
+  const isElsewhere = url !== 'memory:' && url !== 'sqlite:';
+  if (isElsewhere) requireSafeFolder(path, stateDirectory);
+  if (url !== 'memory:') requireOwnFiles([...databaseFiles(path), derivationsFile(path)], stateDirectory);
+  const lock = isElsewhere ? lockFile(`${path}.lock`, `the store ${path}`, stateDirectory) : undefined;
   try {
     const store = openFile(config, path, { clock, log });
     const close = async (): Promise<void> => {

@@ -24,7 +24,7 @@ export class Derivations {
   /** Those of the map in that file; for undefined they are kept in memory alone. */
   static of(map: string | undefined): Derivations {
     if (map === undefined) return new Derivations(undefined, {});
-    const path = `${map}.derivations`;
+    const path = derivationsFile(map);
     if (!existsSync(map)) {
       rmSync(path, { force: true });
       return new Derivations(path, {});
@@ -54,6 +54,11 @@ export class Derivations {
   }
 }
 
+/** Where that of the map in a file is. */
+export function derivationsFile(map: string): string {
+  return `${map}.derivations`;
+}
+
 /** Undefined where there is no such file or it makes no sense: then nobody knows. */
 function read(path: string): Templates | undefined {
   try {
@@ -69,7 +74,9 @@ function read(path: string): Templates | undefined {
 
 function replace(path: string, text: string): void {
   const draft = `${path}.new`;
-  const file = openSync(draft, 'w', OWNER_ONLY);
+  rmSync(draft, { force: true });
+  // One that is there all the same, a link perhaps, is not written to.
+  const file = openSync(draft, 'wx', OWNER_ONLY);
   try {
     writeFileSync(file, text);
     fsyncSync(file);

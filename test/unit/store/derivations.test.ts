@@ -1,4 +1,4 @@
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -86,6 +86,14 @@ describe('the derivations of a map', () => {
     fresh().note('one', 'T');
     expect(statSync(`${map}.derivations`).mode & 0o777).toBe(0o600);
     expect(readdirSync(folder).toSorted()).toEqual(['map', 'map.derivations']);
+  });
+
+  test('are not written through a link that stands where their draft is to be', () => {
+    const file = join(folder, 'of-others');
+    writeFileSync(file, 'as it was');
+    symlinkSync(file, `${map}.derivations.new`);
+    fresh().note('one', 'T');
+    expect([readFileSync(file, 'utf8'), written()]).toEqual(['as it was', { one: 'T' }]);
   });
 
   test('are forgotten when the map is not there', () => {
