@@ -24,6 +24,7 @@ const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export async function runProgram(): Promise<void> {
   const args = process.argv.slice(2);
   process.umask(OWNER_ONLY);
+  leaveNoCore();
   process.stdout.on('error', leaveQuietly);
   process.stderr.on('error', () => {});
   const cli = environment();
@@ -97,7 +98,6 @@ function environment(): CliEnvironment & { readonly isDaemon: () => boolean } {
     writeProgress: process.stderr.isTTY ? (text) => void process.stderr.write(text) : undefined,
     writeQuestion: (text) => void process.stderr.write(text),
     becomeOwnerOf,
-    leaveNoCore,
     warn,
     onSignals: ({ stop, reload, bug, outputLost }) => {
       isDaemon = true;
@@ -138,7 +138,7 @@ function killGroup(pid: number): void {
   }
 }
 
-/** Linux: none of the mappings are dumped (core(5)). Elsewhere it is up to the system. */
+/** Whatever ends a command, its memory holds passwords: on Linux none of it goes into a core file (core(5)). Elsewhere that is up to the system. */
 function leaveNoCore(): void {
   try {
     writeFileSync('/proc/self/coredump_filter', '0');

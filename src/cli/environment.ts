@@ -27,8 +27,6 @@ export interface CliEnvironment {
   readonly writeProgress: ((text: string) => void) | undefined;
   /** As root: becomes the user to whom that state directory belongs, for good. As anybody else: throws StoreError unless it is theirs. */
   readonly becomeOwnerOf: (folder: string) => void;
-  /** Whatever ends the process: its memory, where passwords are, goes into no core file. */
-  readonly leaveNoCore: () => void;
   /** Writes a question to standard error, so that standard output holds nothing but results. */
   readonly writeQuestion: (text: string) => void;
   /** Writes one line `popbridge: …` to standard error. */

@@ -18,7 +18,6 @@ const NOTIFY_GRACE_MS = 1_000;
 /** Resolves when it has ended. Throws what kept it from starting. */
 export async function serve(environment: CliEnvironment, options: ServeOptions): Promise<void> {
   tuneV8(environment.nodeVersion);
-  environment.leaveNoCore();
   if (options.upstream !== undefined && options.config.length > 0) throw new UsageError('give --upstream or --config, not both');
   const load = configLoader(environment, options);
   const config = load();

@@ -1,9 +1,11 @@
 /** The built program as a child process: exit codes, signals, restarts. */
+import { spawn } from 'node:child_process';
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import { chmodSync, closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess, runBridge } from '../support/bridge-process.ts';
@@ -390,6 +392,18 @@ describe('serve', () => {
   test('a core file would hold none of its memory', async () => {
     await using bridge = await BridgeProcess.start({ config: config() });
     expect(readFileSync(`/proc/${bridge.pid}/coredump_filter`, 'utf8').trim()).toBe('00000000');
+  });
+
+  test('a core file would hold nothing of a command that reads a password either', async () => {
+    const child = spawn(process.execPath, [
+      fileURLToPath(new URL('../../dist/main.js', import.meta.url)),
+      'account',
+      'hash',
+      '--password-stdin',
+    ]);
+    await until(() => readFileSync(`/proc/${child.pid}/coredump_filter`, 'utf8').trim() === '00000000');
+    child.stdin.end('hunter2-hunter2\n');
+    expect(await once(child, 'exit')).toEqual([0, null]);
   });
 
   test('SIGUSR1 opens no door for a debugger', async () => {
