@@ -1,5 +1,5 @@
 /** Looks at the header of a message that passes by on its way to a client: what it is recognised by costs nothing then. */
-import { messageIdIn } from '../maildrop/message-id.ts';
+import { everyMessageIdIn, plainMessageIdIn } from '../maildrop/message-id.ts';
 
 /** A longer header is not looked at. */
 const MAX_HEADER_OCTETS = 64 * 1024;
@@ -7,23 +7,36 @@ const BLANK_LINES = [Buffer.from('\n\r\n'), Buffer.from('\n\n')];
 const BLANK_AT_ONCE = /^\r?\n/;
 
 export class HeaderTap {
-  #chunks: Uint8Array[] | undefined = [];
+  readonly #chunks: Uint8Array[] = [];
   #octets = 0;
 
   take(chunk: Uint8Array): void {
-    if (this.#chunks === undefined || this.#octets >= MAX_HEADER_OCTETS) return;
+    if (this.#octets >= MAX_HEADER_OCTETS) return;
     this.#chunks.push(chunk);
     this.#octets += chunk.length;
   }
 
-  /** What messageIdIn gives for the header, '' for a header without; undefined where its end did not come by. */
+  /**
+   * What the header tells (see plainMessageIdIn), '' for a header without anything that tells. Undefined where its end did not come by, and
+   * where a server could read it in another way: such a message is known by the server's answer to HEADER.FIELDS alone.
+   */
   messageId(): string | undefined {
-    const [first, ...others] = this.#chunks ?? [];
-    this.#chunks = undefined;
-    if (first === undefined) return undefined;
-    const all = others.length === 0 ? Buffer.from(first.buffer, first.byteOffset, first.length) : Buffer.concat([first, ...others]);
-    const end = headerEnd(all.subarray(0, MAX_HEADER_OCTETS));
-    return end === undefined ? undefined : (messageIdIn(all.subarray(0, end)) ?? '');
+    const all = this.#taken();
+    const end = headerEnd(all);
+    return end === undefined ? undefined : plainMessageIdIn(all.subarray(0, end));
+  }
+
+  /** Everything that this header may be remembered by, also by earlier versions; what came is all header where its end did not come by. */
+  everyMessageId(): string[] {
+    const all = this.#taken();
+    return everyMessageIdIn(all.subarray(0, headerEnd(all)));
+  }
+
+  #taken(): Buffer {
+    const [first, ...others] = this.#chunks;
+    const all =
+      first !== undefined && others.length === 0 ? Buffer.from(first.buffer, first.byteOffset, first.length) : Buffer.concat(this.#chunks);
+    return all.subarray(0, MAX_HEADER_OCTETS);
   }
 }
 

@@ -189,7 +189,8 @@ class HeaderGatherer {
     this.#fields = chunks;
     return {
       write: (chunk) => {
-        if (octets < MAX_FIELDS_OCTETS) chunks.push(chunk);
+        // Cut at that very octet, however the chunks fall: the same fields must always be read in the same way.
+        if (octets < MAX_FIELDS_OCTETS) chunks.push(chunk.subarray(0, MAX_FIELDS_OCTETS - octets));
         octets += chunk.length;
       },
     };

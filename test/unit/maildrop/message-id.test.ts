@@ -1,9 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { holds } from '../../support/holds.ts';
-import { messageIdIn } from '../../../src/maildrop/message-id.ts';
+import { everyMessageIdIn, messageIdIn, plainMessageIdIn } from '../../../src/maildrop/message-id.ts';
 
 const of = (header: string): string | undefined => messageIdIn(Buffer.from(header, 'latin1'));
+const plainOf = (header: string): string | undefined => plainMessageIdIn(Buffer.from(header, 'latin1'));
 
 describe('a message is told by', () => {
   test.each([
@@ -33,3 +34,88 @@ test('what stands in for a Message-ID is never one', () => {
     }),
   );
 });
+
+describe('lines end at LF alone', () => {
+  test.each([
+    ['a CR within a line starts no field', 'X: y\rMessage-ID: <fake@x>\r\nMessage-ID: <1@a>\r\n', '<1@a>'],
+    ['nor do several', 'X: y\r\r\rMessage-ID: <fake@x>\r\nMessage-ID: <1@a>\r\n', '<1@a>'],
+    ['nor at the very beginning', '\rMessage-ID: <fake@x>\r\nMessage-ID: <1@a>\r\n', '<1@a>'],
+    ['it ends no value', 'Message-ID: <1\r@a>\r\nSubject: s\r\n', '<1 @a>'],
+    ['nor does one before the line end', 'Message-ID: <1@a>\r\r\nSubject: s\r\n', '<1@a>'],
+    ['nor does what Unicode calls a line end', 'X: y\x85Message-ID: <fake@x>\r\nMessage-ID: <1@a>\n', '<1@a>'],
+    ['nor a vertical tab or form feed', 'X: y\v\fMessage-ID: <fake@x>\r\nMessage-ID: <1@a>\n', '<1@a>'],
+  ])('%s', (_, header, expected) => expect(of(header)).toBe(expected));
+});
+
+describe('a header that every server reads alike tells', () => {
+  test.each([
+    ['its Message-ID', 'Received: by x\r\n\tfor y\r\nMessage-ID: <1@example.com>\r\nTo: \xe4\r\n', '<1@example.com>'],
+    ['that, with bare line feeds', 'Message-ID:\n <1@a>\nSubject: \xe4\n', '<1@a>'],
+    ['date, sender and subject where it has none', 'Subject: s\r\nDate: d\r\nFrom: f\r\n', 'd\nf\ns'],
+    ['those where its Message-ID is empty', 'Message-ID: <>\r\nSubject: s\r\n', '\n\ns'],
+    ['that, though other fields stand twice', 'Subject: a\r\nSubject: b\r\nMessage-ID: <1@a>\r\n', '<1@a>'],
+    ['nothing where it holds none of them', 'X-A: 1\r\n', ''],
+    ['nothing where it is empty', '', ''],
+  ])('%s', (_, header, expected) => {
+    expect(plainOf(header)).toBe(expected);
+    expect(of(header) ?? '').toBe(expected);
+  });
+
+  test.each([
+    ['a bare CR', 'X: y\rz\r\nMessage-ID: <1@a>\r\n'],
+    ['several CRs before a line end', 'X: y\r\r\nMessage-ID: <1@a>\r\n'],
+    ['a NUL', 'X: y\0z\r\nMessage-ID: <1@a>\r\n'],
+    ['a second Message-ID', 'Message-ID: <1@a>\r\nmessage-id: <2@a>\r\n'],
+    ['a second, empty one', 'Message-ID:\r\nMessage-ID: <2@a>\r\n'],
+    ['a blank before a colon', 'Message-ID : <1@a>\r\n'],
+    ['a line of an mbox', 'From a@b Thu Jan  1 00:00:00 2026\r\nMessage-ID: <1@a>\r\n'],
+    ['a line without a colon', 'Message-ID: <1@a>\r\nhello world\r\n'],
+    ['a fold before any field', ' x\r\nMessage-ID: <1@a>\r\n'],
+    ['a fold with nothing in it', 'X: y\r\n \r\nMessage-ID: <1@a>\r\n'],
+    ['a last line without an end', 'Message-ID: <1@a>'],
+    ['octets of more than 7 bits in what tells', 'Subject: \xe4\r\n'],
+    ['a vertical tab in what tells', 'Message-ID: <1\v@a>\r\n'],
+    ['a value that is too long', `Message-ID: <${'x'.repeat(4_096)}>\r\n`],
+    ['a subject that stands twice, without a Message-ID', 'Subject: a\r\nSubject: b\r\n'],
+  ])('and it is left to the server where it holds %s', (_, header) => expect(plainOf(header)).toBeUndefined());
+});
+
+describe('what a message was known by before', () => {
+  test.each([
+    ['a bare CR once ended a line', 'X: y\rMessage-ID: <fake@x>\r\nMessage-ID: <1@a>\r\n', ['<1@a>', '<fake@x>']],
+    ['and a value', 'Message-ID: <1\r@a>\r\n', ['<1 @a>', '<1']],
+    ['a header without one tells but one thing', 'Message-ID:\r\n <1@a>\r\n', ['<1@a>']],
+    ['or nothing', 'X: y\r\n', []],
+  ])('%s', (_, header, expected) => expect(everyMessageIdIn(Buffer.from(header, 'latin1'))).toEqual(expected));
+});
+
+test('a header that every server reads alike is read alike in its fields alone, in any order of the chunks of a server', () => {
+  const line = fc.oneof(
+    fc.constantFrom(
+      'Message-ID: <1@a>',
+      'message-id:',
+      'Subject: s',
+      'Date: d',
+      'From: f',
+      'X: y',
+      ' folded',
+      'X: a\rMessage-ID: <2@a>',
+      'From x',
+    ),
+    fc.string({ unit: 'binary-ascii', maxLength: 12 }).map((text) => text.replace(/[\r\n]/g, '')),
+  );
+  holds(
+    fc.property(fc.array(line), fc.constantFrom('\r\n', '\n'), (lines, end) => {
+      const header = lines.map((one) => one + end).join('');
+      const plain = plainOf(header);
+      if (plain === undefined) return;
+      expect(of(cutByServer(header))).toBe(plain === '' ? undefined : plain);
+    }),
+  );
+});
+
+/** HEADER.FIELDS as a server gives it that is unfolding nothing: whole fields by name, CRLF, a blank line. */
+function cutByServer(header: string): string {
+  const fields = header.split(/\r?\n(?![ \t])/).filter((field) => /^(?:message-id|date|from|subject):/i.test(field));
+  return `${fields.map((field) => `${field.replace(/\r?\n/g, '\r\n')}\r\n`).join('')}\r\n`;
+}
