@@ -40,6 +40,8 @@ export interface OpenMailbox {
   readonly map: UidMap;
   /** What of it is on disk: another map, or none, where it could not be written. */
   readonly stored: UidMap | undefined;
+  /** Messages of which the server told date and size when it was opened; of all others it told them earlier. */
+  readonly told?: readonly Uid[];
 }
 
 export interface OpenedMaildrop {
@@ -96,7 +98,11 @@ export async function openMaildrop(request: OpenRequest, signal: AbortSignal): P
     return { maildrop: Maildrop.of(snapshot), digest: digestOf(mailboxes, snapshot) };
   };
   const seen = followsFromMaps(request, showing) ? request.snapshots.of(request.key, { view: request.view, mailboxes }, make) : make();
-  return { ...seen, mailboxes };
+  const told = listed.map(({ listing }) => listing.added.uids);
+  return {
+    ...seen,
+    mailboxes: mailboxes.map(({ key, mailbox, map, stored }, place) => ({ key, mailbox, map, stored, told: told[place] ?? [] })),
+  };
 }
 
 /** What is shown depends on nothing but the maps: not on flags, nor on the time. */

@@ -51,6 +51,11 @@ export class OpenMaps {
     return open.key;
   }
 
+  /** The messages of a mailbox of which the server told in this session. */
+  toldAt(place: number): readonly Uid[] {
+    return this.#mailboxes[place]?.told ?? [];
+  }
+
   /** The change is made anew where other sessions changed the map meanwhile. */
   change(place: number, change: MapEdit): void {
     this.#maps[place] = change(this.at(place));

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { UpstreamError } from '../errors.ts';
-import { differ, IDENTITY_KINDS, rematch, UNIDENTIFIED, type Identity, type Recognisable } from '../maildrop/rematch.ts';
+import { IDENTITY_KINDS, rematch, UNIDENTIFIED, type Identity, type Recognisable } from '../maildrop/rematch.ts';
 import {
   countIn,
   idsFrom,
@@ -22,7 +22,7 @@ import {
 import type { Uid } from '../maildrop/numbers.ts';
 import type { Inherited } from '../maildrop/reconcile.ts';
 import type { UniqueIdFormula } from '../maildrop/unique-id.ts';
-import { isKnownToBeTheSame } from '../maildrop/verification.ts';
+import { isKnownToBeTheSame, isListedAgain } from '../maildrop/verification.ts';
 import type { GoneMessage, MailboxKey, Store, Tombstone } from '../store/store.ts';
 import type { Listing, UpstreamMailbox } from '../upstream/upstream.ts';
 
@@ -173,8 +173,8 @@ function listedAgain(
   const bySource = new Map(candidates.filter(({ path }) => path === key.path).map((message) => [sourceKey(message), message]));
   return fresh.flatMap((message) => {
     const before = byUid.get(message.uid) ?? bySource.get(sourceKey({ formula, idUid: message.uid }));
-    if (before === undefined || before.arrival !== message.arrival || before.octets !== message.octets) return [];
-    return differ(before.identity, message.identity) ? [] : [[message, before] as const];
+    const isSameMailbox = listing.isOther && byUid.has(message.uid);
+    return before !== undefined && isListedAgain(before, message, isSameMailbox) ? [[message, before] as const] : [];
   });
 }
 
@@ -232,7 +232,8 @@ async function readMessageIds(sighting: Sighting, candidates: readonly Recognisa
   const { mailbox, listing, identities, isNewEpoch } = sighting;
   const given = new Set(candidates.map(({ identity }) => identity.given));
   const unknown = listing.added.uids.filter((uid) => !given.has(identities.get(uid)?.given || NOT_GIVEN));
-  if (!candidates.some(({ identity }) => Boolean(identity.messageId))) return;
+  // Of messages that lie under the same UIDs it tells something too that neither has any.
+  if (!listing.isOther && !candidates.some(({ identity }) => Boolean(identity.messageId))) return;
   const asked = isNewEpoch || unknown.length <= MAX_LOOKED_AT ? unknown : alike(listing.added, unknown, candidates);
   if (asked.length === 0) return;
   const messageIds = await mailbox.messageIds(asked, signal).catch(noneIfRefused);

@@ -5,21 +5,13 @@
 import { StoreError, toBridgeError, UpstreamError, type BridgeError, type UpstreamFailureKind } from '../errors.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { knownMessage, segmentNumber, type UidMap } from '../maildrop/uid-map.ts';
-import { UNIDENTIFIED, type Identity } from '../maildrop/rematch.ts';
+import { UNIDENTIFIED } from '../maildrop/rematch.ts';
 import { withoutMessages, withoutDeletion } from '../maildrop/map-changes.ts';
-import { isSameMessage } from '../maildrop/verification.ts';
+import type { Recorded } from '../maildrop/verification.ts';
 import type { JournalEntry, MailboxKey, MaildropKey, Store } from '../store/store.ts';
-import type {
-  DeleteAction,
-  DeletePolicy,
-  ListingRows,
-  RemovalResult,
-  RemovalStage,
-  RowsRequest,
-  UpstreamMailbox,
-} from '../upstream/upstream.ts';
+import type { DeleteAction, DeletePolicy, RemovalResult, RemovalStage, UpstreamMailbox } from '../upstream/upstream.ts';
 import type { SessionEvents } from './maildrop-session.ts';
-import { identityKey, messageIdKey } from './recognise.ts';
+import { compareMessages } from './same-messages.ts';
 
 export interface RemovalParts {
   readonly store: Store;
@@ -34,6 +26,8 @@ export interface RemovalRequest {
   readonly mailbox: UpstreamMailbox;
   readonly map: UidMap;
   readonly uids: readonly Uid[];
+  /** Those of which the server told in the session that removes them. */
+  readonly told?: readonly Uid[];
 }
 
 /** How it went with one mailbox. */
@@ -50,81 +44,35 @@ export interface RemovalReport {
   readonly isUnknown: boolean;
 }
 
-/** Which of the messages may be removed. Rejects with UpstreamError where the server doesn't answer. */
+/** Which of the messages may be removed. Rejects with UpstreamError where the server doesn't answer. What is gone is not among them. */
 export interface Checked extends RemovalRequest {
   readonly strangers: readonly Uid[];
-  /** Of which the server tells nothing: they are left alone too. */
+  /** Of which the server tells too little: they are left alone too, and stay known as what they were. */
   readonly unread: readonly Uid[];
   readonly problem: BridgeError | undefined;
 }
 
-/** Also finds out whether the connection still answers: found dead only later, the outcome would be unknown. */
+/**
+ * Also finds out whether the connection still answers: found dead only later, the outcome would be unknown. Without `verify` nothing else is
+ * looked at: the UID under its UIDVALIDITY is the message then.
+ */
 export async function checkRemoval({ store, verify }: RemovalParts, request: RemovalRequest, signal: AbortSignal): Promise<Checked> {
-  const { key, mailbox, map, uids } = request;
+  const { key, mailbox, map, uids, told = [] } = request;
   if (!verify) {
     await mailbox.existing(uids, false, signal);
     return { ...request, strangers: [], unread: [], problem: undefined };
   }
   const identities = await store.loadIdentities(key, [...new Set(uids.map(segmentNumber))]);
-  const withMessageIds = uids.some((uid) => Boolean(identities.get(uid)?.messageId));
-  const unread = new Set<Uid>();
-  let problem: BridgeError | undefined;
-  const rows = await rowsOf(mailbox, uids, { withMessageIds }, signal, (uid, error) => {
-    if (unread.add(uid).size > MAX_UNREAD) throw error;
-    problem = error;
-  });
-  const strangers = rows.uids.filter((uid, index) => {
-    const recorded = knownMessage(map, uid);
-    const given = rows.identities[index];
-    const found = {
-      octets: rows.octets[index] ?? 0,
-      arrival: rows.arrivals[index] ?? 0,
-      identity: {
-        given: given === undefined ? '' : identityKey(given),
-        // A row without its header says nothing.
-        messageId: withMessageIds && rows.messageIds.has(uid) ? messageIdKey(rows.messageIds.get(uid)) : undefined,
-      },
-    };
-    return recorded === undefined || !isSameMessage({ ...recorded, identity: recordedIdentity(identities.get(uid)) }, found);
-  });
-  const isStrange = new Set(strangers);
-  return { ...request, uids: uids.filter((uid) => !isStrange.has(uid) && !unread.has(uid)), strangers, unread: [...unread], problem };
-}
-
-const MAX_UNREAD = 20;
-
-/** One message that the server can't read must not keep all others from being removed. */
-async function rowsOf(
-  mailbox: UpstreamMailbox,
-  uids: readonly Uid[],
-  request: RowsRequest,
-  signal: AbortSignal,
-  onRefused: (uid: Uid, error: UpstreamError) => void,
-): Promise<ListingRows> {
-  try {
-    return await mailbox.rows(uids, request, signal);
-  } catch (error) {
-    if (!(error instanceof UpstreamError) || error.kind !== 'refused') throw error;
-    const [first] = uids;
-    const half = Math.ceil(uids.length / 2);
-    if (first !== undefined && uids.length === 1) onRefused(first, error);
-    const parts = uids.length < 2 ? [] : [uids.slice(0, half), uids.slice(half)];
-    const all: ListingRows = { uids: [], octets: [], arrivals: [], identities: [], messageIds: new Map() };
-    for (const part of parts) {
-      const rows = await rowsOf(mailbox, part, request, signal, onRefused);
-      all.uids.push(...rows.uids);
-      all.octets.push(...rows.octets);
-      all.arrivals.push(...rows.arrivals);
-      all.identities.push(...rows.identities);
-      for (const [uid, messageId] of rows.messageIds) all.messageIds.set(uid, messageId);
-    }
-    return all;
-  }
-}
-
-/** That no Message-ID was found may only mean that the server gave no header then. */
-function recordedIdentity({ given, messageId }: Identity = UNIDENTIFIED): Identity {
-  return { given, messageId: messageId === '' ? undefined : messageId };
+  const recordedOf = (uid: Uid): Recorded | undefined => {
+    // A map of another epoch knows nothing of these messages.
+    const known = map.uidValidity === mailbox.uidValidity ? knownMessage(map, uid) : undefined;
+    return known && { ...known, identity: identities.get(uid) ?? UNIDENTIFIED };
+  };
+  let listedNow: ReadonlySet<Uid> | undefined;
+  // Hardly ever asked.
+  const isListedNow = (uid: Uid): boolean => (listedNow ??= new Set(told)).has(uid);
+  const compared = await compareMessages({ mailbox, uids, recordedOf, isListedNow }, signal);
+  return { ...request, ...compared, uids: compared.same };
 }
 
 /** Removes from all these mailboxes of one maildrop: every journal entry first, before the first command. Rejects where the journal can't be written. */
@@ -225,11 +173,14 @@ export async function finishEntry(
   const policy = { action: deleteAction(entry.action), folder: entry.folder };
   const stage: RemovalStage = entry.stage === 'copied' ? 'copied' : 'planned';
   try {
-    const { uids, strangers } = await checkRemoval(parts, { ...known, uids: entry.uids }, signal);
+    const { uids, strangers, unread, problem } = await checkRemoval(parts, { ...known, uids: entry.uids }, signal);
+    // As what the server refuses to remove, it is shown again.
+    if (unread.length > 0) events.deleteFailed({ failed: unread.length, total, error: problem });
     if (strangers.length > 0) {
       events.deleteFailed({ failed: strangers.length, total, reason: NOT_THE_SAME });
-      await known.forget(strangers);
+      if (known.map.uidValidity === mailbox.uidValidity) await known.forget(strangers);
     }
+    if (uids.length === 0) return true;
     const result = await mailbox.remove({ uids, policy, stage, onStage: (next) => store.setStage(entry.id, next) }, signal);
     if (result.problem instanceof UpstreamError && result.problem.kind === 'throttled') throw result.problem;
     if (result.remaining.length > 0) events.deleteFailed({ failed: result.remaining.length, total, error: result.problem });

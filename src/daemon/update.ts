@@ -93,6 +93,7 @@ async function answering<T>({ link, maps }: UpdateParts, plan: MailboxPlan, ask:
     mailbox: await link.mailbox(plan.mailbox),
     map: maps.at(plan.mailbox),
     uids: plan.remove,
+    told: maps.toldAt(plan.mailbox),
   });
   try {
     return await ask(await request());

@@ -15,7 +15,7 @@ import type { MailboxRunner } from './imap-session.ts';
 import { isReallyEmptyMessage } from './empty-message.ts';
 import { tryListing } from './listing.ts';
 import type { ListingAhead } from './listing-ahead.ts';
-import { messageIdsOf, rowsOf } from './mailbox-listing.ts';
+import { beginningOf, messageIdsOf, rowsOf } from './mailbox-listing.ts';
 import { MessageReader } from './message-reader.ts';
 import { refusal } from './pipeline.ts';
 import type { ReadAheadBudget } from './read-ahead.ts';
@@ -106,6 +106,10 @@ export class ImapMailbox implements UpstreamMailbox, RemovalCommands, FolderFind
 
   rows(uids: readonly Uid[], { withMessageIds }: RowsRequest, signal: AbortSignal): Promise<ListingRows> {
     return rowsOf(this.#runner, uids, withMessageIds, signal);
+  }
+
+  beginning(uid: Uid, signal: AbortSignal): Promise<Uint8Array | undefined> {
+    return beginningOf(this.#runner, uid, signal);
   }
 
   messageIds(uids: readonly Uid[], signal: AbortSignal): Promise<ReadonlyMap<Uid, string>> {

@@ -4,14 +4,14 @@
  */
 import { UpstreamError } from '../errors.ts';
 import type { UidRanges } from '../imap/uid-ranges.ts';
-import { isSetBack } from '../maildrop/set-back.ts';
 import type { Uid } from '../maildrop/numbers.ts';
+import { hasAnotherDate } from '../maildrop/verification.ts';
 import type { MailboxMemory } from './account-memory.ts';
 import { confirmed, find, findByFetch, findFrom } from './finding.ts';
 import type { SelectedMailbox } from './selected-mailbox.ts';
 import type { MailboxRunner } from './imap-session.ts';
 import type { ListingAhead } from './listing-ahead.ts';
-import { noRows, rowsOfAll } from './mailbox-listing.ts';
+import { noRows, rowsOf, rowsOfAll } from './mailbox-listing.ts';
 import { rowsOfEach } from './row-by-row.ts';
 import type { KnownMailbox, Listing, ListingRows } from './upstream.ts';
 
@@ -170,9 +170,21 @@ async function rowsAfter(
   const rows = await rowsOfEach(runner, asked, memory.isolation, signal);
   const place = last === undefined ? -1 : rows.uids.indexOf(last);
   if (last === undefined || place < 0) return rows;
-  const isOther = isSetBack(known.arrivalOf(last) ?? 0, rows.arrivals[place] ?? 0);
+  const isOther = await isAnotherByNow(runner, last, [known.arrivalOf(last) ?? 0, rows.arrivals[place] ?? 0], signal);
   for (const column of [rows.uids, rows.octets, rows.arrivals, rows.identities]) column.splice(place, 1);
   return isOther ? 'others' : rows;
+}
+
+/** Some servers tell another date each time, so a date that differs is asked for once more. */
+async function isAnotherByNow(
+  runner: MailboxRunner,
+  uid: Uid,
+  [before, told]: readonly [number, number],
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (!hasAnotherDate(before, [told, told])) return false;
+  const again = await rowsOf(runner, [uid], false, signal);
+  return hasAnotherDate(before, [told, again.arrivals[0] ?? 0]);
 }
 
 /** A server that cannot give all rows at once may give them in parts. */

@@ -1,4 +1,5 @@
 /** Rows of a selected mailbox, by commands of our own: as many at a time as the server takes, each row checked against what was asked. */
+import { UpstreamError } from '../errors.ts';
 import type { BodySection, FetchRow } from '../imap/fetch-row.ts';
 import type { BodySink } from '../imap/response-parser.ts';
 import { MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
@@ -19,6 +20,7 @@ const SPARE_ROWS = 10_000;
 const MAX_UID = 0xffff_ffff;
 /** Of the header fields that are asked for; what is longer is cut. */
 const MAX_FIELDS_OCTETS = 64 * 1024;
+const MAX_BEGINNING_OCTETS = 64 * 1024;
 
 export function noRows(): ListingRows {
   return { uids: [], octets: [], arrivals: [], identities: [], messageIds: new Map() };
@@ -50,7 +52,7 @@ export async function rowsOf(
 ): Promise<ListingRows> {
   const wanted = new Set(uids);
   const gathered = new RowGatherer(runner.connection, wanted, () => uids.length);
-  const headers = new HeaderGatherer(wanted);
+  const headers = new HeaderGatherer(wanted, { takesNil: false });
   const items = withMessageIds ? gathered.items.replace(')', ` ${headers.item})`) : gathered.items;
   const collector: Collector = withMessageIds
     ? { body: headers.body, row: (row) => [headers.row(row), gathered.row(row)].includes(true) }
@@ -67,11 +69,45 @@ export function gatherRows(runner: MailboxRunner, uids: readonly Uid[], gathered
 
 /** The Message-IDs, or what stands in for them (see messageIdIn), of those that have any. */
 export async function messageIdsOf(runner: MailboxRunner, uids: readonly Uid[], signal: AbortSignal): Promise<ReadonlyMap<Uid, string>> {
-  const headers = new HeaderGatherer(new Set(uids));
+  const headers = new HeaderGatherer(new Set(uids), { takesNil: true });
   for (const { set } of uidBatches(uids, MESSAGES_PER_COMMAND)) {
     await runner.command(`UID FETCH ${set} (UID ${headers.item})`, signal, headers);
   }
   return headers.messageIds;
+}
+
+/** The first octets of a message; undefined where the server refuses them or gives none. */
+export async function beginningOf(runner: MailboxRunner, uid: Uid, signal: AbortSignal): Promise<Uint8Array | undefined> {
+  const read: { chunks: Buffer[] | undefined; whole: Buffer | undefined } = { chunks: undefined, whole: undefined };
+  const collector: Collector = {
+    body: (_row, { name, origin = 0 }, octets) => {
+      read.chunks = undefined;
+      if (name !== '' || origin !== 0 || octets === undefined) return undefined;
+      const chunks: Buffer[] = [];
+      read.chunks = chunks;
+      return { write: cutAt(MAX_BEGINNING_OCTETS, chunks) };
+    },
+    row: (row) => {
+      if (read.chunks === undefined || row.uid !== uid) return false;
+      read.whole = Buffer.concat(read.chunks);
+      return true;
+    },
+  };
+  try {
+    await runner.command(`UID FETCH ${uid} (UID BODY.PEEK[]<0.${MAX_BEGINNING_OCTETS}>)`, signal, collector);
+  } catch (error) {
+    if (!(error instanceof UpstreamError) || error.kind !== 'refused') throw error;
+  }
+  return read.whole !== undefined && read.whole.length > 0 ? read.whole : undefined;
+}
+
+/** Keeps so many octets, cut at that very octet however the chunks fall: the same octets must always be read in the same way. */
+function cutAt(most: number, chunks: Buffer[]): (chunk: Buffer) => void {
+  let octets = 0;
+  return (chunk) => {
+    if (octets < most) chunks.push(chunk.subarray(0, most - octets));
+    octets += chunk.length;
+  };
 }
 
 /** Runs work for each, several at a time, begun in that order. After the first failure nothing more is begun; what runs is waited for. */
@@ -176,24 +212,21 @@ class HeaderGatherer {
   readonly item = `BODY.PEEK[HEADER.FIELDS (${TELLING_FIELDS.join(' ').toUpperCase()})]`;
   readonly messageIds = new Map<Uid, string>();
   readonly #wanted: ReadonlySet<number>;
+  readonly #takesNil: boolean;
   #fields: Buffer[] | undefined;
 
-  constructor(wanted: ReadonlySet<number>) {
+  /** `takesNil`: a server that gives NIL for the fields has told that there are none; else it has told nothing. */
+  constructor(wanted: ReadonlySet<number>, { takesNil }: { readonly takesNil: boolean }) {
     this.#wanted = wanted;
+    this.#takesNil = takesNil;
   }
 
-  readonly body = (_row: FetchRow, { name }: BodySection): BodySink | undefined => {
+  readonly body = (_row: FetchRow, { name }: BodySection, octets: number | undefined): BodySink | undefined => {
     if (name !== 'HEADER.FIELDS') return undefined;
+    if (octets === undefined && !this.#takesNil) return undefined;
     const chunks: Buffer[] = [];
-    let octets = 0;
     this.#fields = chunks;
-    return {
-      write: (chunk) => {
-        // Cut at that very octet, however the chunks fall: the same fields must always be read in the same way.
-        if (octets < MAX_FIELDS_OCTETS) chunks.push(chunk.subarray(0, MAX_FIELDS_OCTETS - octets));
-        octets += chunk.length;
-      },
-    };
+    return { write: cutAt(MAX_FIELDS_OCTETS, chunks) };
   };
 
   readonly row = ({ uid }: FetchRow): boolean => {

@@ -191,6 +191,8 @@ export interface UpstreamMailbox {
   fetch(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void>;
   /** Rows of those that are still in the mailbox. */
   rows(uids: readonly Uid[], request: RowsRequest, signal: AbortSignal): Promise<ListingRows>;
+  /** The first 64 KiB of a message, as the server has them now: never kept ones. Undefined where it doesn't give them. */
+  beginning(uid: Uid, signal: AbortSignal): Promise<Uint8Array | undefined>;
   /** Those of the messages without the flag \Seen; ascending UIDs. */
   unseen(uids: readonly Uid[], signal: AbortSignal): Promise<ReadonlySet<Uid>>;
   /** Whether the message truly has no octets, by every way of asking. */

@@ -190,6 +190,7 @@ function fakeMailbox(options: FakeMaildropOptions, traces: FakeTraces): Upstream
     existing: (uids) => Promise.resolve([...uids]),
     messageIds: () => Promise.resolve(new Map()),
     rows: () => Promise.reject(new UpstreamError('protocol', 'not listed here')),
+    beginning: () => Promise.reject(new UpstreamError('protocol', 'not listed here')),
     unseen: () => Promise.resolve(new Set()),
     isEmptyMessage: (uid) => Promise.resolve(options.messages[uid - FIRST_UID]?.octets.length === 0),
     close: () => {},

@@ -33,6 +33,7 @@ function mailboxWith(path: string, identity: string | undefined): UpstreamMailbo
     existing: (all) => Promise.resolve([...all]),
     messageIds: () => Promise.resolve(new Map()),
     rows: refused,
+    beginning: refused,
     unseen: () => Promise.resolve(new Set()),
     isEmptyMessage: () => Promise.resolve(false),
     close: () => {},
