@@ -208,6 +208,35 @@ describe('a message', () => {
   );
 });
 
+test.each(['date', 'size'] as const)(
+  'a %s that is another one in each session costs a message without a telling header nothing',
+  async (what) => {
+    const it = await site([1, 2, 3].map((n) => `X-A: ${n}\r\n\r\nbody ${n}\r\n`));
+    const first = await session(it);
+    for (const message of it.inbox.messages) {
+      Object.assign(message, what === 'date' ? day(15) : { declaredSize: message.raw.length + 12 });
+    }
+    it.inbox.append(mail('new'));
+    const second = await session(it);
+    for (const message of it.inbox.messages) {
+      Object.assign(message, what === 'date' ? day(16) : { declaredSize: message.raw.length + 24 });
+    }
+    const third = await session(it, 'DELE 1');
+    expect([second.ids.slice(0, 3), third.ids.slice(0, 3), third.quit]).toEqual([first.ids, first.ids, '+OK bye']);
+    expect(it.inbox.messages.map(({ uid }) => uid)).toEqual([2, 3, 4]);
+  },
+);
+
+test('a mailbox that was set back in time is noticed all the same, where sizes are the same too', async () => {
+  const it = await site(['one', 'two', 'six'].map(mail));
+  const first = await session(it);
+  replace(it.inbox, 3, mail('ten'));
+  it.inbox.append(mail('new'));
+  const second = await session(it);
+  expect(second.ids.slice(0, 2)).toEqual(first.ids.slice(0, 2));
+  expect(first.ids).not.toContain(second.ids[2]);
+});
+
 test('identities that an earlier version read otherwise cost no message its unique-id, and none is undeletable for them', async () => {
   const server = await mailServer(['X-A: b\rMessage-ID: <fake@x>\r\nMessage-ID: <real@x>\r\nSubject: odd\r\n\r\nbody\r\n', mail('plain')]);
   const bridge = await BridgeProcess.start({ config: bridgeConfig({ imapPort: server.imap.port, upstream: UPSTREAM }) });

@@ -120,4 +120,23 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     tests: ['test/fault', 'test/unit/daemon', 'test/process'],
     seeds: [],
   },
+  {
+    name: 'a message whose row the server leaves out is removed unseen',
+    changes: [
+      {
+        file: 'daemon/same-messages.ts',
+        from: 'const doubtful = uids.filter((uid) => !isSame(uid));',
+        to: 'const doubtful = uids.filter((uid) => first.found.has(uid) && !isSame(uid));',
+      },
+    ],
+    tests: ['test/fault/verification.test.ts', 'test/unit/daemon'],
+    // Dovecot leaves out none.
+    seeds: [],
+  },
+  {
+    name: 'a bare CR ends a line of a header',
+    changes: [{ file: 'maildrop/message-id.ts', from: '(?:^|\\\\n)${name}[ \\\\t]*:', to: '(?:^|\\\\n|\\\\r)${name}[ \\\\t]*:' }],
+    tests: ['test/unit/maildrop'],
+    seeds: [],
+  },
 ];
