@@ -45,15 +45,20 @@ export type CredentialsCode =
   | 'AUTH_DECLARED_REFUSED'
   | 'AUTH_SIGN_IN_NEEDED';
 
-/** The user name or the password is wrong. A client may ask its user for a new one. */
+/**
+ * The user name or the password is wrong. A client may ask its user for a new one. `isCoded` is false where a server gave no response code
+ * (RFC 5530) with its refusal, which may then mean something else.
+ */
 export class CredentialsError extends BridgeError {
   readonly code: CredentialsCode;
   readonly temporary = false;
+  readonly isCoded: boolean;
 
-  constructor(code: CredentialsCode, message: string, options?: ErrorOptions) {
+  constructor(code: CredentialsCode, message: string, options?: ErrorOptions & { readonly isCoded?: boolean }) {
     super(message, options);
     this.name = 'CredentialsError';
     this.code = code;
+    this.isCoded = options?.isCoded ?? true;
   }
 }
 

@@ -146,9 +146,12 @@ export function classifyLoginRefusal(refusal: ServerRefusal): ClassifiedFailure 
  */
 export function refusesTheWay(refusal: ServerRefusal): boolean {
   const code = codeOf(refusal);
+  const status = refusal.status?.toUpperCase();
+  // A BYE is no answer to the command.
+  if (status === 'BYE') return false;
   if (BY_CODE[code] !== undefined) return OTHER_WAY_CODES.has(code);
   const verdict = verdictOf(refusal, AT_LOGIN);
-  return verdict === 'other-way' || (verdict === undefined && refusal.status?.toUpperCase() === 'BAD');
+  return verdict === 'other-way' || (verdict === undefined && status === 'BAD');
 }
 
 /** True where a response code (RFC 5530) says why; a text alone may mean something else than it seems to. */

@@ -9,8 +9,8 @@ import type { AccountMemory } from './account-memory.ts';
 import { unlessAborted, withDeadline } from './deadline.ts';
 import { FolderCommands } from './folder-commands.ts';
 import { Holding, type Holder } from './holding.ts';
-import { ImapflowClient, type UpstreamEndpoint } from './imapflow-client.ts';
-import { loginFailure } from './imapflow-failure.ts';
+import { logIn, type LoginParts } from './imap-login.ts';
+import type { ImapflowClient, UpstreamEndpoint } from './imapflow-client.ts';
 import { tellId } from './introduction.ts';
 import type { ListingAheadRequest } from './listing-ahead.ts';
 import { Pipeline, type Collector } from './pipeline.ts';
@@ -19,10 +19,11 @@ import type { ServerHabits } from './server-habits.ts';
 import { Turnstile, type Leave } from './turnstile.ts';
 import type { UpstreamLogin } from './upstream.ts';
 
-/** What all connections to one server share. */
-export interface SharedKnowledge {
-  readonly habits: ServerHabits;
+/** What a connection is made of. */
+export interface ConnectionParts extends LoginParts {
   readonly limits: UpstreamLimits;
+  /** Of the account that logs in. */
+  readonly memory: AccountMemory;
 }
 
 export interface Patience {
@@ -59,18 +60,12 @@ export class ImapConnection {
   #selecting: Promise<void> | undefined;
   #greeted: Promise<void> | undefined;
 
-  private constructor(
-    client: ImapflowClient,
-    endpoint: UpstreamEndpoint,
-    clock: Clock,
-    memory: AccountMemory,
-    shared: SharedKnowledge,
-    loginEndsAt: number,
-  ) {
+  private constructor(client: ImapflowClient, parts: ConnectionParts, loginEndsAt: number) {
+    const { endpoint, clock, memory } = parts;
     this.client = client;
     this.memory = memory;
-    this.habits = shared.habits;
-    this.limits = shared.limits;
+    this.habits = parts.habits;
+    this.limits = parts.limits;
     this.server = `${endpoint.host.toLowerCase()}:${endpoint.port}`;
     this.timeoutMs = endpoint.commandTimeoutMs;
     this.#endpoint = endpoint;
@@ -83,29 +78,11 @@ export class ImapConnection {
   }
 
   /** Connects, secures and authenticates, in all within the command timeout. Rejects with UpstreamError, or CredentialsError. */
-  static async open(
-    endpoint: UpstreamEndpoint,
-    login: UpstreamLogin,
-    clock: Clock,
-    known: SharedKnowledge & { readonly memory: AccountMemory },
-    signal: AbortSignal,
-  ): Promise<ImapConnection> {
-    const client = new ImapflowClient(endpoint, login);
+  static async open(parts: ConnectionParts, login: UpstreamLogin, signal: AbortSignal): Promise<ImapConnection> {
+    const { endpoint, clock } = parts;
     const loginEndsAt = clock.monotonic() + endpoint.commandTimeoutMs;
-    const deadline = { clock, ms: endpoint.commandTimeoutMs, signal, onExpire: () => client.destroy() };
-    try {
-      await withDeadline(deadline, () => client.connect(clock));
-    } catch (error) {
-      client.destroy();
-      throw client.throttled(error) ?? loginFailure(error, login, client.transport.shownCertificate);
-    }
-    client.forgetPassword();
-    if (client.wasPreauthenticated) {
-      // We would be served somebody's mail, and nobody proved whose.
-      client.destroy();
-      throw new UpstreamError('refused', 'the server greeted with PREAUTH, so the password was never checked');
-    }
-    return new ImapConnection(client, endpoint, clock, known.memory, known, loginEndsAt);
+    const client = await logIn(parts, login, loginEndsAt, signal);
+    return new ImapConnection(client, parts, loginEndsAt);
   }
 
   get isUsable(): boolean {

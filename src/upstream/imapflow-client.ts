@@ -10,6 +10,7 @@ import { UpstreamError } from '../errors.ts';
 import { throttleHint } from './imapflow-failure.ts';
 import { GatedTransport } from './gated-transport.ts';
 import { LoginShortcuts } from './imapflow-shortcuts.ts';
+import type { LoginWay } from './server-habits.ts';
 import type { UpstreamLogin } from './upstream.ts';
 
 export type UpstreamSecurity = 'tls' | 'starttls' | 'none';
@@ -43,15 +44,33 @@ export class ImapflowClient {
   readonly flow: ImapFlow;
   readonly transport: GatedTransport;
   /** imapflow keeps the very object. */
-  readonly #auth: { readonly user: string; pass?: string; accessToken?: string };
+  readonly #auth: { readonly user: string; pass?: string; accessToken?: string; readonly loginMethod: string };
+  readonly #shortcuts: LoginShortcuts;
   readonly #secureWithinMs: number;
+  #loginWays: readonly LoginWay[] = [];
   #throttledForMs: number | undefined;
 
-  constructor(endpoint: UpstreamEndpoint, login: UpstreamLogin) {
-    const shortcuts = new LoginShortcuts(() => this.flow.capabilities.has('SASL-IR'));
+  /** `waysOf` is asked for the ways to log in with a password, the one to take first, as soon as the server has told its capabilities. */
+  constructor(
+    endpoint: UpstreamEndpoint,
+    login: UpstreamLogin,
+    waysOf: (announces: (capability: string) => boolean) => readonly LoginWay[] = () => [],
+  ) {
+    this.#shortcuts = new LoginShortcuts(() => this.flow.capabilities.has('SASL-IR'));
+    const chooseWay = (): string => {
+      this.#loginWays = waysOf((capability) => this.flow.capabilities.has(capability));
+      return this.#loginWays[0] ?? '';
+    };
     this.#secureWithinMs = Math.min(CONNECT_MS, endpoint.commandTimeoutMs);
-    this.transport = new GatedTransport(endpoint.security !== 'none', endpoint.certificateSha256, endpoint.secureContext, shortcuts);
-    this.#auth = { user: login.user, [login.isToken === true ? 'accessToken' : 'pass']: login.password };
+    this.transport = new GatedTransport(endpoint.security !== 'none', endpoint.certificateSha256, endpoint.secureContext, this.#shortcuts);
+    this.#auth = {
+      user: login.user,
+      [login.isToken === true ? 'accessToken' : 'pass']: login.password,
+      // imapflow reads it when it logs in, behind STARTTLS.
+      get loginMethod() {
+        return login.isToken === true ? '' : chooseWay();
+      },
+    };
     this.flow = new ImapFlow({
       host: endpoint.host,
       port: endpoint.port,
@@ -97,6 +116,16 @@ export class ImapflowClient {
       cancel();
       connected.catch(() => {});
     }
+  }
+
+  /** The ways to log in that there were, the one that was taken first; none before the login, nor with a token. */
+  get loginWays(): readonly LoginWay[] {
+    return this.#loginWays;
+  }
+
+  /** False where the server was told of a mechanism alone: whatever it answered, it has not seen the password or token. */
+  get hasSentSecret(): boolean {
+    return !this.#shortcuts.awaitsChallenge;
   }
 
   /** True while commands can be sent. */

@@ -1,6 +1,12 @@
 /** imapflow's errors as ours. Its `authenticationFailed` is not to be trusted: it is true for an overloaded server too. */
 import { CredentialsError, UpstreamError, type BridgeError } from '../errors.ts';
-import { classifyConnectionFailure, classifyLoginRefusal, type ServerRefusal } from '../imap/upstream-failure.ts';
+import {
+  classifyConnectionFailure,
+  classifyLoginRefusal,
+  isCoded,
+  refusesTheWay,
+  type ServerRefusal,
+} from '../imap/upstream-failure.ts';
 import type { UpstreamLogin } from './upstream.ts';
 
 /** What imapflow puts on its errors; nothing of it is certain. */
@@ -26,15 +32,20 @@ const NOT_TRUSTED = /^(?:DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
 /** Longest piece of upstream text kept for the log. */
 const MAX_TEXT = 300;
 
-/**
- * A failure of connecting or logging in. A server may repeat what it was sent: the login's secrets are struck out first. `shown` is the SHA-256
- * of the certificate that the server showed.
- */
-export function loginFailure(error: unknown, login: UpstreamLogin, shown?: string): BridgeError {
+/** What is known of an attempt that failed. */
+export interface LoginAttempt {
+  /** False where the server was told of a mechanism alone. */
+  readonly hasSentSecret: boolean;
+  /** SHA-256 of the certificate that the server showed. */
+  readonly certificate: string | undefined;
+}
+
+/** A failure of connecting or logging in. A server may repeat what it was sent: the login's secrets are struck out first. */
+export function loginFailure(error: unknown, login: UpstreamLogin, attempt: LoginAttempt): BridgeError {
   const fields = fieldsOf(error);
   const refusal = refusalOf(fields);
   // Node puts a `reason` on the error of a wrong name, where imapflow puts what a server said.
-  if (fields.tlsFailed === true || isTlsFailure(fields)) return tlsFailure(error, fields, shown);
+  if (fields.tlsFailed === true || isTlsFailure(fields)) return tlsFailure(error, fields, attempt.certificate);
   if (refusal === undefined) {
     // imapflow found no way to log in at all: LOGINDISABLED, or no mechanism in common.
     if (fields.authenticationFailed === true) return new UpstreamError('forbidden', describe(error, refusal), { cause: error });
@@ -46,8 +57,19 @@ export function loginFailure(error: unknown, login: UpstreamLogin, shown?: strin
   }
   const { kind, retryAfterMs } = classifyLoginRefusal(refusal);
   const text = describe(error, { ...refusal, text: withoutSecrets(refusal.text, login) });
-  if (kind === 'credentials') return new CredentialsError('AUTH_REFUSED', text, { cause: error });
+  if (kind === 'credentials') {
+    // Whatever it says, it has not seen them.
+    if (!attempt.hasSentSecret) return new UpstreamError('refused', text, { cause: error });
+    return new CredentialsError('AUTH_REFUSED', text, { cause: error, isCoded: isCoded(refusal) });
+  }
   return new UpstreamError(kind, text, { cause: error, retryAfterMs });
+}
+
+/** True where the server refused the command or mechanism of a login, and did not judge the user or the password. */
+export function isWayRefused(error: unknown, hasSentSecret: boolean): boolean {
+  const refusal = refusalOf(fieldsOf(error));
+  if (refusal === undefined) return false;
+  return refusesTheWay(refusal) || (!hasSentSecret && classifyLoginRefusal(refusal).kind === 'credentials');
 }
 
 /** Every form in which the password went over the line (RFC 3501 section 6.2.3, RFC 4616), and the one a person would write. */

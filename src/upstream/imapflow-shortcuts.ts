@@ -11,6 +11,7 @@ export interface Shortcut {
   readonly answer: string;
 }
 
+const AUTHENTICATE = /^\S+ AUTHENTICATE \S+\r\n$/;
 const PLAIN = /^\S+ AUTHENTICATE PLAIN\r\n$/;
 const NEEDLESS = /^(\S+) (ID \(|NAMESPACE\r\n|LIST "" ""\r\n)/;
 /** Two fields: of fewer imapflow thinks that they are more once logged in. */
@@ -20,14 +21,26 @@ export class LoginShortcuts {
   readonly #hasInitialResponse: () => boolean;
   /** A command that waits for its initial response (RFC 4959). */
   #held: string | undefined;
+  #awaitsChallenge = false;
 
   /** `hasInitialResponse`: the server announces SASL-IR. */
   constructor(hasInitialResponse: () => boolean) {
     this.#hasInitialResponse = hasInitialResponse;
   }
 
+  /** A mechanism was named to the server, and nothing was sent since. */
+  get awaitsChallenge(): boolean {
+    return this.#awaitsChallenge;
+  }
+
   /** Undefined where the line is to go out as it is. */
   of(line: string): Shortcut | undefined {
+    const shortcut = this.#shortcutOf(line);
+    this.#awaitsChallenge = shortcut === undefined && AUTHENTICATE.test(line);
+    return shortcut;
+  }
+
+  #shortcutOf(line: string): Shortcut | undefined {
     if (this.#held !== undefined) {
       const send = `${this.#held} ${line}`;
       this.#held = undefined;

@@ -30,13 +30,13 @@ export class ImapflowUpstream implements Upstream {
   constructor(endpoint: UpstreamEndpoint, clock: Clock, options: UpstreamOptions) {
     const { lingerMs = 0, connectionsPerAccount = 1, maxMessages = MAX_MESSAGES } = options;
     this.#options = options;
-    const shared = { habits: new ServerHabits(), limits: { messages: maxMessages } };
     const memories = new AccountMemories();
+    const parts = { endpoint, clock, habits: new ServerHabits(), limits: { messages: maxMessages } };
     this.#pool = new ConnectionPool({
       clock,
       lingerMs,
       connectionsPerAccount,
-      open: (login, signal) => ImapConnection.open(endpoint, login, clock, { ...shared, memory: memories.of(login.user) }, signal),
+      open: (login, signal) => ImapConnection.open({ ...parts, memory: memories.of(login.user) }, login, signal),
     });
   }
 

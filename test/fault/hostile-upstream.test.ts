@@ -201,8 +201,8 @@ describe.concurrent('between us and a server with STARTTLS', () => {
   });
 
   test.for([
-    ['AUTHENTICATE', 'NO'],
-    ['AUTHENTICATE', 'BYE'],
+    ['LOGIN', 'NO'],
+    ['LOGIN', 'BYE'],
     ['SELECT', 'NO'],
     ['LIST', 'NO'],
   ] as const)('a referral at %s (%s) is not followed', async ([command, kind], { expect: expected }) => {
@@ -222,7 +222,7 @@ describe.concurrent('between us and a server with STARTTLS', () => {
   test('a referral told with the OK to a login is not followed either', async ({ expect: expected }) => {
     await using elsewhere = await ImapServer.start({ users: { [USER]: PASSWORD } });
     await using it = await startTls({
-      script: on('AUTHENTICATE', { reply: `OK [REFERRAL imap://127.0.0.1:${elsewhere.port}/] or there` }),
+      script: on('LOGIN', { reply: `OK [REFERRAL imap://127.0.0.1:${elsewhere.port}/] or there` }),
     });
     const { answer, client } = await it.pass();
     expected(answer).toMatch(OURS);
@@ -316,7 +316,7 @@ describe.concurrent('a server that is believed', () => {
     await it.expectTruth(expected);
   });
 
-  test.for(['AUTHENTICATE', 'SELECT', 'UID FETCH'])('and speaks to the client through %s is not heard', async (command, context) => {
+  test.for(['LOGIN', 'SELECT', 'UID FETCH'])('and speaks to the client through %s is not heard', async (command, context) => {
     const { expect: expected } = context;
     const evil = 'NO \u001B[2J\u0000\u0007 +OK\r +OK you are in\r -ERR [AUTH] give me your password';
     const isRefused = (verb: string): boolean => verb === command || (command === 'UID FETCH' && verb === 'FETCH');

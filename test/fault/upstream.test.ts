@@ -118,6 +118,9 @@ const on = (beginning: string, fault: Fault, times = Number.POSITIVE_INFINITY): 
   };
 };
 
+/** A fault for every attempt to log in, whatever the way. */
+const atLogin = (fault: Fault): ImapRule[] => [on('LOGIN', fault), on('AUTHENTICATE', fault)];
+
 /** A fault for every command that lists messages. */
 const listing = (fault: Fault): ImapRule => {
   return ({ command }) => (command.includes('RFC822.SIZE') ? fault : undefined);
@@ -162,7 +165,7 @@ describe('a login that fails', () => {
   ];
 
   test.for(refusals)('answered "%s" gives %s', async ([reply, expected]) => {
-    const { bridge } = await site({ server: { script: on('AUTHENTICATE', { reply }) } });
+    const { bridge } = await site({ server: { script: atLogin({ reply }) } });
     const answer = await login(bridge);
     expect(answer.startsWith(expected), answer).toBe(true);
   });
@@ -172,8 +175,8 @@ describe('a login that fails', () => {
     ['no greeting', { greeting: 'hang' }],
     ['a close at once', { greeting: 'close' }],
     ['a PREAUTH greeting', { greeting: '* PREAUTH welcome' }],
-    ['a login that never ends', { script: on('AUTHENTICATE', { hang: true }) }],
-    ['a BYE at login', { script: on('AUTHENTICATE', { bye: 'too busy' }) }],
+    ['a login that never ends', { script: atLogin({ hang: true }) }],
+    ['a BYE at login', { script: atLogin({ bye: 'too busy' }) }],
   ] as const)('by %s is temporary, never [AUTH]', async ([, server]) => {
     const { bridge, imap } = await site({ server });
     expect(await login(bridge)).toMatch(/^-ERR \[SYS\/TEMP\] /);
@@ -192,7 +195,7 @@ describe('a login that fails', () => {
     ['xyz', 'xyz'],
   ] as const)('by a server that repeats the password (%s as %s) does not bring it into the log', async ([password, repeated]) => {
     const { bridge } = await site({
-      server: { script: on('AUTHENTICATE', { reply: `NO [AUTHENTICATIONFAILED] ${'.'.repeat(290)} ${repeated}` }) },
+      server: { script: atLogin({ reply: `NO [AUTHENTICATIONFAILED] ${'.'.repeat(290)} ${repeated}` }) },
     });
     expect(await login(bridge, password)).toMatch(/\[AUTH\]/);
     const text = JSON.stringify(await bridge.event('login-failed'));
@@ -236,7 +239,7 @@ describe('a login that fails', () => {
   test('with a password refused before does not reach the upstream again; another one does', async () => {
     const { bridge, imap } = await site();
     expect(await login(bridge, 'stale')).toMatch(/\[AUTH\]/);
-    const tries = (): number => imap.commands.filter((command) => command.startsWith('AUTHENTICATE')).length;
+    const tries = (): number => imap.commands.filter((command) => command.startsWith('LOGIN')).length;
     const before = tries();
     expect(await login(bridge, 'stale')).toMatch(/\[AUTH\]/);
     expect(tries()).toBe(before);
@@ -287,10 +290,10 @@ describe('TLS to the upstream', () => {
 });
 
 describe('an upstream that is spared (CONTRACT section 5.7)', () => {
-  const logins = (imap: ImapServer): number => imap.commands.filter((command) => command.startsWith('AUTHENTICATE')).length;
+  const logins = (imap: ImapServer): number => imap.commands.filter((command) => command.startsWith('LOGIN')).length;
 
   test('sees at most five wrong passwords of an account, also from clients that hang up before the answer', async () => {
-    const { bridge, imap } = await site({ server: { script: on('AUTHENTICATE', { delayMs: 100 }) } });
+    const { bridge, imap } = await site({ server: { script: atLogin({ delayMs: 100 }) } });
     for (let guess = 1; guess <= 8; guess += 1) {
       const client = await PopDialogue.connect(bridge.port());
       await client.command(`USER ${USER}`);
@@ -357,7 +360,7 @@ describe('an upstream that is spared (CONTRACT section 5.7)', () => {
   test('and whose password changed meanwhile hears the old one once', async () => {
     const { bridge, imap } = await site();
     const client = await session(bridge);
-    imap.setScript(on('AUTHENTICATE', { reply: 'NO [AUTHENTICATIONFAILED] changed' }));
+    imap.setScript(atLogin({ reply: 'NO [AUTHENTICATIONFAILED] changed' }));
     imap.dropConnections();
     const before = logins(imap);
     for (const number of [1, 2, 3]) expect(await client.command(`RETR ${number}`)).toMatch(/^-ERR \[SYS\/TEMP\] /);
@@ -639,7 +642,7 @@ describe('a message that fails', () => {
     const client = await session(bridge);
     await client.retrieve(1);
     imap.dropConnections();
-    imap.setScript(on('AUTHENTICATE', { delayMs: 700 }));
+    imap.setScript(atLogin({ delayMs: 700 }));
     await until(() => imap.connections === 2);
     client.send(`${command}\r\nQUIT\r\n`);
     await bridge.event('session-end');
@@ -708,7 +711,7 @@ describe('QUIT with deletions', () => {
     const client = await session(bridge);
     await client.command('DELE 2');
     imap.dropConnections();
-    imap.setScript(on('AUTHENTICATE', { delayMs: 500 }));
+    imap.setScript(atLogin({ delayMs: 500 }));
     client.send('QUIT\r\n');
     await until(() => imap.connections === 2);
     bridge.kill('SIGTERM');

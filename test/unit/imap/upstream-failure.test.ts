@@ -210,6 +210,7 @@ test.each([
   ['BAD', 'Request is throttled. Suggested Backoff Time: 1500 milliseconds', undefined, false],
   ['BAD', 'internal server error', undefined, false],
   ['BYE', 'too busy', undefined, false],
+  ['BYE', 'mechanism not available', undefined, false],
   ['NO', 'mechanism not available', 'UNAVAILABLE', false],
   ['NO', 'no such mechanism', 'CONTACTADMIN', false],
 ])('%s %j with code %s: the way to log in is refused: %s', (status, text, code, expected) => {

@@ -32,3 +32,23 @@ test.for(['7 LIST "" "*"\r\n', '7 LOGIN alice secret\r\n', '7 STARTTLS\r\n', '7 
     expect(new LoginShortcuts(() => true).of(line)).toBeUndefined();
   },
 );
+
+test('between a mechanism and the first answer to it, no password was sent', () => {
+  const shortcuts = new LoginShortcuts(() => false);
+  expect(shortcuts.awaitsChallenge).toBe(false);
+  shortcuts.of('A1 AUTHENTICATE PLAIN\r\n');
+  expect(shortcuts.awaitsChallenge).toBe(true);
+  shortcuts.of('AGFsaWNlAHNlY3JldA==\r\n');
+  expect(shortcuts.awaitsChallenge).toBe(false);
+  shortcuts.of('A2 LOGIN "alice" "secret"\r\n');
+  expect(shortcuts.awaitsChallenge).toBe(false);
+  shortcuts.of('A3 AUTHENTICATE XOAUTH2 dXNlcg==\r\n');
+  expect(shortcuts.awaitsChallenge).toBe(false);
+});
+
+test('with SASL-IR both go out together', () => {
+  const shortcuts = new LoginShortcuts(() => true);
+  shortcuts.of('A1 AUTHENTICATE PLAIN\r\n');
+  shortcuts.of('AGFsaWNlAHNlY3JldA==\r\n');
+  expect(shortcuts.awaitsChallenge).toBe(false);
+});

@@ -42,8 +42,8 @@ function logIn(security: 'tls' | 'starttls' | 'none'): Promise<unknown> {
   const { port } = server.address() as AddressInfo;
   const endpoint = { ...plainEndpoint(port, 45_000), security };
   const login = { user: 'alice', password: 'a very secret password' };
-  const known = { habits: new ServerHabits(), limits: { messages: 1_000 }, memory: new AccountMemory() };
-  return ImapConnection.open(endpoint, login, clock, known, new AbortController().signal).catch((error: unknown) => error);
+  const parts = { endpoint, clock, habits: new ServerHabits(), limits: { messages: 1_000 }, memory: new AccountMemory() };
+  return ImapConnection.open(parts, login, new AbortController().signal).catch((error: unknown) => error);
 }
 
 /** The server's side, when the client is there. */
@@ -54,7 +54,8 @@ async function accepted(): Promise<Socket> {
   return socket;
 }
 
-const SECRET = Buffer.from('a very secret password').toString('base64').slice(4, -4);
+/** As LOGIN sends it, and as AUTHENTICATE does. */
+const SECRETS = ['a very secret password', Buffer.from('a very secret password').toString('base64').slice(4, -4)];
 
 describe('a server that', () => {
   test.for<['tls' | 'starttls', string, (socket: Socket) => Promise<void>]>([
@@ -98,7 +99,7 @@ describe('a server that', () => {
     await clock.advance(100);
     expect(await outcome).toMatchObject({ kind: 'timeout' });
     await closed;
-    expect(heard).not.toContain(SECRET);
+    for (const secret of SECRETS) expect(heard).not.toContain(secret);
   });
 
   test('speaks in clear behind its OK to STARTTLS, in a segment of its own, never gets the password', async () => {
@@ -111,14 +112,14 @@ describe('a server that', () => {
     await until(() => heard.length > before);
     socket.write('* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\n3 OK you are in\r\n');
     expect(replyForError((await outcome) as BridgeError).code).toBe('SYS/TEMP');
-    expect(heard).not.toContain(SECRET);
+    for (const secret of SECRETS) expect(heard).not.toContain(secret);
   });
 
   test('needs no TLS has the time of a command: 15 s are nothing special then', async () => {
     const outcome = logIn('none');
     const socket = await accepted();
     socket.write('* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n');
-    await until(() => heard.includes('AUTHENTICATE'));
+    await until(() => heard.includes('LOGIN'));
     await clock.advance(44_000);
     expect(socket.destroyed).toBe(false);
     await clock.advance(1_000);
