@@ -8,6 +8,7 @@ import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import { BusyError, CredentialsError, UpstreamError, type BridgeError } from '../errors.ts';
 import { unlessAborted } from '../upstream/deadline.ts';
+import { RefusalDoubts } from './refusal-doubts.ts';
 
 const MINUTE_MS = 60_000;
 const WINDOW_MS = 10 * MINUTE_MS;
@@ -44,6 +45,7 @@ export interface Attempt {
 }
 
 export class LoginThrottle {
+  readonly doubts: RefusalDoubts;
   readonly #clock: Clock;
   readonly #key = randomBytes(32);
   /** By name in lower case: servers may hold spellings for one user, and lock out the one for guesses at all. */
@@ -53,6 +55,7 @@ export class LoginThrottle {
 
   constructor(clock: Clock) {
     this.#clock = clock;
+    this.doubts = new RefusalDoubts(clock);
   }
 
   /**

@@ -5,7 +5,7 @@
 import type { Accounts, UpstreamCredentials } from '../accounts/accounts.ts';
 import type { Asker } from '../accounts/fair-turns.ts';
 import { canonicalUser } from '../config/user-name.ts';
-import { CredentialsError, toBridgeError, UpstreamError } from '../errors.ts';
+import { CredentialsError, toBridgeError, UpstreamError, type BridgeError } from '../errors.ts';
 import type { UpstreamLogin, UpstreamSession } from '../upstream/upstream.ts';
 import { imapUser } from './account.ts';
 import type { BackgroundWork } from './background-work.ts';
@@ -97,14 +97,29 @@ async function tryLogin(
   try {
     const session = await service.upstream.login(login, until.attempt, { isApart: until.isApart ?? false });
     attempt.succeeded();
+    throttle.doubts.forget(account);
     // The connection may serve another login with a newer token; the server may repeat this one even then.
     if (login.isToken === true) session.onEnd(tokens.add(login.password));
     return session;
   } catch (error) {
-    const failure = toBridgeError(error);
+    const refused = toBridgeError(error);
+    // A token is refused when it has ended, and another one is asked for.
+    const isDoubtful = login.isToken !== true && isUncoded(refused) && throttle.isProven(account, login.password);
+    const failure = isDoubtful && !throttle.doubts.isBelieved(account) ? doubted(refused) : refused;
     if (failure instanceof CredentialsError) attempt.refused();
     else attempt.undecided(failure);
     if (!(failure instanceof CredentialsError)) log.warn('upstream-failed', { upstream: service.id, error: failure });
     throw failure;
   }
+}
+
+function isUncoded(failure: BridgeError): boolean {
+  return failure instanceof CredentialsError && failure.code === 'AUTH_REFUSED' && !failure.isCoded;
+}
+
+/** What a refusal is called that may mean the server and not the password. */
+function doubted(refusal: BridgeError): UpstreamError {
+  return new UpstreamError('refused', `the password worked before, and no response code says that it is wrong: ${refusal.message}`, {
+    cause: refusal,
+  });
 }

@@ -249,6 +249,51 @@ describe('a login that fails', () => {
   });
 });
 
+describe('a login that is refused without a response code', () => {
+  test('by a server that took the password before is temporary, and works as soon as the server does', async () => {
+    const { bridge, imap } = await site();
+    expect(await login(bridge)).toMatch(/^\+OK/);
+    imap.setScript(atLogin({ reply: 'NO LOGIN failed' }));
+    expect(await login(bridge)).toBe('-ERR [SYS/TEMP] mail server refused the request');
+    expect(await login(bridge)).toBe('-ERR [SYS/TEMP] mail server refused the request');
+    expect(await login(bridge, 'mistyped')).toBe('-ERR [AUTH] user name or password refused');
+    imap.setScript(undefined);
+    expect(await login(bridge)).toMatch(/^\+OK/);
+    imap.setScript(atLogin({ reply: 'NO [AUTHENTICATIONFAILED] changed' }));
+    expect(await login(bridge)).toBe('-ERR [AUTH] user name or password refused');
+  });
+
+  test.for(['NO System error', 'NO LDAP server is down', 'NO Server unavailable', 'NO account is in maintenance mode'])(
+    'with words of trouble (%s) puts no pause on the password',
+    async (reply) => {
+      const { bridge, imap } = await site({ server: { script: atLogin({ reply }) } });
+      expect(await login(bridge)).toBe('-ERR [SYS/TEMP] mail server refused the request');
+      imap.setScript(undefined);
+      expect(await login(bridge)).toMatch(/^\+OK/);
+    },
+  );
+
+  test.for(['NO no mechanism available', 'NO cleartext logins disabled', 'NO Account is disabled'])(
+    'with words that only an administrator can act on (%s) is permanent, and puts no pause on the password either',
+    async (reply) => {
+      const { bridge, imap } = await site({ server: { script: atLogin({ reply }) } });
+      expect(await login(bridge)).toMatch(/^-ERR \[SYS\/PERM\] /);
+      imap.setScript(undefined);
+      expect(await login(bridge)).toMatch(/^\+OK/);
+    },
+  );
+});
+
+describe('a way to log in that the server refuses', () => {
+  test('is replaced by the other one, and later logins take that at once', async () => {
+    const { bridge, imap } = await site({ server: { script: on('LOGIN', { reply: 'NO [CANNOT] use AUTHENTICATE' }) } });
+    expect(await login(bridge)).toMatch(/^\+OK/);
+    expect(await login(bridge)).toMatch(/^\+OK/);
+    const tried = imap.commands.filter((command) => /^(?:LOGIN|AUTHENTICATE)/.test(command));
+    expect(tried).toEqual(['LOGIN alice ***', 'AUTHENTICATE PLAIN ***', 'AUTHENTICATE PLAIN ***']);
+  });
+});
+
 describe('TLS to the upstream', () => {
   const tls = (mode: 'implicit' | 'starttls'): NonNullable<ImapServerOptions['tls']> => ({
     mode,
