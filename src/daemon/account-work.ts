@@ -96,6 +96,7 @@ async function work(parts: AccountWorkParts, { service, user, session, now }: Du
     store,
     now,
     views: service.views,
+    server: session.server,
     events: sessionEvents(log, service, user),
     tryLock: (view: string) => (signal.aborted ? undefined : locks.tryAcquire(lockName(name, view))),
     inTurn: <T>(work: () => Promise<T>): Promise<T> => turns.run(name, work),

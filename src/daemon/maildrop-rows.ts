@@ -45,7 +45,9 @@ export async function messageRows(store: Store, maildrop: MaildropKey): Promise<
 }
 
 export async function goneRows(store: Store, maildrop: MaildropKey): Promise<GoneRow[]> {
-  return (await store.loadGone(maildrop)).map(goneRow);
+  const rows: GoneRow[] = [];
+  for await (const some of store.allGone(maildrop)) for (const one of some) rows.push(goneRow(one));
+  return rows;
 }
 
 function rowsOf(map: UidMap, folder: string, identities: ReadonlyMap<number, Identity>): MessageRow[] {

@@ -20,7 +20,7 @@ export async function measureLater(request: OpenRequest, signal: AbortSignal): P
 }
 
 async function measureMailbox(
-  { store, key, tryLock }: OpenRequest,
+  { store, key, session, tryLock }: OpenRequest,
   parts: MeasureParts,
   { key: mailboxKey, mailbox }: { readonly key: MailboxKey } & Pick<Unmeasured, 'mailbox'>,
   signal: AbortSignal,
@@ -30,7 +30,8 @@ async function measureMailbox(
   if (unlock === undefined) return;
   try {
     const map = await store.loadMap(mailboxKey);
-    if (map?.uidValidity === mailbox.uidValidity) await measured(parts, { key: mailboxKey, mailbox, map, stored: map }, () => true, signal);
+    const isOfThisMailbox = map?.uidValidity === mailbox.uidValidity && map.server === session.server;
+    if (isOfThisMailbox) await measured(parts, { key: mailboxKey, mailbox, map, stored: map }, () => true, signal);
   } finally {
     unlock();
   }

@@ -12,8 +12,8 @@ import { isPlainName } from '../maildrop/folder-name.ts';
 import { withoutMessages } from '../maildrop/map-changes.ts';
 import { Maildrop } from '../maildrop/maildrop.ts';
 import type { Uid } from '../maildrop/numbers.ts';
-import { reconcile } from '../maildrop/reconcile.ts';
-import { countIn, knownMessage, lastUidIn, uidsIn, type UidMap } from '../maildrop/uid-map.ts';
+import { reconcileSteps, type NewIds } from '../maildrop/reconcile.ts';
+import { countIn, idsFrom, knownMessage, lastUidIn, uidsIn, type UidMap } from '../maildrop/uid-map.ts';
 import { applyTemplate, fallbackFormula, GMAIL, gmailUniqueId, type UniqueIdTemplate } from '../maildrop/unique-id.ts';
 import type { MailboxKey, MaildropKey, MapChange, Store } from '../store/store.ts';
 import {
@@ -25,12 +25,15 @@ import {
   type UpstreamMailbox,
   type UpstreamSession,
 } from '../upstream/upstream.ts';
-import { namesOf, templateFor } from './derivation.ts';
+import { derivationText, namesOf, templateFor } from './derivation.ts';
 import type { SessionEvents } from './maildrop-session.ts';
 import { measuredMaps } from './measure-sizes.ts';
 import { finishOverdue } from './overdue.ts';
-import { recognise, type ListedMailbox, type Recognised, type UnlistedMailbox } from './recognise.ts';
+import type { UnlistedMailbox } from './known-before.ts';
+import { recognise, type ListedMailbox, type Recognised, type RecognisedMailbox } from './recognise.ts';
+import { inSlices } from '../slices.ts';
 import { snapshotOf, type Showing } from './snapshot.ts';
+import { usedFormulas } from './used-ids.ts';
 import type { SeenMaildrop, SnapshotCache } from './snapshot-cache.ts';
 
 /** A mailbox of a maildrop that is open. */
@@ -74,7 +77,11 @@ export interface OpenRequest {
 export async function openMaildrop(request: OpenRequest, signal: AbortSignal): Promise<OpenedMaildrop> {
   checkGmail(request);
   const worked = new Map<string, UpstreamMailbox>();
-  const pending = await finishOverdue({ ...request, select: selector(request.session, worked, signal) }, request.key, signal);
+  const pending = await finishOverdue(
+    { ...request, server: request.session.server, select: selector(request.session, worked, signal) },
+    request.key,
+    signal,
+  );
   const listed: ListedMailbox[] = [];
   for (const path of await pathsOf(request.view, request.session, signal)) {
     // Selected anew where another one was meanwhile.
@@ -123,7 +130,7 @@ function unchangedMaps({ session }: OpenRequest, listed: readonly ListedMailbox[
 
 async function changedMaps(request: OpenRequest, listed: readonly ListedMailbox[], signal: AbortSignal): Promise<OpenMailbox[]> {
   const unlisted = await unlistedMaps(request, listed);
-  const recognised = await recognise(request.store, listed, unlisted, signal);
+  const recognised = await recognise(request.store, listed, unlisted, request.session.server, signal);
   return updateMaps(request, listed, unlisted, recognised);
 }
 
@@ -201,6 +208,7 @@ async function updateMaps(
 ): Promise<OpenMailbox[]> {
   const { store, view, events } = request;
   const changes: MapChange[] = [];
+  const used = await store.usedIds(request.key);
   for (const [place, { key, stored, listing, formula, isNewEpoch }] of listed.entries()) {
     const found = recognised.mailboxes[place];
     const names = namesOf(key.path, listing.uidValidity);
@@ -208,15 +216,18 @@ async function updateMaps(
       formula,
       given: givenIds(view.maildrop.uniqueId, listing),
       fallback: (attempt: number) => fallbackFormula(names, attempt),
-      taken: recognised.taken,
-      // Without a map all that can be done is to give the same ids for the same UIDs.
-      highestUid: stored === undefined ? 0 : await store.highestUid(key, listing.uidValidity),
+    };
+    const newIds = {
+      ...ids,
+      taken: recognised.taken.union(await store.idsAmong(request.key, textsOf(listing, ids, found))),
+      used: usedFormulas(used, view.maildrop.uniqueId, { path: key.path, formula, isMadeAnew: stored === undefined }),
       // Those done already with the ids that they give now.
       elsewhere: listed
         .flatMap((other, at) => (other.key === key ? [] : (changes[at]?.next ?? other.stored ?? [])))
         .concat(unlisted.map(({ map }) => map)),
     };
-    const next = reconcile(stored, { ...listing, server: request.session.server }, ids, found?.inherited, isNewEpoch);
+    const listedNow = { ...listing, server: request.session.server };
+    const next = await inSlices(reconcileSteps(stored, listedNow, newIds, found?.inherited ?? new Map(), isNewEpoch));
     const derivation = templateFor(next, key.path, view.maildrop.uniqueId);
     changes.push({
       key,
@@ -225,6 +236,8 @@ async function updateMaps(
       derivation,
       identities: found?.identities ?? new Map(),
       gone: found?.gone ?? [],
+      // Of whatever mailbox: one change does for all.
+      found: place === 0 ? recognised.back : [],
     });
   }
   const lost = Map.groupBy(recognised.left, ({ path }) => path);
@@ -245,15 +258,32 @@ async function updateMaps(
 }
 
 /** Folders that were shown once: their ids must not be given to others. */
-async function unlistedMaps({ store, key }: OpenRequest, listed: readonly ListedMailbox[]): Promise<UnlistedMailbox[]> {
+async function unlistedMaps(request: OpenRequest, listed: readonly ListedMailbox[]): Promise<UnlistedMailbox[]> {
   if (listed.every(({ listing }) => listing.added.uids.length === 0)) return [];
+  const { store, key } = request;
   const paths = new Set(listed.map((one) => one.key.path));
   const maps: UnlistedMailbox[] = [];
   for (const other of await store.mailboxes(key)) {
-    const map = paths.has(other.path) ? undefined : await store.loadMap(other);
+    const map = paths.has(other.path) ? undefined : await loadedMap(request, other);
     if (map !== undefined) maps.push({ key: other, map });
   }
   return maps;
+}
+
+/** The ids that new messages may get, in lower case. */
+function* textsOf(
+  { added }: Listing,
+  { formula, given, fallback }: Pick<NewIds, 'formula' | 'given' | 'fallback'>,
+  found: RecognisedMailbox | undefined,
+): Generator<string, void, void> {
+  const idOf = idsFrom();
+  const formulas = [formula, fallback(2), fallback(3)];
+  for (const uid of added.uids) {
+    if (found?.inherited.has(uid) === true) continue;
+    for (const one of formulas) yield idOf({ formula: one, idUid: uid }).toLowerCase();
+    const id = given?.(uid);
+    if (id !== undefined) yield id.toLowerCase();
+  }
 }
 
 /** What Gmail calls its messages, where unique-ids are to be as in its own POP3 server. */
@@ -267,8 +297,8 @@ function impossible({ path }: MailboxKey): never {
   throw new TypeError(`${path} was listed and has no map`);
 }
 
-function hasChanged({ previous, next, identities, gone }: MapChange): boolean {
-  return previous !== next || (identities?.size ?? 0) > 0 || (gone?.length ?? 0) > 0;
+function hasChanged({ previous, next, identities, gone, found }: MapChange): boolean {
+  return previous !== next || (identities?.size ?? 0) > 0 || (gone?.length ?? 0) > 0 || (found?.length ?? 0) > 0;
 }
 
 /**
@@ -303,7 +333,7 @@ async function loadedMap({ store, events, view }: OpenRequest, key: MailboxKey):
     return await store.loadMap(key);
   } catch (error) {
     if (!(error instanceof StoreError) || error.code !== 'STORE_CORRUPT') throw error;
-    if ((await store.derivationOf(key)) !== view.maildrop.uniqueId.text) throw error;
+    if ((await store.derivationOf(key)) !== derivationText(view.maildrop.uniqueId, key.path)) throw error;
     events.mapRebuilt(error);
     return undefined;
   }

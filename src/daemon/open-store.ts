@@ -5,6 +5,7 @@ import type { BridgeConfig } from '../config/schema.ts';
 import { derivationsFile } from '../store/derivations.ts';
 import { SqliteStore } from '../store/sqlite-store.ts';
 import type { Store } from '../store/store.ts';
+import { derivationText } from './derivation.ts';
 import { lockFile } from './daemon-lock.ts';
 import type { Log } from './logging.ts';
 import { databaseFiles, requireOwnFiles, requireSafeFolder } from './own-files.ts';
@@ -44,7 +45,12 @@ export interface OpenStore extends AsyncDisposable {
 }
 
 function openFile(config: BridgeConfig, path: string, { clock, log }: Omit<StoreParts, 'stateDirectory'>): SqliteStore {
-  const templates = new Map(config.upstreams.map(({ upstream, views }) => [upstream.id, views.get('')?.maildrop.uniqueId.text ?? '']));
+  const templates = new Map(
+    config.upstreams.map(({ upstream, views }) => {
+      const { uniqueId, folders = [] } = views.get('')?.maildrop ?? {};
+      return [upstream.id, uniqueId === undefined ? '' : derivationText(uniqueId, folders[0] ?? '')];
+    }),
+  );
   return SqliteStore.open(path, {
     templates,
     onRebuilt: (movedTo, error) => log.error('store-rebuilt', { movedTo, error }),

@@ -6,7 +6,7 @@ import type { ViewConfig } from '../config/schema.ts';
 import { StoreError, UpstreamError } from '../errors.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { emptyMap, firstDue, type UidMap } from '../maildrop/uid-map.ts';
-import { withoutDeletion, withoutMessages } from '../maildrop/map-changes.ts';
+import { withoutDeletion, withoutDueTime, withoutMessages } from '../maildrop/map-changes.ts';
 import type { JournalEntry, MailboxKey, MaildropKey, Store } from '../store/store.ts';
 import type { UpstreamMailbox } from '../upstream/upstream.ts';
 import { dueMessages, upstreamPolicy } from './deletion.ts';
@@ -18,6 +18,8 @@ export interface OverdueRequest {
   readonly store: Store;
   readonly events: SessionEvents;
   readonly views: ReadonlyMap<string, ViewConfig>;
+  /** The server that this session is on, as in UidMap. */
+  readonly server: string;
   /** Opens a mailbox of the account, the same one each time. */
   readonly select: (path: string) => Promise<UpstreamMailbox>;
   /** Locks another maildrop of the account; undefined where a session has it. */
@@ -56,6 +58,11 @@ async function finishPromised(request: OverdueRequest, maildrop: MaildropKey, si
   const left = new Map<string, Set<Uid>>();
   for (const entry of await store.openEntries(maildrop)) {
     const key = { maildrop, path: entry.path };
+    if (await isPromisedElsewhere(request, key, entry)) {
+      request.events.deleteFailed({ total: entry.uids.length, outcome: 'abandoned', reason: ON_ANOTHER_SERVER });
+      await store.removeEntry(entry.id);
+      continue;
+    }
     const mailbox = await selectIfThere(request, entry.path).catch((error: unknown) => {
       if (endsTheConnection(error)) throw error;
       request.events.deleteFailed({ total: entry.uids.length, outcome: 'put off', error });
@@ -73,6 +80,13 @@ async function finishPromised(request: OverdueRequest, maildrop: MaildropKey, si
   }
   return left;
 }
+
+/** The same UIDs may be other messages on another server, even under the same UIDVALIDITY. Entries of old have no server: that of the map counts. */
+async function isPromisedElsewhere({ store, server }: OverdueRequest, key: MailboxKey, entry: JournalEntry): Promise<boolean> {
+  return server !== (entry.server || (await store.loadMap(key))?.server);
+}
+
+const ON_ANOTHER_SERVER = 'promised on another server; nothing is removed on this one';
 
 /** True when nothing is left to do for the entry, which is struck out then. */
 async function takeUp(
@@ -106,6 +120,11 @@ async function finishDue(request: OverdueRequest, maildrop: MaildropKey, signal:
     if (map === undefined || (firstDue(map) ?? Number.POSITIVE_INFINITY) > now) continue;
     const uids = await dueMessages({ store, key, map, deletion, views, now });
     if (uids.length === 0) continue;
+    if (map.server !== request.server) {
+      request.events.deleteFailed({ total: uids.length, outcome: 'abandoned', reason: ON_ANOTHER_SERVER });
+      await saveMap(request, key, map, withoutDueTime(map, uids));
+      continue;
+    }
     await removeDue(request, key, map, uids, signal).catch((error: unknown) => {
       if (endsTheConnection(error)) throw error;
       request.events.deleteFailed({ total: uids.length, outcome: 'put off', error });

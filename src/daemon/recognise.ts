@@ -4,26 +4,35 @@
  */
 import { createHash } from 'node:crypto';
 import { UpstreamError } from '../errors.ts';
-import { IDENTITY_KINDS, rematch, UNIDENTIFIED, type Identity, type Recognisable } from '../maildrop/rematch.ts';
+import { IDENTITY_KINDS, rematchSteps, UNIDENTIFIED, type Identity, type Recognisable } from '../maildrop/rematch.ts';
 import {
   countIn,
   idsFrom,
-  idSource,
-  knownMessage,
   messagesIn,
   NEVER_DUE,
   segmentNumber,
   sourceAt,
   sourceKey,
-  uidsIn,
+  type IdSource,
   type MessageState,
   type UidMap,
 } from '../maildrop/uid-map.ts';
 import type { Uid } from '../maildrop/numbers.ts';
+import { stepwise, type Steps } from '../maildrop/steps.ts';
 import type { Inherited } from '../maildrop/reconcile.ts';
 import type { UniqueIdFormula } from '../maildrop/unique-id.ts';
+import {
+  asGone,
+  goneByMessageId,
+  knownBefore,
+  MAX_LOOKED_AT,
+  mayTellMessageIds,
+  type Known,
+  type UnlistedMailbox,
+} from './known-before.ts';
 import { isKnownToBeTheSame, isListedAgain } from '../maildrop/verification.ts';
 import type { GoneMessage, MailboxKey, Store, Tombstone } from '../store/store.ts';
+import { inSlices } from '../slices.ts';
 import type { Listing, UpstreamMailbox } from '../upstream/upstream.ts';
 
 /** A mailbox just listed. */
@@ -52,6 +61,8 @@ export interface Recognised {
   readonly mailboxes: readonly RecognisedMailbox[];
   /** Found again, and no longer of the unlisted mailboxes where they were. */
   readonly left: readonly { readonly path: string; readonly uid: Uid }[];
+  /** Found again, and no longer to be remembered as gone. */
+  readonly back: readonly IdSource[];
   /** Ids that were shown for other messages, in lower case. */
   readonly taken: ReadonlySet<string>;
 }
@@ -74,8 +85,6 @@ interface Sighting extends ListedMailbox {
 }
 
 const HASH_OCTETS = 16;
-/** So many new messages may cost one command more, to see whether they came back from elsewhere. */
-const MAX_LOOKED_AT = 1_000;
 
 /** The key of an identity, as the store keeps it: its kind, and a hash of fixed length. */
 export function identityKey(identity: string): string {
@@ -87,61 +96,83 @@ export function messageIdKey(messageId: string | undefined): string {
   return messageId === undefined || messageId === '' ? '' : identityKey(IDENTITY_KINDS.messageId + messageId);
 }
 
-/** A mailbox of the maildrop that is not there any more, or not shown. */
-export interface UnlistedMailbox {
-  readonly key: MailboxKey;
-  readonly map: UidMap;
-}
-
+/** `server`: the one that was listed, as in UidMap. */
 export async function recognise(
   store: Store,
   listed: readonly ListedMailbox[],
   unlisted: readonly UnlistedMailbox[],
+  server: string,
   signal: AbortSignal,
 ): Promise<Recognised> {
-  const sightings = await Promise.all(listed.map((one) => sight(store, one)));
-  const came = sightings.some(({ listing }) => listing.added.uids.length > 0);
-  const [first] = listed;
-  const gone = came && first !== undefined ? await store.loadGone(first.key.maildrop) : [];
-  const away = new Map<Tombstone, { readonly path: string; readonly uid: Uid }>();
-  for (const { key, map } of came ? unlisted : []) {
-    const identities = await store.loadIdentities(key);
-    for (const uid of uidsIn(map)) {
-      for (const one of asGone(map, uid, identities.get(uid)))
-        away.set(Object.assign(one, { path: key.path, goneAt: 0 }), { path: key.path, uid });
-    }
-  }
-  // Of copies that nothing tells apart, those that were not deleted are found again first.
-  const candidates = distinct([...sightings.flatMap(({ missing }) => missing), ...away.keys(), ...gone]).sort(
-    (one, other) => Number(one.state.deletedAt > 0) - Number(other.state.deletedAt > 0),
+  const sightings: Sighting[] = [];
+  for (const one of listed) sightings.push(await sight(store, one));
+  const { known, away } = await knownBefore(store, sightings, unlisted);
+  const mayTell = sightings.length > 0 && (await mayTellMessageIds(store, sightings, known));
+  // Of messages that lie under the same UIDs it tells something too that neither has any.
+  for (const sighting of sightings) if (mayTell || sighting.listing.isOther) await readMessageIds(sighting, known, signal);
+  const candidates = await candidatesOf(known, await goneByMessageId(store, sightings));
+  if (candidates.length === 0) return { mailboxes: sightings.map(withoutHeritage), left: [], back: [], taken: new Set() };
+  return inSlices(matched(sightings, candidates, away, server));
+}
+
+/** Each unique-id once, as it was last. Of copies that nothing tells apart, those that were not deleted are found again first. */
+function candidatesOf(known: readonly Tombstone[], gone: readonly Tombstone[]): Promise<Tombstone[]> {
+  const seen = new Set<string>();
+  const shown: Tombstone[] = [];
+  const deleted: Tombstone[] = [];
+  const take = (message: Tombstone): void => {
+    if (seen.size < seen.add(sourceKey(message)).size) (message.state.deletedAt > 0 ? deleted : shown).push(message);
+  };
+  return inSlices(
+    (function* (): Steps<Tombstone[]> {
+      yield* stepwise(known, take);
+      yield* stepwise(gone, take);
+      return [shown, deleted].flat();
+    })(),
   );
-  if (candidates.length === 0) return { mailboxes: sightings.map(withoutHeritage), left: [], taken: new Set() };
-  for (const sighting of sightings) await readMessageIds(sighting, candidates, signal);
-  const fresh = sightings.map(freshMessages);
-  const returned = new Map(sightings.flatMap((sighting, place) => listedAgain(candidates, sighting, fresh[place] ?? [])));
+}
+
+function* matched(
+  sightings: readonly Sighting[],
+  candidates: readonly Tombstone[],
+  away: Known['away'],
+  server: string,
+): Steps<Recognised> {
+  const fresh: Fresh[][] = [];
+  const returned = new Map<Fresh, Tombstone>();
+  for (const [place, sighting] of sightings.entries()) {
+    const messages = yield* freshMessages(sighting, place);
+    fresh.push(messages);
+    for (const [message, before] of yield* listedAgain(candidates, sighting, messages)) returned.set(message, before);
+  }
   const isLeft = new Set(returned.values());
-  const { matches, ambiguous } = rematch(
+  const { matches, ambiguous } = yield* rematchSteps(
     candidates.filter((message) => !isLeft.has(message)),
     fresh.flat().filter((message) => !returned.has(message)),
     sightings.some(({ isNewEpoch }) => isNewEpoch),
   );
   const missing = new Set<Tombstone>(sightings.flatMap((sighting) => sighting.missing));
-  const pairs = [...returned, ...matches];
-  const inUse = pairs.every(([, source]) => missing.has(source)) ? new Set<string>() : sourcesIn(sightings);
+  const pairs = [[...returned], [...matches]].flat();
+  const inUse = pairs.every(([, source]) => missing.has(source)) ? new Set<string>() : yield* sourcesIn(sightings);
   const found = new Map(pairs.filter(([, source]) => missing.has(source) || !inUse.has(sourceKey(source))));
   const isFound = new Set(found.values());
+  const inherited = sightings.map(() => new Map<Uid, Inherited>());
+  yield* stepwise(found, ([message, from]) => {
+    inherited[message.place]?.set(message.uid, heritage(message, from, returned.has(message) && from.server === server));
+  });
   const mailboxes = sightings.map((sighting, place): RecognisedMailbox => {
-    const inherited = new Map(
-      [...found].flatMap(([message, from]) => (message.place === place ? [heritage(message, from, returned.has(message))] : [])),
-    );
+    const its = inherited[place] ?? new Map<Uid, Inherited>();
     const left = sighting.missing.filter((message) => !isFound.has(message));
     const doubtful = ambiguous.filter((message) => message.place === place).length;
-    const rematched = sighting.isNewEpoch ? { kept: inherited.size, ambiguous: doubtful, lost: left.length } : undefined;
-    return { inherited, identities: sighting.identities, gone: left, rematched };
+    const rematched = sighting.isNewEpoch ? { kept: its.size, ambiguous: doubtful, lost: left.length } : undefined;
+    return { inherited: its, identities: sighting.identities, gone: left, rematched };
   });
   const left = [...isFound].flatMap((message) => away.get(message) ?? []);
+  const back = [...isFound].filter((message) => !missing.has(message) && !away.has(message));
+  const taken = new Set<string>();
   const idOf = idsFrom();
-  return { mailboxes, left, taken: new Set(candidates.map((message) => idOf(message).toLowerCase())) };
+  yield* stepwise(candidates, (message) => taken.add(idOf(message).toLowerCase()));
+  return { mailboxes, left, back, taken };
 }
 
 /** Where nothing was known that could have come back. */
@@ -152,10 +183,12 @@ function withoutHeritage({ identities, isNewEpoch }: Sighting): RecognisedMailbo
 async function sight(store: Store, listed: ListedMailbox): Promise<Sighting> {
   const { added } = listed.listing;
   const identities = new Map<Uid, Identity>();
-  for (const [index, uid] of added.uids.entries()) {
-    const given = added.identities[index];
-    if (given !== undefined) identities.set(uid, { ...UNIDENTIFIED, given: identityKey(given) });
-  }
+  await inSlices(
+    stepwise(added.uids.entries(), ([index, uid]) => {
+      const given = added.identities[index];
+      if (given !== undefined) identities.set(uid, { ...UNIDENTIFIED, given: identityKey(given) });
+    }),
+  );
   return { ...listed, identities, missing: await missingFrom(store, listed) };
 }
 
@@ -163,39 +196,45 @@ async function sight(store: Store, listed: ListedMailbox): Promise<Sighting> {
  * Messages that a server did not list for a while, or that lie on a server of another name: the same UID again, and nothing tells them apart. A UID that was given to
  * another message, as after a restore from backup, is no such thing.
  */
-function listedAgain(
+function* listedAgain(
   candidates: readonly Tombstone[],
   { key, formula, stored, listing, missing }: Sighting,
   fresh: readonly Fresh[],
-): (readonly [Fresh, Tombstone])[] {
+): Steps<(readonly [Fresh, Tombstone])[]> {
   const isSameValidity = stored?.uidValidity === listing.uidValidity;
-  const byUid = new Map(isSameValidity ? missing.map((message) => [message.uid, message] as const) : []);
-  const bySource = new Map(candidates.filter(({ path }) => path === key.path).map((message) => [sourceKey(message), message]));
-  return fresh.flatMap((message) => {
+  const byUid = new Map<Uid, Tombstone>();
+  yield* stepwise(isSameValidity ? missing : [], (message) => byUid.set(message.uid, message));
+  const bySource = new Map<string, Tombstone>();
+  yield* stepwise(candidates, (message) => {
+    if (message.path === key.path) bySource.set(sourceKey(message), message);
+  });
+  const again: (readonly [Fresh, Tombstone])[] = [];
+  yield* stepwise(fresh, (message) => {
     const before = byUid.get(message.uid) ?? bySource.get(sourceKey({ formula, idUid: message.uid }));
     const isSameMailbox = listing.isOther && byUid.has(message.uid);
-    return before !== undefined && isListedAgain(before, message, isSameMailbox) ? [[message, before] as const] : [];
+    if (before !== undefined && isListedAgain(before, message, isSameMailbox)) again.push([message, before]);
   });
+  return again;
 }
 
 /** Of the messages that are still there. */
-function sourcesIn(sightings: readonly Sighting[]): Set<string> {
+function* sourcesIn(sightings: readonly Sighting[]): Steps<Set<string>> {
   const sources = new Set<string>();
   for (const { stored, isNewEpoch } of sightings) {
     if (stored === undefined || isNewEpoch) continue;
-    for (const { segment, index } of messagesIn(stored)) sources.add(sourceKey(sourceAt(segment, index)));
+    yield* stepwise(messagesIn(stored), ({ segment, index }) => sources.add(sourceKey(sourceAt(segment, index))));
   }
   return sources;
 }
 
-function heritage({ uid, octets, identity }: Fresh, from: GoneMessage, isSameUid: boolean): readonly [Uid, Inherited] {
+function heritage({ octets, identity }: Fresh, from: GoneMessage, isSamePlace: boolean): Inherited {
   const { formula, idUid } = from;
-  const state = isSameUid ? from.state : stateUnder(from, isKnownToBeTheSame(from.identity, identity));
+  const state = isSamePlace ? from.state : stateUnder(from, isKnownToBeTheSame(from.identity, identity));
   // A server that counts otherwise may also send otherwise.
-  return [uid, { formula, idUid, state, trueOctets: from.octets === octets ? from.trueOctets : undefined }];
+  return { formula, idUid, state, trueOctets: from.octets === octets ? from.trueOctets : undefined };
 }
 
-/** Under another UID. What only looks like a deleted message is not deleted; one that is stays hidden, but is not removed (CONTRACT section 5.1). */
+/** Under another UID, or on another server. What only looks like a deleted message is not deleted; one that is stays hidden, but is not removed (CONTRACT section 5.1). */
 function stateUnder({ state }: GoneMessage, isCertain: boolean): MessageState {
   if (state.deletedAt === 0) return state;
   return isCertain ? { ...state, dueAt: NEVER_DUE } : { ...state, deletedAt: 0, dueAt: 0 };
@@ -203,43 +242,39 @@ function stateUnder({ state }: GoneMessage, isCertain: boolean): MessageState {
 
 async function missingFrom(store: Store, { key, stored, listing, isNewEpoch }: ListedMailbox): Promise<Missing[]> {
   if (stored === undefined || (!isNewEpoch && countIn(stored) + listing.added.uids.length === listing.uids.length)) return [];
-  const listed = new Set(isNewEpoch ? [] : listing.uids);
-  const went = uidsIn(stored).filter((uid) => !listed.has(uid));
+  const missing: Missing[] = [];
+  const went: Uid[] = [];
+  const isListed = new Set<Uid>();
+  await inSlices(stepwise(isNewEpoch ? [] : listing.uids, (uid) => isListed.add(uid)));
+  await inSlices(
+    stepwise(messagesIn(stored), ({ uid }) => {
+      if (!isListed.has(uid)) went.push(uid);
+    }),
+  );
   if (went.length === 0) return [];
   const identities = await store.loadIdentities(key, [...new Set(went.map(segmentNumber))]);
-  return went.flatMap((uid) =>
-    asGone(stored, uid, identities.get(uid)).map((gone) => Object.assign(gone, { uid, path: key.path, goneAt: 0 })),
+  await inSlices(
+    stepwise(went, (uid) => {
+      for (const gone of asGone(stored, uid, identities.get(uid))) missing.push(Object.assign(gone, { uid, path: key.path, goneAt: 0 }));
+    }),
   );
+  return missing;
 }
 
-/** A message of the map as it is remembered when it goes. */
-export function asGone(map: UidMap, uid: Uid, identity = UNIDENTIFIED): GoneMessage[] {
-  const message = knownMessage(map, uid);
-  const source = idSource(map, uid);
-  if (message === undefined || source === undefined) return [];
-  const { arrival, declaredOctets: octets, trueOctets, state } = message;
-  return [{ ...source, identity, arrival, octets, trueOctets, state }];
-}
-
-/** Each unique-id once, as it was last. */
-function distinct(messages: readonly Tombstone[]): Tombstone[] {
-  const seen = new Set<string>();
-  return messages.filter((message) => seen.size < seen.add(sourceKey(message)).size);
-}
-
-/** Only where a Message-ID could tell something: it takes a command more. */
 async function readMessageIds(sighting: Sighting, candidates: readonly Recognisable[], signal: AbortSignal): Promise<void> {
   const { mailbox, listing, identities, isNewEpoch } = sighting;
-  const given = new Set(candidates.map(({ identity }) => identity.given));
+  const given = new Set<string>();
+  await inSlices(stepwise(candidates, ({ identity }) => given.add(identity.given)));
   const unknown = listing.added.uids.filter((uid) => !given.has(identities.get(uid)?.given || NOT_GIVEN));
-  // Of messages that lie under the same UIDs it tells something too that neither has any.
-  if (!listing.isOther && !candidates.some(({ identity }) => Boolean(identity.messageId))) return;
   const asked = isNewEpoch || unknown.length <= MAX_LOOKED_AT ? unknown : alike(listing.added, unknown, candidates);
   if (asked.length === 0) return;
   const messageIds = await mailbox.messageIds(asked, signal).catch(noneIfRefused);
   if (messageIds === undefined) return;
-  for (const [uid, messageId] of messageIds)
-    identities.set(uid, { given: identities.get(uid)?.given ?? '', messageId: messageIdKey(messageId) });
+  await inSlices(
+    stepwise(messageIds, ([uid, messageId]) => {
+      identities.set(uid, { given: identities.get(uid)?.given ?? '', messageId: messageIdKey(messageId) });
+    }),
+  );
 }
 
 /** Those that look like messages that went. */
@@ -257,12 +292,11 @@ function noneIfRefused(error: unknown): undefined {
   throw error;
 }
 
-function freshMessages({ listing: { added }, identities }: Sighting, place: number): Fresh[] {
-  return added.uids.map((uid, index) => ({
-    uid,
-    place,
-    identity: identities.get(uid) ?? UNIDENTIFIED,
-    arrival: added.arrivals[index] ?? 0,
-    octets: added.octets[index] ?? 0,
-  }));
+function* freshMessages({ listing: { added }, identities }: Sighting, place: number): Steps<Fresh[]> {
+  const fresh: Fresh[] = [];
+  yield* stepwise(added.uids.entries(), ([index, uid]) => {
+    const identity = identities.get(uid) ?? UNIDENTIFIED;
+    fresh.push({ uid, place, identity, arrival: added.arrivals[index] ?? 0, octets: added.octets[index] ?? 0 });
+  });
+  return fresh;
 }

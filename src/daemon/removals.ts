@@ -84,7 +84,8 @@ export async function removeChecked(
 ): Promise<RemovalReport[]> {
   const { store, events, policy } = parts;
   const work = checked.filter(({ uids }) => uids.length > 0);
-  const entries = work.map(({ key, mailbox, uids }) => ({
+  const entries = work.map(({ key, mailbox, map, uids }) => ({
+    server: map.server,
     path: key.path,
     uidValidity: mailbox.uidValidity,
     uids,

@@ -5,6 +5,7 @@ import {
   indexOf,
   knownMessage,
   locate,
+  NEVER_DUE,
   segmentNumber,
   sourceAt,
   stateAt,
@@ -44,6 +45,12 @@ export function withRetrieved(map: UidMap, uid: Uid, at: number): UidMap {
 /** The map in which clients deleted messages at a time; they are to be removed upstream at `dueAt`. Those deleted before stay as they were. */
 export function withDeleted(map: UidMap, uids: readonly Uid[], at: number, dueAt: number): UidMap {
   return withStates(map, uids, (state) => (state.deletedAt > 0 ? state : { ...state, deletedAt: at, dueAt }));
+}
+
+/** The map in which what clients deleted stays hidden, but is never removed upstream. */
+export function withoutDueTime(map: UidMap, uids: readonly Uid[]): UidMap {
+  const deleted = uids.filter((uid) => (knownMessage(map, uid)?.state.deletedAt ?? 0) > 0);
+  return withStates(map, deleted, (state) => ({ ...state, dueAt: NEVER_DUE }));
 }
 
 /** The map in which messages were never deleted: they are shown again, and not to be removed any more. */

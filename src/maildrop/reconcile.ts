@@ -1,5 +1,6 @@
 /** The UID map after a listing: which messages are known, which are new, and the unique-ids of these. Pure. */
 import type { Uid, UidValidity } from './numbers.ts';
+import { atOnce, stepwise, type Steps } from './steps.ts';
 import { placeOf, setState, untouchedStates } from './map-changes.ts';
 import {
   allFirst,
@@ -23,7 +24,7 @@ import {
   type SegmentStates,
   type UidMap,
 } from './uid-map.ts';
-import { isVerbatim, uidInId, type UniqueIdFormula } from './unique-id.ts';
+import { isVerbatim, mayGiveTheSame, uidInId, type UniqueIdFormula } from './unique-id.ts';
 
 /** A listing as `reconcile` needs it: every UID there is, and rows for those the map didn't know. */
 export interface ListedMessages {
@@ -45,10 +46,16 @@ export interface NewIds {
   readonly fallback: (attempt: number) => UniqueIdFormula;
   /** Ids of messages that went, in lower case; never to be given again. */
   readonly taken: ReadonlySet<string>;
-  /** The highest UID ever listed under this UIDVALIDITY: a new message with no higher one may have the UID, and the id, of another. */
-  readonly highestUid: number;
+  /** Ids that mailboxes of the maildrop ever gave away: a new message never gets one of them. */
+  readonly used: readonly UsedFormula[];
   /** The maps of the maildrop's other mailboxes. */
   readonly elsewhere: readonly UidMap[];
+}
+
+/** Of a formula every id up to that UID may have been given away. */
+export interface UsedFormula {
+  readonly formula: UniqueIdFormula;
+  readonly highestUid: number;
 }
 
 /** What a message takes over from one known before. */
@@ -70,20 +77,32 @@ export function reconcile(
   inherited: ReadonlyMap<Uid, Inherited> = new Map(),
   isNewEpoch = stored?.uidValidity !== listed.uidValidity,
 ): UidMap {
+  return atOnce(reconcileSteps(stored, listed, ids, inherited, isNewEpoch));
+}
+
+/** The same in steps. */
+export function* reconcileSteps(
+  stored: UidMap | undefined,
+  listed: ListedMessages,
+  ids: NewIds,
+  inherited: ReadonlyMap<Uid, Inherited>,
+  isNewEpoch: boolean,
+): Steps<UidMap> {
   const before = stored === undefined || isNewEpoch ? emptyMap(listed.uidValidity) : stored;
-  const rowIndex = placesOf(listed.added.uids);
+  const rowIndex = yield* placesOf(listed.added.uids);
   const isOnlyMore = hasOnlyMore(before, listed);
   const segments = new Map<number, Segment>(isOnlyMore ? before.segments : []);
   let parts: BuildParts | undefined;
-  for (const [number, uids] of isOnlyMore ? touchedSegments(before, listed.added.uids) : bySegment(listed.uids)) {
+  for (const [number, uids] of isOnlyMore ? yield* touchedSegments(before, listed.added.uids) : yield* bySegment(listed.uids)) {
     const old = before.segments.get(number);
     const unchanged = old !== undefined && isSameList(old.uids, uids);
     if (unchanged) {
       segments.set(number, old);
       continue;
     }
-    parts ??= { ids, inherited, others: new OtherIds(before, ids, inherited), added: listed.added, rowIndex };
+    parts ??= { ids, inherited, others: yield* OtherIds.of(before, ids, inherited), added: listed.added, rowIndex };
     segments.set(number, build(uids, old, parts));
+    yield;
   }
   const { uidValidity, uidNext, server } = listed;
   const isUnchanged = stored?.uidNext === uidNext && stored.server === server && isSame(stored, before, segments);
@@ -100,8 +119,8 @@ function hasOnlyMore(before: UidMap, { uids, added }: ListedMessages): boolean {
 }
 
 /** The UIDs of the segments to which new ones are added. */
-function touchedSegments(before: UidMap, added: readonly Uid[]): Map<number, Uid[]> {
-  return new Map([...bySegment(added)].map(([number, uids]) => [number, uidsOf(before.segments.get(number)).concat(uids)]));
+function* touchedSegments(before: UidMap, added: readonly Uid[]): Steps<Map<number, Uid[]>> {
+  return new Map([...(yield* bySegment(added))].map(([number, uids]) => [number, uidsOf(before.segments.get(number)).concat(uids)]));
 }
 
 /** Which ids other messages have. Most mailboxes have but one formula, and each message's own UID in its id: then that is quickly told. */
@@ -114,19 +133,43 @@ class OtherIds {
   readonly #idOf = idsFrom();
   /** UIDs in ids under the current formula that are another's own UID. */
   readonly #displaced = new Set<number>();
+  readonly #used: readonly UsedFormula[];
+  /** By formula, those of the used ones that could give the same id. */
+  readonly #usedLike = new Map<UniqueIdFormula, readonly UsedFormula[]>();
 
-  constructor(map: UidMap, { formula: current, taken, elsewhere }: NewIds, inherited: ReadonlyMap<Uid, IdSource>) {
+  private constructor(map: UidMap, { formula: current, taken, elsewhere, used }: NewIds) {
     this.#maps = [map, ...elsewhere];
     this.#current = current;
     this.#texts = new Set(taken);
-    for (const source of inherited.values()) this.add(source);
-    for (const each of this.#maps) for (const segment of each.segments.values()) this.#learn(segment, each === map);
-    this.#otherFormulas.delete(current);
+    this.#used = used;
   }
 
-  /** True where no id can be another's but by the same formula and UID. */
-  get isEmpty(): boolean {
-    return this.#texts.size + this.#otherFormulas.size + this.#displaced.size === 0;
+  static *of(map: UidMap, ids: NewIds, inherited: ReadonlyMap<Uid, IdSource>): Steps<OtherIds> {
+    const others = new OtherIds(map, ids);
+    yield* stepwise(inherited.values(), (source) => others.add(source));
+    for (const each of others.#maps) {
+      for (const segment of each.segments.values()) {
+        others.#learn(segment, each === map);
+        yield;
+      }
+    }
+    others.#otherFormulas.delete(ids.formula);
+    return others;
+  }
+
+  /** True where the id from there is another's only if it was given away under the very same formula. */
+  isFree(formula: UniqueIdFormula): boolean {
+    if (formula !== this.#current || this.#texts.size + this.#otherFormulas.size + this.#displaced.size > 0) return false;
+    return this.#like(formula).every((used) => used.formula === formula);
+  }
+
+  /** True where the id was given away before, whether a message has it still or not. */
+  isUsed({ formula, idUid }: IdSource): boolean {
+    return this.#like(formula).some((used) => {
+      if (used.formula === formula) return idUid <= used.highestUid;
+      const uid = uidInId(used.formula, this.#idOf({ formula, idUid }));
+      return uid !== undefined && uid <= used.highestUid;
+    });
   }
 
   has(source: IdSource): boolean {
@@ -139,6 +182,13 @@ class OtherIds {
 
   add(source: IdSource): void {
     this.#texts.add(this.#idOf(source).toLowerCase());
+  }
+
+  #like(formula: UniqueIdFormula): readonly UsedFormula[] {
+    const like = this.#usedLike.get(formula) ?? this.#used.filter((used) => mayGiveTheSame(used.formula, formula));
+    // Of the others there may be as many as messages.
+    if (!isVerbatim(formula)) this.#usedLike.set(formula, like);
+    return like;
   }
 
   #learn({ formulas, formulaOf, idUids, uids }: Segment, isOwn: boolean): void {
@@ -161,9 +211,10 @@ class OtherIds {
 }
 
 /** Finds UIDs: quickly where they ascend, and are asked for in that order. */
-function placesOf(uids: readonly Uid[]): (uid: Uid) => number {
+function* placesOf(uids: readonly Uid[]): Steps<(uid: Uid) => number> {
   if (uids.some((uid, index) => index > 0 && uid <= (uids[index - 1] ?? 0))) {
-    const places = new Map(uids.map((uid, index) => [uid, index]));
+    const places = new Map<Uid, number>();
+    yield* stepwise(uids.entries(), ([index, uid]) => places.set(uid, index));
     return (uid) => places.get(uid) ?? -1;
   }
   let at = 0;
@@ -225,15 +276,15 @@ function rowOf(uid: Uid, old: Segment | undefined, { ids, inherited, others, add
 
 type Row = Omit<KnownMessage, 'uid'> & { readonly source: IdSource };
 
-function newSource(uid: Uid, { formula, given, fallback, highestUid }: NewIds, others: OtherIds): IdSource {
+function newSource(uid: Uid, { formula, given, fallback }: NewIds, others: OtherIds): IdSource {
   const id = given?.(uid);
   let source: IdSource = id === undefined ? { formula, idUid: uid } : verbatimSource(id);
-  if (id === undefined && uid > highestUid && others.isEmpty) return source;
-  let isTaken = id === undefined && uid <= highestUid;
+  let isTaken = others.isUsed(source);
+  if (!isTaken && others.isFree(source.formula)) return source;
   for (let attempt = 2; isTaken || others.has(source); attempt += 1) {
     source = { formula: fallback(attempt), idUid: uid };
     // The template itself may look like that.
-    isTaken = source.formula === formula;
+    isTaken = source.formula === formula || others.isUsed(source);
   }
   // Of a formula each UID gives another id; only these may come twice.
   if (id !== undefined) others.add(source);
@@ -249,13 +300,13 @@ function isSameList(one: Uint32Array, other: readonly number[]): boolean {
   return one.length === other.length && one.every((uid, index) => uid === other[index]);
 }
 
-function bySegment(uids: readonly Uid[]): Map<number, Uid[]> {
+function* bySegment(uids: readonly Uid[]): Steps<Map<number, Uid[]>> {
   const groups = new Map<number, Uid[]>();
-  for (const uid of uids) {
+  yield* stepwise(uids, (uid) => {
     const number = segmentNumber(uid);
     const group = groups.get(number);
     if (group === undefined) groups.set(number, [uid]);
     else group.push(uid);
-  }
+  });
   return groups;
 }

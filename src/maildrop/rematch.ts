@@ -3,6 +3,8 @@
  * server, or a message was moved away and back. One to one; what can't be told apart for certain is not matched.
  */
 
+import { atOnce, stepwise, type Steps } from './steps.ts';
+
 /** By what a message is recognised, as keys whose first character is their kind; see IDENTITY_KINDS. */
 export interface Identity {
   /** What the server calls the content (EMAILID of RFC 8474, X-GM-MSGID); '' where it says nothing. */
@@ -40,17 +42,26 @@ export function rematch<Old extends Recognisable, Fresh extends Recognisable>(
   fresh: readonly Fresh[],
   isWholeMailbox: boolean,
 ): Rematch<Old, Fresh> {
+  return atOnce(rematchSteps(old, fresh, isWholeMailbox));
+}
+
+/** The same in steps. */
+export function* rematchSteps<Old extends Recognisable, Fresh extends Recognisable>(
+  old: readonly Old[],
+  fresh: readonly Fresh[],
+  isWholeMailbox: boolean,
+): Steps<Rematch<Old, Fresh>> {
   const matching = new Matching(old, fresh);
-  matching.pair(({ identity: { given }, arrival, octets }) => given && `${given} ${arrival} ${octets}`, 'in order');
-  matching.pair(({ identity: { given } }) => given, 'in order');
-  matching.pair(({ identity: { messageId }, arrival, octets }) => messageId && `${messageId} ${arrival} ${octets}`, 'in order');
-  matching.pair(({ identity: { messageId }, arrival }) => messageId && `${messageId} ${arrival}`, 'if unique');
+  yield* matching.pair(({ identity: { given }, arrival, octets }) => given && `${given} ${arrival} ${octets}`, 'in order');
+  yield* matching.pair(({ identity: { given } }) => given, 'in order');
+  yield* matching.pair(({ identity: { messageId }, arrival, octets }) => messageId && `${messageId} ${arrival} ${octets}`, 'in order');
+  yield* matching.pair(({ identity: { messageId }, arrival }) => messageId && `${messageId} ${arrival}`, 'if unique');
   if (isWholeMailbox) {
-    matching.pair(({ identity: { messageId }, octets }) => messageId && `${messageId} ${octets}`, 'if unique');
-    matching.pair(({ identity: { messageId } }) => messageId, 'if unique');
-    matching.pair(({ arrival, octets }) => `${arrival} ${octets}`, 'if unique');
+    yield* matching.pair(({ identity: { messageId }, octets }) => messageId && `${messageId} ${octets}`, 'if unique');
+    yield* matching.pair(({ identity: { messageId } }) => messageId, 'if unique');
+    yield* matching.pair(({ arrival, octets }) => `${arrival} ${octets}`, 'if unique');
   }
-  return { matches: matching.matches, ambiguous: matching.ambiguous(isWholeMailbox) };
+  return { matches: matching.matches, ambiguous: yield* matching.ambiguous(isWholeMailbox) };
 }
 
 /** True when both have an identity of the same kind, and it is another one. */
@@ -70,50 +81,55 @@ class Matching<Old extends Recognisable, Fresh extends Recognisable> {
     this.#fresh = fresh;
   }
 
-  pair(keyOf: (message: Recognisable) => string | undefined, how: 'in order' | 'if unique'): void {
+  *pair(keyOf: (message: Recognisable) => string | undefined, how: 'in order' | 'if unique'): Steps<void> {
     if (this.#fresh.length === 0) return;
-    const wanted = grouped(this.#fresh, keyOf);
+    const wanted = yield* grouped(this.#fresh, keyOf);
     // Old ones may be very many, and hardly any of them come back.
-    const candidates = grouped(this.#old, (message) => {
+    const candidates = yield* grouped(this.#old, (message) => {
       const key = keyOf(message);
       return key !== undefined && wanted.has(key) ? key : undefined;
     });
     const taken = new Set<Old>();
-    for (const [key, fresh] of wanted) {
+    yield* stepwise(wanted, ([key, fresh]) => {
       const old = candidates.get(key) ?? [];
-      if (how === 'if unique' && (old.length > 1 || fresh.length > 1)) continue;
+      if (how === 'if unique' && (old.length > 1 || fresh.length > 1)) return;
       fresh.forEach((message, index) => {
         const match = old[index];
         if (match === undefined || differ(match.identity, message.identity)) return;
         this.matches.set(message, match);
         taken.add(match);
       });
-    }
+    });
     if (taken.size === 0) return;
     this.#old = this.#old.filter((message) => !taken.has(message));
     this.#fresh = this.#fresh.filter((message) => !this.matches.has(message));
   }
 
-  ambiguous(isWholeMailbox: boolean): Fresh[] {
+  *ambiguous(isWholeMailbox: boolean): Steps<Fresh[]> {
     const keysOf = ({ identity: { given, messageId = '' }, arrival, octets }: Recognisable): string[] =>
       [given, messageId, isWholeMailbox ? `${arrival} ${octets}` : ''].filter((key) => key !== '');
     if (this.#fresh.length === 0) return [];
-    const left = new Set(this.#old.flatMap(keysOf));
-    return this.#fresh.filter((message) => keysOf(message).some((key) => left.has(key)));
+    const left = new Set<string>();
+    yield* stepwise(this.#old, (message) => keysOf(message).forEach((key) => left.add(key)));
+    const ambiguous: Fresh[] = [];
+    yield* stepwise(this.#fresh, (message) => {
+      if (keysOf(message).some((key) => left.has(key))) ambiguous.push(message);
+    });
+    return ambiguous;
   }
 }
 
-function grouped<Message extends Recognisable>(
+function* grouped<Message extends Recognisable>(
   messages: readonly Message[],
   keyOf: (message: Recognisable) => string | undefined,
-): Map<string, Message[]> {
+): Steps<Map<string, Message[]>> {
   const groups = new Map<string, Message[]>();
-  for (const message of messages) {
+  yield* stepwise(messages, (message) => {
     const key = keyOf(message);
-    if (key === undefined || key === '') continue;
+    if (key === undefined || key === '') return;
     const group = groups.get(key);
     if (group === undefined) groups.set(key, [message]);
     else group.push(message);
-  }
+  });
   return groups;
 }

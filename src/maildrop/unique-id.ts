@@ -121,6 +121,26 @@ export function gmailUniqueId(msgid: string): string | undefined {
   return number > MAX_UINT64 ? undefined : `GmailId${number.toString(16)}`;
 }
 
+/** True for an id as `gmailUniqueId` makes it: it always names the same message. */
+export function isGmailId(formula: UniqueIdFormula): boolean {
+  return formula.startsWith(`${VERBATIM}GmailId`);
+}
+
+/** False where no id of the one formula can be an id of the other, ignoring case. */
+export function mayGiveTheSame(one: UniqueIdFormula, other: UniqueIdFormula): boolean {
+  const [first, second] = [endsOf(one), endsOf(other)];
+  const startsAlike = first.before.startsWith(second.before) || second.before.startsWith(first.before);
+  return startsAlike && (first.after.endsWith(second.after) || second.after.endsWith(first.after));
+}
+
+/** How every id of a formula begins and ends, in lower case. */
+function endsOf(formula: UniqueIdFormula): { readonly before: string; readonly after: string } {
+  const text = formula.toLowerCase();
+  if (isVerbatim(text)) return { before: text.slice(VERBATIM.length), after: text.slice(VERBATIM.length) };
+  const { before, field, after } = aroundUid(text);
+  return { before, after: field === undefined ? before : after };
+}
+
 /** From the UID that stands in an id to the id. */
 export function uniqueIdsOf(formula: UniqueIdFormula): (uid: number) => string {
   if (isVerbatim(formula)) return () => formula.slice(VERBATIM.length);

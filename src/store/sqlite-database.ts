@@ -5,6 +5,7 @@
 import { chmodSync, existsSync, renameSync } from 'node:fs';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import { StoreError } from '../errors.ts';
+import { inSlices } from '../slices.ts';
 
 /** Nobody else has business there; and everybody waits with the one statement that waits. */
 const BUSY_TIMEOUT_MS = 200;
@@ -86,6 +87,17 @@ export function guarded<T>(what: string, work: () => T): T {
     if (error instanceof StoreError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
     throw new StoreError(codeOf(error, reason), `${what}: ${reason}`, { cause: error });
+  }
+}
+
+/** Reads from the store in slices; what that throws becomes a StoreError. */
+export async function readInSlices<T>(work: Generator<void, T, void>): Promise<T> {
+  try {
+    return await inSlices(work);
+  } catch (error) {
+    return guarded('the UID map cannot be read', () => {
+      throw error;
+    });
   }
 }
 

@@ -1,7 +1,7 @@
 /** The identities of messages in the SQLite file, apart from the UID map: only recognising and verifying read them. */
 import type { Uid } from '../maildrop/numbers.ts';
 import { UNIDENTIFIED, type Identity } from '../maildrop/rematch.ts';
-import { segmentNumber, uidsOf, type Segment } from '../maildrop/uid-map.ts';
+import type { Segment } from '../maildrop/uid-map.ts';
 import { decodeIdentities, encodeIdentities, isLookedAt } from './identity-segment.ts';
 import type { SqliteDatabase } from './sqlite-database.ts';
 
@@ -13,28 +13,27 @@ export class SqliteIdentities {
     this.#database = database;
   }
 
-  /** Adds to what is known. */
-  merge(mailbox: number, identities: ReadonlyMap<Uid, Identity>): void {
-    const put = this.#database.prepare('INSERT OR REPLACE INTO identity (mailbox, number, count, rows) VALUES (?, ?, ?, ?)');
-    for (const [number, added] of Map.groupBy(identities, ([uid]) => segmentNumber(uid))) {
-      const merged = this.load(mailbox, number);
-      for (const [uid, { given, messageId }] of added) {
-        const before = merged.get(uid) ?? UNIDENTIFIED;
-        merged.set(uid, { given: given || before.given, messageId: messageId ?? before.messageId });
-      }
-      put.run(mailbox, number, lookedAt(merged), encodeIdentities(merged));
+  /** Adds to what is known of one segment, and forgets messages that are not in `kept`, where that is given. */
+  update(
+    mailbox: number,
+    number: number,
+    { kept, added }: { readonly kept?: Segment | undefined; readonly added: Iterable<readonly [Uid, Identity]> },
+  ): void {
+    const known = this.load(mailbox, number);
+    const isThere = kept === undefined ? undefined : new Set<number>(kept.uids);
+    let hasChanged = false;
+    for (const uid of isThere === undefined ? [] : [...known.keys()]) {
+      if (isThere?.has(uid) === false) hasChanged = known.delete(uid);
     }
-  }
-
-  /** Forgets identities of messages that are no longer there. */
-  prune(mailbox: number, number: number, segment: Segment): void {
-    const before = this.load(mailbox, number);
-    if (before.size === 0) return;
-    const kept = new Map(uidsOf(segment).flatMap((uid) => (before.has(uid) ? [[uid, before.get(uid) ?? UNIDENTIFIED] as const] : [])));
-    if (kept.size === before.size) return;
+    for (const [uid, { given, messageId }] of added) {
+      const before = known.get(uid) ?? UNIDENTIFIED;
+      known.set(uid, { given: given || before.given, messageId: messageId ?? before.messageId });
+      hasChanged = true;
+    }
+    if (!hasChanged) return;
     this.#database
-      .prepare('UPDATE identity SET count = ?, rows = ? WHERE mailbox = ? AND number = ?')
-      .run(lookedAt(kept), encodeIdentities(kept), mailbox, number);
+      .prepare('INSERT OR REPLACE INTO identity (mailbox, number, count, rows) VALUES (?, ?, ?, ?)')
+      .run(mailbox, number, lookedAt(known), encodeIdentities(known));
   }
 
   /** Of one segment. */

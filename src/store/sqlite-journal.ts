@@ -28,10 +28,10 @@ export class SqliteJournal {
   /** Within a transaction of the caller. */
   add(maildrop: number, entries: readonly Omit<JournalEntry, 'id'>[]): number[] {
     const add = this.#database.prepare(
-      'INSERT INTO journal (maildrop, path, uid_validity, uids, action, folder, stage) VALUES (?, ?, ?, ?, ?, ?, ?)',
+      'INSERT INTO journal (maildrop, server, path, uid_validity, uids, action, folder, stage) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
     );
-    return entries.map(({ path, uidValidity, uids, action, folder, stage }) =>
-      Number(add.run(maildrop, path, uidValidity, uids.join(','), action, folder ?? null, stage).lastInsertRowid),
+    return entries.map(({ server, path, uidValidity, uids, action, folder, stage }) =>
+      Number(add.run(maildrop, server, path, uidValidity, uids.join(','), action, folder ?? null, stage).lastInsertRowid),
     );
   }
 
@@ -47,9 +47,10 @@ export class SqliteJournal {
 function journalEntry(row: Record<string, SQLOutputValue>): JournalEntry {
   const uidValidity = Number(row['uid_validity']);
   if (!isUidValidity(uidValidity)) throw new StoreError('STORE_CORRUPT', 'a journal entry has no valid UIDVALIDITY');
-  const { id, path, uids, action, folder, stage } = row;
+  const { id, server, path, uids, action, folder, stage } = row;
   return {
     id: Number(id),
+    server: String(server),
     path: String(path),
     uidValidity,
     uids: String(uids).split(',').map(Number).filter(isUid),

@@ -7,19 +7,33 @@ import type { SQLOutputValue, StatementSync } from 'node:sqlite';
 import { StoreError } from '../errors.ts';
 import { isUidValidity, type Uid, type UidValidity } from '../maildrop/numbers.ts';
 import type { Identity } from '../maildrop/rematch.ts';
-import { firstDue, type Segment, type UidMap } from '../maildrop/uid-map.ts';
+import { segmentNumber, type Segment, type UidMap } from '../maildrop/uid-map.ts';
 import { Derivations } from './derivations.ts';
 import { MapCache } from './map-cache.ts';
-import { decodeGone, encodeGone } from './gone-messages.ts';
-import { decodeSegment, encodeSegment } from './segment.ts';
+import { inSlices, othersTurn } from '../slices.ts';
+import { decodeSegment } from './segment.ts';
 import { MIGRATIONS } from './migrations/migrations.ts';
-import { guarded, moveAside, SqliteDatabase } from './sqlite-database.ts';
+import { guarded, moveAside, readInSlices, SqliteDatabase } from './sqlite-database.ts';
+import { SqliteGone } from './sqlite-gone.ts';
 import { SqliteIdentities } from './sqlite-identities.ts';
 import { SqliteJournal } from './sqlite-journal.ts';
-import type { GoneMessage, JournalEntry, Lease, MailboxKey, MaildropKey, MapChange, SizeVerdict, Store, Tombstone } from './store.ts';
+import { SqliteMaps, type SaveParts } from './sqlite-maps.ts';
+import { SqliteSpent } from './sqlite-spent.ts';
+import type {
+  JournalEntry,
+  Lease,
+  MailboxKey,
+  MaildropKey,
+  MapChange,
+  Resemblance,
+  SizeVerdict,
+  Store,
+  Tombstone,
+  UsedIds,
+} from './store.ts';
 
-/** Messages that went are remembered for at least a year. */
-const REMEMBERED_SECONDS = 400 * 24 * 60 * 60;
+/** A save with no more parts than that is one transaction. */
+const PARTS_AT_ONCE = 4;
 
 export interface StoreSettings {
   /** By upstream, the template of unique-ids configured now. */
@@ -28,6 +42,8 @@ export interface StoreSettings {
   readonly onRebuilt: (movedTo: string, error: StoreError) => void;
   /** Of the name of a damaged file. */
   readonly now: Date;
+  /** How many messages that went are remembered of one maildrop, where it is not as usual. */
+  readonly mostRemembered?: number;
 }
 
 export class SqliteStore implements Store {
@@ -35,14 +51,23 @@ export class SqliteStore implements Store {
   readonly #derivations: Derivations;
   readonly #journal: SqliteJournal;
   readonly #identities: SqliteIdentities;
+  readonly #gone: SqliteGone;
+  readonly #spent: SqliteSpent;
+  readonly #tables: SqliteMaps;
+  readonly #loads = new Map<string, Promise<UidMap | undefined>>();
+  /** Mailboxes that were saved while a load of them was running. */
+  readonly #outdated = new Set<string>();
   readonly #leases = new Set<string>();
   readonly #maps = new MapCache();
 
-  private constructor(database: SqliteDatabase, derivations: Derivations) {
+  private constructor(database: SqliteDatabase, derivations: Derivations, { mostRemembered }: StoreSettings) {
     this.#database = database;
     this.#derivations = derivations;
     this.#journal = new SqliteJournal(database);
     this.#identities = new SqliteIdentities(database);
+    this.#gone = new SqliteGone(database, mostRemembered);
+    this.#spent = new SqliteSpent(database);
+    this.#tables = new SqliteMaps(database, { identities: this.#identities, gone: this.#gone, spent: this.#spent });
   }
 
   /**
@@ -54,12 +79,12 @@ export class SqliteStore implements Store {
     const derivations = guarded('the UID map cannot be opened', () => Derivations.of(file));
     try {
       if (file !== undefined) refuseEmptied(file, derivations);
-      return new SqliteStore(SqliteDatabase.open(path, { migrations: MIGRATIONS }), derivations);
+      return new SqliteStore(SqliteDatabase.open(path, { migrations: MIGRATIONS }), derivations, settings);
     } catch (error) {
       if (!(error instanceof StoreError) || error.code !== 'STORE_CORRUPT' || file === undefined || !existsSync(file)) throw error;
       if (!derivations.areAll(settings.templates)) throw notDerivable(file, error);
       settings.onRebuilt(moveAside(file, settings.now.toISOString().replaceAll(/[:.]/g, '-')), error);
-      return new SqliteStore(SqliteDatabase.open(file, { migrations: MIGRATIONS }), Derivations.of(file));
+      return new SqliteStore(SqliteDatabase.open(file, { migrations: MIGRATIONS }), Derivations.of(file), settings);
     }
   }
 
@@ -75,20 +100,41 @@ export class SqliteStore implements Store {
     };
   }
 
-  async loadMap(key: MailboxKey): Promise<UidMap | undefined> {
+  loadMap(key: MailboxKey): Promise<UidMap | undefined> {
     const cached = this.#maps.get(key);
-    if (cached !== undefined) return cached;
-    return guarded('the UID map cannot be read', () => {
-      const mailbox = this.#mailbox(key);
-      if (mailbox === undefined || !isUidValidity(mailbox.uidValidity)) return undefined;
-      const segments = new Map<number, Segment>();
-      for (const row of this.#prepare('SELECT number, rows FROM segment WHERE mailbox = ?').all(mailbox.id)) {
-        segments.set(Number(row['number']), storedSegment(row['rows']));
+    if (cached !== undefined) return Promise.resolve(cached);
+    const name = JSON.stringify(key);
+    const load = this.#loads.get(name) ?? this.#load(key, name);
+    this.#loads.set(name, load);
+    return load;
+  }
+
+  /** Reads again where the map was saved meanwhile. */
+  async #load(key: MailboxKey, name: string): Promise<UidMap | undefined> {
+    try {
+      for (;;) {
+        this.#outdated.delete(name);
+        const map = await readInSlices(this.#read(key));
+        const saved = this.#outdated.has(name) ? this.#maps.get(key) : map;
+        if (this.#outdated.has(name) && saved === undefined) continue;
+        if (saved !== undefined) this.#maps.set(key, saved);
+        return saved;
       }
-      const map = { uidValidity: mailbox.uidValidity, uidNext: mailbox.uidNext, server: mailbox.server, segments };
-      this.#maps.set(key, map);
-      return map;
-    });
+    } finally {
+      this.#loads.delete(name);
+    }
+  }
+
+  /** All rows are read at once, so that they are of one time, and decoded segment by segment. */
+  *#read(key: MailboxKey): Generator<void, UidMap | undefined, void> {
+    const mailbox = this.#tables.mailbox(key);
+    if (mailbox === undefined || !isUidValidity(mailbox.uidValidity)) return undefined;
+    const segments = new Map<number, Segment>();
+    for (const row of this.#prepare('SELECT number, rows FROM segment WHERE mailbox = ?').all(mailbox.id)) {
+      segments.set(Number(row['number']), storedSegment(row['rows']));
+      yield;
+    }
+    return { uidValidity: mailbox.uidValidity, uidNext: mailbox.uidNext, server: mailbox.server, segments };
   }
 
   async saveMaps(changes: readonly MapChange[], now: number): Promise<void> {
@@ -96,58 +142,96 @@ export class SqliteStore implements Store {
     guarded('the state cannot be written', () => {
       for (const { key, derivation } of changes) this.#derivations.note(key.maildrop.upstream, derivation);
     });
-    this.#transaction(() => {
-      for (const change of changes) this.#save(change, now);
-    });
-    for (const { key, next } of changes) this.#maps.set(key, next);
+    const parts: SaveParts[] = [];
+    for (const change of changes) parts.push(await inSlices(this.#tables.save(change, now)));
+    const before = parts.flatMap((part) => part.before);
+    const after = parts.flatMap((part) => part.after);
+    const saveAll = (): void => {
+      for (const { map } of parts) map();
+    };
+    const areFew = before.length + after.length <= PARTS_AT_ONCE;
+    if (!areFew) await this.#runApart(before);
+    this.#run(areFew ? [...before, saveAll, ...after] : [saveAll]);
+    for (const { key, next } of changes) {
+      const name = JSON.stringify(key);
+      if (this.#loads.has(name)) this.#outdated.add(name);
+      this.#maps.set(key, next);
+    }
+    if (!areFew) await this.#runApart(after);
+    await this.#forgetGone(changes, now);
+  }
+
+  /** One after another, each in a transaction of its own, with pauses. */
+  async #runApart(parts: readonly (() => void)[]): Promise<void> {
+    for (const part of parts) {
+      this.#run([part]);
+      await othersTurn();
+    }
+  }
+
+  async #forgetGone(changes: readonly MapChange[], now: number): Promise<void> {
+    for (const { key, gone = [] } of changes) {
+      const maildrop = this.#tables.maildrop(key.maildrop);
+      while (this.#transaction(() => this.#gone.forgetOld(maildrop, now))) await othersTurn();
+      while (gone.length > 0 && this.#transaction(() => this.#gone.forgetExcess(maildrop))) await othersTurn();
+    }
   }
 
   async derivationOf(key: MailboxKey): Promise<string | undefined> {
-    return guarded('the UID map cannot be read', () => this.#mailbox(key)?.derivation);
+    return guarded('the UID map cannot be read', () => this.#tables.mailbox(key)?.derivation);
   }
 
   async loadIdentities(key: MailboxKey, segments?: readonly number[]): Promise<ReadonlyMap<Uid, Identity>> {
-    return guarded('the UID map cannot be read', () => {
-      const mailbox = this.#mailbox(key)?.id ?? 0;
-      const all = new Map<Uid, Identity>();
-      for (const number of segments ?? this.#identities.counts(mailbox).keys()) {
-        for (const [uid, identity] of this.#identities.load(mailbox, number)) all.set(uid, identity);
-      }
-      return all;
-    });
+    const mailbox = guarded('the UID map cannot be read', () => this.#tables.mailbox(key)?.id ?? 0);
+    return readInSlices(this.#readIdentities(mailbox, segments));
+  }
+
+  *#readIdentities(mailbox: number, segments: readonly number[] | undefined): Generator<void, Map<Uid, Identity>, void> {
+    const all = new Map<Uid, Identity>();
+    for (const number of segments ?? this.#identities.counts(mailbox).keys()) {
+      for (const [uid, identity] of this.#identities.load(mailbox, number)) all.set(uid, identity);
+      yield;
+    }
+    return all;
   }
 
   async addIdentities(key: MailboxKey, uidValidity: UidValidity, identities: ReadonlyMap<Uid, Identity>): Promise<void> {
-    this.#transaction(() => {
-      const mailbox = this.#mailbox(key);
-      if (mailbox?.uidValidity === uidValidity) this.#identities.merge(mailbox.id, identities);
-    });
+    for (const [number, added] of Map.groupBy(identities, ([uid]) => segmentNumber(uid))) {
+      this.#transaction(() => {
+        const mailbox = this.#tables.mailbox(key);
+        if (mailbox?.uidValidity === uidValidity) this.#identities.update(mailbox.id, number, { added });
+      });
+      await othersTurn();
+    }
   }
 
   async identityCounts(key: MailboxKey): Promise<ReadonlyMap<number, number>> {
-    return guarded('the UID map cannot be read', () => this.#identities.counts(this.#mailbox(key)?.id ?? 0));
+    return guarded('the UID map cannot be read', () => this.#identities.counts(this.#tables.mailbox(key)?.id ?? 0));
   }
 
-  async highestUid(key: MailboxKey, uidValidity: UidValidity): Promise<number> {
-    return guarded('the UID map cannot be read', () => {
-      const epoch = this.#prepare('SELECT highest_uid FROM epoch WHERE mailbox = ? AND uid_validity = ?');
-      return Number(epoch.get(this.#mailbox(key)?.id ?? 0, uidValidity)?.['highest_uid'] ?? 0);
-    });
+  async usedIds(key: MaildropKey): Promise<UsedIds> {
+    return guarded('the UID map cannot be read', () => this.#spent.used(this.#tables.maildrop(key)));
   }
 
-  async loadGone(key: MaildropKey): Promise<Tombstone[]> {
-    return guarded('the UID map cannot be read', () =>
-      this.#prepare(
-        `SELECT path, gone_at, messages FROM gone JOIN mailbox ON mailbox.id = gone.mailbox JOIN maildrop ON maildrop.id = mailbox.maildrop
-         WHERE upstream = ? AND user = ? AND view = ? ORDER BY gone_at DESC, gone.id DESC`,
-      )
-        .all(key.upstream, key.user, key.view)
-        .flatMap((row) =>
-          decodeGone(String(row['messages'])).map((gone) =>
-            Object.assign(gone, { path: String(row['path']), goneAt: Number(row['gone_at']) }),
-          ),
-        ),
-    );
+  async idsAmong(key: MaildropKey, uniqueIds: Iterable<string>): Promise<ReadonlySet<string>> {
+    const maildrop = this.#tables.maildrop(key);
+    const gone = await readInSlices(this.#gone.among(maildrop, uniqueIds));
+    return gone.union(await readInSlices(this.#spent.among(maildrop, uniqueIds)));
+  }
+
+  async *allGone(key: MaildropKey): AsyncGenerator<readonly Tombstone[], void, void> {
+    for (const some of this.#gone.all(this.#tables.maildrop(key))) {
+      yield some;
+      await othersTurn();
+    }
+  }
+
+  async findGone(key: MaildropKey, like: Resemblance): Promise<Tombstone[]> {
+    return readInSlices(this.#gone.find(this.#tables.maildrop(key), like));
+  }
+
+  async hasGoneMessageIds(key: MaildropKey): Promise<boolean> {
+    return guarded('the UID map cannot be read', () => this.#gone.hasMessageIds(this.#tables.maildrop(key)));
   }
 
   openEntries(key: MaildropKey): Promise<JournalEntry[]> {
@@ -155,7 +239,7 @@ export class SqliteStore implements Store {
   }
 
   async addEntries(key: MaildropKey, entries: readonly Omit<JournalEntry, 'id'>[]): Promise<number[]> {
-    return this.#transaction(() => this.#journal.add(this.#maildropId(key), entries));
+    return this.#transaction(() => this.#journal.add(this.#tables.madeMaildrop(key), entries));
   }
 
   setStage(id: number, stage: string): Promise<void> {
@@ -217,88 +301,10 @@ export class SqliteStore implements Store {
     this.#database[Symbol.dispose]();
   }
 
-  #save({ key, previous, next, identities, gone, derivation }: MapChange, now: number): void {
-    const mailbox = this.#mailboxId(key, next);
-    this.#prepare('UPDATE mailbox SET uid_next = ?, server = ?, next_due = ?, derivation = ? WHERE id = ?').run(
-      next.uidNext,
-      next.server,
-      firstDue(next) ?? null,
-      derivation ?? null,
-      mailbox,
-    );
-    if (previous === undefined) this.#forget(mailbox);
-    const put = this.#prepare('INSERT OR REPLACE INTO segment (mailbox, number, rows) VALUES (?, ?, ?)');
-    const drop = this.#prepare('DELETE FROM segment WHERE mailbox = ? AND number = ?');
-    for (const [number, segment] of next.segments) {
-      if (previous?.segments.get(number) === segment) continue;
-      put.run(mailbox, number, encodeSegment(segment));
-      this.#identities.prune(mailbox, number, segment);
-    }
-    for (const number of previous?.segments.keys() ?? []) {
-      if (next.segments.has(number)) continue;
-      drop.run(mailbox, number);
-      this.#prepare('DELETE FROM identity WHERE mailbox = ? AND number = ?').run(mailbox, number);
-    }
-    this.#raiseHighestUid(mailbox, next);
-    if (identities !== undefined) this.#identities.merge(mailbox, identities);
-    this.#putGone(mailbox, gone ?? [], now);
-  }
-
-  #mailbox(key: MailboxKey): MailboxRow | undefined {
-    const row = this.#prepare(
-      `SELECT mailbox.id, uid_validity, uid_next, derivation, server FROM mailbox JOIN maildrop ON maildrop.id = mailbox.maildrop
-       WHERE upstream = ? AND user = ? AND view = ? AND path = ?`,
-    ).get(key.maildrop.upstream, key.maildrop.user, key.maildrop.view, key.path);
-    if (row === undefined) return undefined;
-    const { id, uid_validity: uidValidity, uid_next: uidNext, derivation, server } = row;
-    return {
-      id: Number(id),
-      uidValidity: Number(uidValidity),
-      uidNext: Number(uidNext),
-      server: String(server),
-      derivation: typeof derivation === 'string' ? derivation : undefined,
-    };
-  }
-
-  /** The mailbox's row, made or moved to the map's UIDVALIDITY. A new epoch starts without segments. */
-  #mailboxId(key: MailboxKey, map: UidMap): number {
-    const found = this.#mailbox(key);
-    if (found?.uidValidity === map.uidValidity) return found.id;
-    if (found !== undefined) {
-      this.#forget(found.id);
-      this.#prepare('UPDATE mailbox SET uid_validity = ? WHERE id = ?').run(map.uidValidity, found.id);
-      return found.id;
-    }
-    const added = this.#prepare('INSERT INTO mailbox (maildrop, path, uid_validity) VALUES (?, ?, ?)').run(
-      this.#maildropId(key.maildrop),
-      key.path,
-      map.uidValidity,
-    );
-    return Number(added.lastInsertRowid);
-  }
-
-  #forget(mailbox: number): void {
-    for (const table of ['segment', 'identity']) this.#prepare(`DELETE FROM ${table} WHERE mailbox = ?`).run(mailbox);
-  }
-
-  #raiseHighestUid(mailbox: number, { uidValidity, segments }: UidMap): void {
-    const last = segments.get(Math.max(-1, ...segments.keys()));
-    this.#prepare(
-      `INSERT INTO epoch (mailbox, uid_validity, highest_uid) VALUES (?, ?, ?)
-       ON CONFLICT DO UPDATE SET highest_uid = max(highest_uid, excluded.highest_uid)`,
-    ).run(mailbox, uidValidity, last?.uids.at(-1) ?? 0);
-  }
-
-  #putGone(mailbox: number, gone: readonly GoneMessage[], now: number): void {
-    this.#prepare('DELETE FROM gone WHERE mailbox = ? AND gone_at < ?').run(mailbox, now - REMEMBERED_SECONDS);
-    if (gone.length === 0) return;
-    this.#prepare('INSERT INTO gone (mailbox, gone_at, messages) VALUES (?, ?, ?)').run(mailbox, now, encodeGone(gone));
-  }
-
-  #maildropId(key: MaildropKey): number {
-    this.#prepare('INSERT OR IGNORE INTO maildrop (upstream, user, view) VALUES (?, ?, ?)').run(key.upstream, key.user, key.view);
-    const row = this.#prepare('SELECT id FROM maildrop WHERE upstream = ? AND user = ? AND view = ?').get(key.upstream, key.user, key.view);
-    return Number(row?.['id']);
+  #run(parts: readonly (() => void)[]): void {
+    this.#transaction(() => {
+      for (const part of parts) part();
+    });
   }
 
   #prepare(sql: string): StatementSync {
@@ -308,14 +314,6 @@ export class SqliteStore implements Store {
   #transaction<T>(work: () => T): T {
     return this.#database.transaction(work);
   }
-}
-
-interface MailboxRow {
-  readonly id: number;
-  readonly uidValidity: number;
-  readonly uidNext: number;
-  readonly server: string;
-  readonly derivation: string | undefined;
 }
 
 /** SQLite takes an empty file for a new one; where ids were written down it is what is left of a damaged one. */

@@ -4,6 +4,7 @@
 import type { Uid, UidValidity } from '../maildrop/numbers.ts';
 import type { Identity, Recognisable } from '../maildrop/rematch.ts';
 import type { IdSource, MessageState, UidMap } from '../maildrop/uid-map.ts';
+import type { UniqueIdFormula } from '../maildrop/unique-id.ts';
 
 /** Whose maildrop: injective over upstream, IMAP user and view. */
 export interface MaildropKey {
@@ -21,6 +22,8 @@ export interface MailboxKey {
 /** What DELE and QUIT promised and is not known to be done. */
 export interface JournalEntry {
   readonly id: number;
+  /** On which server it was promised, as in UidMap: it is carried out on no other. '' where that was not written down. */
+  readonly server: string;
   readonly path: string;
   readonly uidValidity: UidValidity;
   readonly uids: readonly Uid[];
@@ -32,6 +35,8 @@ export interface JournalEntry {
 /** A message that is no longer in its mailbox; should it come back, it gets its unique-id again, and all else that was known of it. */
 export interface GoneMessage extends Recognisable, IdSource {
   readonly trueOctets: number | undefined;
+  /** On which server it was, as in UidMap: a deletion that waits is carried out on no other. */
+  readonly server: string;
   readonly state: MessageState;
 }
 
@@ -50,8 +55,26 @@ export interface MapChange {
   readonly next: UidMap;
   readonly identities?: ReadonlyMap<Uid, Identity>;
   readonly gone?: readonly GoneMessage[];
+  /** Ids of messages that were remembered as gone and are in this map again. */
+  readonly found?: readonly IdSource[];
   /** The template from which all its unique-ids can be made again and nothing else is lost with it; undefined where there is none. */
   readonly derivation?: string | undefined;
+}
+
+/** By what messages that went are found: keys of identities, unique-ids in lower case, arrival with size. One of them is enough. */
+export interface Resemblance {
+  readonly given: readonly string[];
+  readonly messageIds: readonly string[];
+  readonly uniqueIds: readonly string[];
+  readonly looks: readonly { readonly arrival: number; readonly octets: number }[];
+}
+
+/** Unique-ids that mailboxes of a maildrop gave away, whether a message has them still or not. */
+export interface UsedIds {
+  /** The highest UID that was ever listed under each UIDVALIDITY. */
+  readonly epochs: readonly { readonly path: string; readonly uidValidity: number; readonly highestUid: number }[];
+  /** Of ids that no message has any more, by the formula from which they followed, the highest UID that stood in one. */
+  readonly formulas: readonly { readonly path: string; readonly formula: UniqueIdFormula; readonly highestUid: number }[];
 }
 
 /** How often RFC822.SIZE was what RETR sent, of one upstream. */
@@ -82,10 +105,16 @@ export interface Store extends AsyncDisposable {
   addIdentities(key: MailboxKey, uidValidity: UidValidity, identities: ReadonlyMap<Uid, Identity>): Promise<void>;
   /** How many messages of each segment have been looked at for their Message-ID. */
   identityCounts(key: MailboxKey): Promise<ReadonlyMap<number, number>>;
-  /** The highest UID that was ever saved under that UIDVALIDITY; 0 for none. */
-  highestUid(key: MailboxKey, uidValidity: UidValidity): Promise<number>;
-  /** Messages that went from a maildrop within the last year and more, the latest first. */
-  loadGone(key: MaildropKey): Promise<Tombstone[]>;
+  /** What is known of all unique-ids that a maildrop ever gave away. */
+  usedIds(key: MaildropKey): Promise<UsedIds>;
+  /** Which of those texts, in lower case, are ids that messages had before they went: all that are remembered, and those that follow from no formula. */
+  idsAmong(key: MaildropKey, uniqueIds: Iterable<string>): Promise<ReadonlySet<string>>;
+  /** Messages that went from a maildrop within the last year and more, the latest first, in parts. Of very many only the latest are remembered. */
+  allGone(key: MaildropKey): AsyncIterable<readonly Tombstone[]>;
+  /** Those of them that resemble others, the latest first. */
+  findGone(key: MaildropKey, like: Resemblance): Promise<Tombstone[]>;
+  /** True where a Message-ID could tell that one of them came back. */
+  hasGoneMessageIds(key: MaildropKey): Promise<boolean>;
   /** Open journal entries of a maildrop, oldest first. */
   openEntries(key: MaildropKey): Promise<JournalEntry[]>;
   /** Writes journal entries in one transaction and gives their ids. */

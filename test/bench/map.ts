@@ -31,7 +31,7 @@ const ids: NewIds = {
   formula: applyTemplate(template, names),
   fallback: (attempt) => fallbackFormula(names, attempt),
   taken: new Set(),
-  highestUid: 0,
+  used: [],
   elsewhere: [],
 };
 

@@ -45,7 +45,7 @@ export function newIds(validity: UidValidity, template = 'popbridge'): NewIds {
     formula: formulaOf(template, validity),
     fallback: (attempt) => fallbackFormula(names, attempt),
     taken: new Set(),
-    highestUid: 0,
+    used: [],
     elsewhere: [],
   };
 }
@@ -252,8 +252,11 @@ function fakeStore(traces: FakeTraces): Store {
     loadIdentities: () => Promise.resolve(new Map()),
     addIdentities: () => Promise.resolve(),
     identityCounts: () => Promise.resolve(new Map()),
-    highestUid: () => Promise.resolve(0),
-    loadGone: () => Promise.resolve([]),
+    usedIds: () => Promise.resolve({ epochs: [], formulas: [] }),
+    idsAmong: () => Promise.resolve(new Set()),
+    allGone: async function* () {},
+    findGone: () => Promise.resolve([]),
+    hasGoneMessageIds: () => Promise.resolve(false),
     acquireLease: () => Promise.resolve({ release: () => Promise.resolve() }),
     unfinished: () => Promise.resolve([]),
     mailboxes: () => Promise.resolve([]),

@@ -28,7 +28,7 @@ function mapUnder(text: string, path = 'INBOX', stored?: UidMap, list = [1, 2, 3
     formula,
     fallback: (attempt) => fallbackFormula(names, attempt),
     taken: new Set(),
-    highestUid: 0,
+    used: [],
     elsewhere: [],
   });
 }

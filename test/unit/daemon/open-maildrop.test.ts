@@ -1,9 +1,13 @@
 import { FakeClock } from '../../support/fake-clock.ts';
-import { expect, test } from 'vitest';
-import { uids, uidValidity, viewConfig } from '../../support/fake-maildrop.ts';
+import { describe, expect, test } from 'vitest';
+import { uid, uids, uidValidity, viewConfig } from '../../support/fake-maildrop.ts';
 import type { MaildropConfig, ViewConfig } from '../../../src/config/schema.ts';
 import { SnapshotCache } from '../../../src/daemon/snapshot-cache.ts';
 import { openMaildrop, type OpenRequest } from '../../../src/daemon/open-maildrop.ts';
+import { derivationText } from '../../../src/daemon/derivation.ts';
+import { usedFormulas } from '../../../src/daemon/used-ids.ts';
+import { withIdSources, withoutMessages } from '../../../src/maildrop/map-changes.ts';
+import { verbatimSource } from '../../../src/maildrop/uid-map.ts';
 import { UpstreamError } from '../../../src/errors.ts';
 import { parseTemplate } from '../../../src/maildrop/unique-id.ts';
 import { SqliteStore } from '../../../src/store/sqlite-store.ts';
@@ -11,7 +15,8 @@ import type { UpstreamMailbox, UpstreamSession } from '../../../src/upstream/ups
 import { keyOf } from '../store/maps.ts';
 
 /** A mailbox with one message, which the server calls that. */
-function mailboxWith(path: string, identity: string | undefined): UpstreamMailbox {
+function mailboxWith(path: string, identity: string | undefined, { octets = 10, listed = [1] } = {}): UpstreamMailbox {
+  const all = uids(...listed);
   const refused = (): Promise<never> => Promise.reject(new UpstreamError('protocol', 'not asked for here'));
   return {
     path,
@@ -21,9 +26,15 @@ function mailboxWith(path: string, identity: string | undefined): UpstreamMailbo
       Promise.resolve({
         uidValidity: uidValidity(7),
         uidNext: 2,
-        uids: uids(1),
+        uids: all,
         deleted: new Set(),
-        added: { uids: uids(1), octets: [10], arrivals: [100], identities: [identity], messageIds: new Map() },
+        added: {
+          uids: all,
+          octets: all.map(() => octets),
+          arrivals: all.map((one) => one * 100),
+          identities: all.map(() => identity),
+          messageIds: new Map(),
+        },
         isUnchanged: false,
         isOther: false,
       }),
@@ -113,4 +124,87 @@ test('a message that lies in two folders, as under two labels of Gmail, has not 
   const ids = await idsOf(sessionWith(mailboxes, GMAIL), gmailView(['INBOX', 'Work']));
   expect(ids).toHaveLength(2);
   expect(new Set(ids).size).toBe(2);
+});
+
+function viewOf(folders: MaildropConfig['folders'], template: string): ViewConfig {
+  const uniqueId = parseTemplate(template);
+  if ('problem' in uniqueId) throw new Error(uniqueId.problem);
+  return viewConfig({ maildrop: { folders, uniqueId } });
+}
+
+describe('an id that was given to a message is never given to another one', () => {
+  /** Ids of what is shown of a folder whose messages look unlike those of every other. */
+  async function shown(store: SqliteStore, view: ViewConfig, listed: readonly number[] = [1, 2, 3]): Promise<string[]> {
+    const [path = ''] = view.maildrop.folders;
+    const session = sessionWith({ [path]: mailboxWith(path, undefined, { octets: path.length, listed: [...listed] }) }, []);
+    const { maildrop } = await openMaildrop(request(store, session, view), new AbortController().signal);
+    return Array.from(maildrop.scanListing(), ({ uniqueId }) => uniqueId);
+  }
+  const inMemory = (): SqliteStore => SqliteStore.open(':memory:', { templates: new Map(), onRebuilt: () => {}, now: new Date(0) });
+  const key = keyOf('alice');
+
+  async function withoutUid(store: SqliteStore, number: number): Promise<void> {
+    const map = await store.loadMap(key);
+    if (map === undefined) throw new Error('no map');
+    await store.saveMaps([{ key, previous: map, next: withoutMessages(map, uids(number)) }], 1_000);
+  }
+
+  test('where another folder is shown under a template without the folder, also ids of what clients deleted', async () => {
+    await using store = inMemory();
+    const before = await shown(store, viewOf(['INBOX'], 'cyrus'));
+    await withoutUid(store, 2);
+    const after = await shown(store, viewOf(['Support'], 'cyrus'), [1, 2, 3, 4]);
+    expect(before).toEqual(['7.1', '7.2', '7.3']);
+    expect(after.filter((id) => before.includes(id))).toEqual([]);
+    expect(after.at(-1)).toBe('7.4');
+    expect(await shown(store, viewOf(['Support'], 'cyrus'), [1, 2, 3, 4])).toEqual(after);
+  });
+
+  test('where the other folder had all its messages removed, or none is left of its map', async () => {
+    await using store = inMemory();
+    const before = await shown(store, viewOf(['INBOX'], 'cyrus'));
+    await shown(store, viewOf(['INBOX'], 'cyrus'), []);
+    const after = await shown(store, viewOf(['Support'], 'cyrus'));
+    expect(after.filter((id) => before.includes(id))).toEqual([]);
+  });
+
+  test('where another template makes the same text', async () => {
+    await using store = inMemory();
+    const before = await shown(store, viewOf(['INBOX'], '1{uid:08d}.{uidvalidity}'), [2]);
+    await withoutUid(store, 2);
+    const after = await shown(store, viewOf(['Other'], '10{uid:07d}.{uidvalidity}'), [2]);
+    expect(before).toEqual(['100000002.7']);
+    expect(after).not.toEqual(before);
+  });
+
+  test('where it was imported, and its message was deleted', async () => {
+    await using store = inMemory();
+    await shown(store, viewOf(['INBOX'], 'popbridge'));
+    const map = await store.loadMap(key);
+    if (map === undefined) throw new Error('no map');
+    const imported = withIdSources(map, new Map([[uid(1), verbatimSource('7.3')]]));
+    await store.saveMaps([{ key, previous: map, next: imported }], 1_000);
+    await withoutUid(store, 1);
+    expect(await shown(store, viewOf(['Support'], 'cyrus'))).not.toContain('7.3');
+  });
+
+  test('where a map is lost, its own messages get the same ids again, those of others none of them', async () => {
+    await using store = inMemory();
+    const before = await shown(store, viewOf(['INBOX'], 'cyrus'));
+    const used = await store.usedIds(key.maildrop);
+    const view = viewOf(['INBOX'], 'cyrus');
+    const formula = '7.{uid:01d}';
+    const { uniqueId } = view.maildrop;
+    expect(usedFormulas(used, uniqueId, { path: 'INBOX', formula, isMadeAnew: true })).toEqual([]);
+    expect(usedFormulas(used, uniqueId, { path: 'INBOX', formula, isMadeAnew: false })).toMatchObject([{ formula, highestUid: 3 }]);
+    expect(usedFormulas(used, uniqueId, { path: 'Support', formula, isMadeAnew: true })).toMatchObject([{ formula, highestUid: 3 }]);
+    expect(before).toHaveLength(3);
+  });
+
+  test('where the folder changed, a damaged store is not made anew from a template without the folder', () => {
+    const { uniqueId } = viewOf(['INBOX'], 'cyrus').maildrop;
+    expect(derivationText(uniqueId, 'INBOX')).not.toBe(derivationText(uniqueId, 'Support'));
+    const { uniqueId: withFolder } = viewOf(['INBOX'], 'popbridge').maildrop;
+    expect(derivationText(withFolder, 'INBOX')).toBe(derivationText(withFolder, 'Support'));
+  });
 });

@@ -73,7 +73,7 @@ export function stepped(
   const ids = {
     ...newIds(UIDVALIDITY, template),
     taken: new Set(taken),
-    highestUid,
+    used: [{ formula: formulaOf(template, UIDVALIDITY), highestUid }],
     elsewhere,
     given: given.size === 0 ? undefined : (one: Uid): string | undefined => given.get(one),
   };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { holds } from '../../support/holds.ts';
-import { newIds, uid } from '../../support/fake-maildrop.ts';
+import { formulaOf, newIds, uid, uidValidity } from '../../support/fake-maildrop.ts';
 import { withDeleted, withTrueOctets } from '../../../src/maildrop/map-changes.ts';
 import type { Uid } from '../../../src/maildrop/numbers.ts';
 import { reconcile, type Inherited } from '../../../src/maildrop/reconcile.ts';
@@ -181,7 +181,7 @@ describe('with ids that are inherited, given by the server, taken, or had elsewh
       fc.property(steps, (step) => {
         const { map, ids, inherited } = stepped(undefined, { ...step, given: new Map() });
         for (const one of uidsIn(map)) {
-          if (one <= ids.highestUid && !inherited.has(one))
+          if (one <= step.highestUid && !inherited.has(one))
             expect(uniqueIdsIn(map)(one)).not.toBe(idFrom({ formula: ids.formula, idUid: one }));
         }
       }),
@@ -228,7 +228,7 @@ describe('with ids that are inherited, given by the server, taken, or had elsewh
     const before = idsIn(reconciled(undefined, listing(7, [5]), template));
     const next = reconcile(undefined, listing(7, [5]), {
       ...newIds(reconciled(undefined, listing(7, [])).uidValidity, template),
-      highestUid: 5,
+      used: [{ formula: formulaOf(template, uidValidity(7)), highestUid: 5 }],
     });
     expect(idsIn(next)).not.toEqual(before);
   });

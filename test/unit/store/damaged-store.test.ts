@@ -176,7 +176,15 @@ describe('a damaged file is refused', () => {
     {
       await using store = open();
       await save(store, keyOf('alice'), 'T');
-      const entry = { path: 'INBOX', uidValidity: uidValidity(7), uids: uids(3), action: 'trash', folder: undefined, stage: 'planned' };
+      const entry = {
+        server: 'imap.test:993',
+        path: 'INBOX',
+        uidValidity: uidValidity(7),
+        uids: uids(3),
+        action: 'trash',
+        folder: undefined,
+        stage: 'planned',
+      };
       await store.addEntries(keyOf('alice').maildrop, [entry]);
     }
     overwrite(0, 100);

@@ -2,9 +2,6 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { holds } from '../../support/holds.ts';
 import { uid } from '../../support/fake-maildrop.ts';
-import { UNIDENTIFIED } from '../../../src/maildrop/rematch.ts';
-import { UNTOUCHED } from '../../../src/maildrop/uid-map.ts';
-import { decodeGone, encodeGone } from '../../../src/store/gone-messages.ts';
 import { decodeIdentities, encodeIdentities } from '../../../src/store/identity-segment.ts';
 
 const keys = (...kinds: readonly string[]): fc.Arbitrary<string> =>
@@ -36,24 +33,7 @@ test('octets that are no identities are none, whatever they are', () => {
   expect(decodeIdentities(encodeIdentities(new Map([[uid(1), { given: '', messageId: '' }]])).subarray(0, 2))).toEqual(new Map());
 });
 
-test('messages that went come back as they were, and text that makes no sense is none', () => {
-  const gone = [
-    {
-      formula: '83ecb521.5f5e1000.{uid:08x}',
-      idUid: 7,
-      identity: { given: 'eBBBBBBBBBBBBBBBBBBBBBB', messageId: 'mAAAAAAAAAAAAAAAAAAAAAA' },
-      arrival: 1,
-      octets: 2,
-      trueOctets: 3,
-      state: { retrievedAt: 4, deletedAt: 5, dueAt: 6 },
-    },
-    { formula: '=<old@id>', idUid: 8, identity: UNIDENTIFIED, arrival: -1, octets: 2 ** 40, trueOctets: undefined, state: UNTOUCHED },
-  ];
-  expect(decodeGone(encodeGone(gone))).toEqual(gone);
-  for (const text of ['', '{', '7', '[7]', '[["a"]]', '[[1,2,3,4,5]]']) expect(decodeGone(text)).toEqual([]);
-});
-
-test('identities and gone messages of version 1 are read: one key a message, of either kind', () => {
+test('identities of version 1 are read: one key a message, of either kind', () => {
   const key = Buffer.alloc(16, 7);
   const octets = Uint8Array.from([1, 3, 1, 'e'.charCodeAt(0), ...key, 1, 'm'.charCodeAt(0), ...key, 1, 0]);
   expect([...decodeIdentities(octets).values()]).toEqual([
@@ -61,6 +41,4 @@ test('identities and gone messages of version 1 are read: one key a message, of 
     { given: '', messageId: `m${key.toString('base64url')}` },
     { given: '', messageId: '' },
   ]);
-  const [gone] = decodeGone('[["=a",8,"mAAAA",1,2]]');
-  expect(gone).toMatchObject({ identity: { given: '', messageId: 'mAAAA' }, state: UNTOUCHED, trueOctets: undefined });
 });

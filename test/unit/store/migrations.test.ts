@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { idFrom } from '../../../src/maildrop/uid-map.ts';
 import { MIGRATIONS } from '../../../src/store/migrations/migrations.ts';
 import { encodeSegment } from '../../../src/store/segment.ts';
 import { SqliteStore } from '../../../src/store/sqlite-store.ts';
@@ -72,6 +73,48 @@ test.each(versions)('a file of version %i can be written, and read by whoever op
   }
   await using store = open();
   expect(await store.loadMap(keyOf('alice'))).toEqual(next);
+});
+
+test.each([4, 5])('messages that are gone are taken over from a file of version %i, each unique-id once', async (version) => {
+  fileOfVersion(version);
+  const database = new DatabaseSync(path);
+  const put = database.prepare('INSERT INTO gone (mailbox, gone_at, messages) VALUES (1, ?, ?)');
+  put.run(10, JSON.stringify([['83ecb521.00000007.{uid:08x}', 255, 'mA', 100, 1000]]));
+  put.run(
+    20,
+    JSON.stringify([
+      ['83ecb521.00000007.{uid:08x}', 255, 'eB mA', 100, 1000, 1001, 4, 5, 6],
+      ['7.{uid}', 3, 'eC', 1, 2, -1, 0, 0, 0],
+    ]),
+  );
+  put.run(
+    30,
+    JSON.stringify([
+      ['=<Old@id>', 8, '', -1, 2 ** 40],
+      ['=GmailIdff', 1, 'gD', 1, 2],
+      ['UID{uid:01d}-7', 12, 'mE', 3, 4],
+    ]),
+  );
+  for (const text of ['', '{', '7', '[7]', '["a"]', '[["a"]]', '[[1,2,3,4,5]]', '{"a":1}']) put.run(40, text);
+  database.close();
+  await using store = open();
+  const { maildrop } = keyOf('alice');
+  const all = (await Array.fromAsync(store.allGone(maildrop))).flat();
+  expect(all.map((one) => [idFrom(one), one.identity.given, one.identity.messageId, one.arrival, one.octets, one.trueOctets])).toEqual([
+    ['UID12-7', '', 'mE', 3, 4, undefined],
+    ['GmailIdff', 'gD', undefined, 1, 2, undefined],
+    ['<Old@id>', '', undefined, -1, 2 ** 40, undefined],
+    ['7.3', 'eC', undefined, 1, 2, undefined],
+    ['83ecb521.00000007.000000ff', 'eB', 'mA', 100, 1000, 1001],
+  ]);
+  expect(all.at(-1)).toMatchObject({ path: 'INBOX', goneAt: 20, state: { retrievedAt: 4, deletedAt: 5, dueAt: 6 } });
+  const wanted = all.map((one) => idFrom(one).toLowerCase());
+  expect(await store.idsAmong(maildrop, wanted)).toEqual(new Set(wanted));
+  expect((await store.usedIds(maildrop)).formulas.map(({ formula, highestUid }) => [formula, highestUid])).toEqual([
+    ['7.{uid}', 3],
+    ['83ecb521.00000007.{uid:08x}', 255],
+    ['UID{uid:01d}-7', 12],
+  ]);
 });
 
 test('every version comes to the same schema as a new file', () => {

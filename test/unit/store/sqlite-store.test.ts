@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { StoreError } from '../../../src/errors.ts';
-import { withDeleted, withoutMessages, withTrueOctets } from '../../../src/maildrop/map-changes.ts';
-import { knownMessage, NEVER_DUE, UNTOUCHED, type UidMap } from '../../../src/maildrop/uid-map.ts';
+import { withDeleted, withIdSources, withoutMessages, withTrueOctets } from '../../../src/maildrop/map-changes.ts';
+import { knownMessage, NEVER_DUE, UNTOUCHED, verbatimSource, type UidMap } from '../../../src/maildrop/uid-map.ts';
 import { SqliteStore } from '../../../src/store/sqlite-store.ts';
-import type { GoneMessage, MailboxKey } from '../../../src/store/store.ts';
+import type { GoneMessage, MailboxKey, Tombstone } from '../../../src/store/store.ts';
 import { uids, uidValidity } from '../../support/fake-maildrop.ts';
 import { keyOf, mapOf } from './maps.ts';
 
@@ -25,6 +25,10 @@ const open = (file: string): SqliteStore => SqliteStore.open(file, { templates: 
 
 const save = (store: SqliteStore, at: MailboxKey, previous: UidMap | undefined, next: UidMap): Promise<void> =>
   store.saveMaps([{ key: at, previous, next }], 1_000_000);
+
+async function allGone(store: SqliteStore, user: string): Promise<Tombstone[]> {
+  return (await Array.fromAsync(store.allGone(keyOf(user).maildrop))).flat();
+}
 
 describe('the store', () => {
   test('gives back what was saved, also after it was closed and opened again', async () => {
@@ -95,7 +99,15 @@ describe('the store', () => {
   });
 
   test('keeps the journal until an entry is done, oldest first, across a restart', async () => {
-    const entry = { path: 'INBOX', uidValidity: uidValidity(7), uids: uids(3, 9), action: 'trash', folder: undefined, stage: 'planned' };
+    const entry = {
+      server: 'imap.test:993',
+      path: 'INBOX',
+      uidValidity: uidValidity(7),
+      uids: uids(3, 9),
+      action: 'trash',
+      folder: undefined,
+      stage: 'planned',
+    };
     let first: number;
     {
       await using store = open(path);
@@ -178,7 +190,15 @@ describe('the store', () => {
   test('names the maildrops of an account in which something is still to be done: promised, or due by then', async () => {
     await using store = open(path);
     const account = { upstream: 'one', user: 'alice' };
-    const entry = { path: 'INBOX', uidValidity: uidValidity(7), uids: uids(3), action: 'trash', folder: undefined, stage: 'planned' };
+    const entry = {
+      server: 'imap.test:993',
+      path: 'INBOX',
+      uidValidity: uidValidity(7),
+      uids: uids(3),
+      action: 'trash',
+      folder: undefined,
+      stage: 'planned',
+    };
     const [promised = 0] = await store.addEntries(keyOf('alice', { view: 'promised' }).maildrop, [entry]);
     await store.addEntries(keyOf('bob').maildrop, [entry]);
     const due = withDeleted(mapOf([1, 2]), uids(2), 500, 1_000);
@@ -213,9 +233,11 @@ describe('the store', () => {
       await save(store, keyOf('alice'), previous, next);
       previous = next;
     }
-    const highest = (validity: number): Promise<number> => store.highestUid(keyOf('alice'), uidValidity(validity));
-    expect([await highest(7), await highest(8), await highest(9)]).toEqual([2000, 5, 0]);
-    expect(await store.highestUid(keyOf('bob'), uidValidity(7))).toBe(0);
+    expect((await store.usedIds(keyOf('alice').maildrop)).epochs).toEqual([
+      { path: 'INBOX', uidValidity: 7, highestUid: 2000 },
+      { path: 'INBOX', uidValidity: 8, highestUid: 5 },
+    ]);
+    expect(await store.usedIds(keyOf('bob').maildrop)).toEqual({ epochs: [], formulas: [] });
   });
 
   test('remembers messages that went with all that was known of them, the latest first, for 400 days', async () => {
@@ -223,7 +245,8 @@ describe('the store', () => {
     const map = mapOf([1]);
     const states = { retrievedAt: 5, deletedAt: 6, dueAt: NEVER_DUE };
     const identity = { given: 'eA', messageId: 'mB' };
-    const known: GoneMessage = { formula: '7.{uid}', idUid: 3, identity, arrival: 30, octets: 300, trueOctets: 301, state: states };
+    const server = 'imap.test:993';
+    const known: GoneMessage = { formula: '7.{uid}', idUid: 3, identity, arrival: 30, octets: 300, trueOctets: 301, server, state: states };
     const bare: GoneMessage = {
       ...known,
       formula: '=any id at all',
@@ -240,10 +263,110 @@ describe('the store', () => {
       { ...bare, path: 'INBOX', goneAt: 20 * day },
       { ...known, path: 'INBOX', goneAt: 10 * day },
     ];
-    expect(await store.loadGone(keyOf('alice').maildrop)).toEqual(expected);
-    expect(await store.loadGone(keyOf('bob').maildrop)).toEqual([]);
+    expect(await allGone(store, 'alice')).toEqual(expected);
+    expect(await allGone(store, 'bob')).toEqual([]);
     await store.saveMaps([{ key: keyOf('alice'), previous: map, next: map }], 411 * day);
-    expect(await store.loadGone(keyOf('alice').maildrop)).toEqual(expected.slice(0, 1));
+    expect(await allGone(store, 'alice')).toEqual(expected.slice(0, 1));
+  });
+
+  const gone = (idUid: number, fields: Partial<GoneMessage> = {}): GoneMessage => ({
+    formula: '7.{uid}',
+    idUid,
+    identity: { given: `e${idUid}`, messageId: `m${idUid}` },
+    arrival: idUid * 10,
+    octets: idUid * 100,
+    trueOctets: undefined,
+    server: 'imap.test:993',
+    state: UNTOUCHED,
+    ...fields,
+  });
+  const uidsOf = (messages: readonly Tombstone[]): number[] => messages.map(({ idUid }) => idUid);
+  const NOTHING = { given: [], messageIds: [], uniqueIds: [], looks: [] };
+
+  test('remembers each unique-id once, as it was last, whatever its case, until it is found again', async () => {
+    await using store = open(path);
+    const map = mapOf([1]);
+    const change = { key: keyOf('alice'), previous: map, next: map };
+    for (let round = 1; round <= 3; round += 1) await store.saveMaps([{ ...change, gone: [gone(3, { octets: round }), gone(4)] }], round);
+    await store.saveMaps([{ ...change, gone: [gone(1, { formula: '=Any-ID' }), gone(1, { formula: '=any-id', octets: 7 })] }], 4);
+    expect((await allGone(store, 'alice')).map(({ formula, idUid, octets }) => [formula, idUid, octets])).toEqual([
+      ['=any-id', 1, 7],
+      ['7.{uid}', 4, 400],
+      ['7.{uid}', 3, 3],
+    ]);
+    await store.saveMaps([{ ...change, found: [gone(3), gone(1, { formula: '=ANY-id' })] }], 5);
+    expect(uidsOf(await allGone(store, 'alice'))).toEqual([4]);
+  });
+
+  test('finds messages that went by what they could be recognised by, in their own maildrop', async () => {
+    await using store = open(path);
+    const map = mapOf([1]);
+    const { maildrop } = keyOf('alice');
+    const all = Array.from({ length: 1_500 }, (_, index) => gone(index + 1, { arrival: 5, octets: index < 1_200 ? 50 : 60 }));
+    await store.saveMaps([{ key: keyOf('alice'), previous: map, next: map, gone: all }], 9);
+    expect(uidsOf(await store.findGone(maildrop, { ...NOTHING, given: ['e3', 'e7', 'x'] }))).toEqual([7, 3]);
+    expect(uidsOf(await store.findGone(maildrop, { ...NOTHING, messageIds: ['m3'], uniqueIds: ['7.9'] }))).toEqual([9, 3]);
+    expect(await store.findGone(maildrop, { ...NOTHING, looks: [{ arrival: 5, octets: 50 }] })).toHaveLength(1_200);
+    expect(await store.findGone(maildrop, { ...NOTHING, given: [''], messageIds: [''] })).toEqual([]);
+    expect(await store.findGone(keyOf('bob').maildrop, { ...NOTHING, given: ['e3'] })).toEqual([]);
+    expect([await store.hasGoneMessageIds(maildrop), await store.hasGoneMessageIds(keyOf('bob').maildrop)]).toEqual([true, false]);
+  });
+
+  test('forgets the oldest of more than it remembers, and still knows that their ids were given away', async () => {
+    await using store = SqliteStore.open(path, { templates: new Map(), onRebuilt: () => {}, now: new Date(0), mostRemembered: 300 });
+    const map = mapOf([1]);
+    const change = { key: keyOf('alice'), previous: map, next: map };
+    await store.saveMaps([{ ...change, gone: Array.from({ length: 1_000 }, (_, index) => gone(index + 1)) }], 1);
+    await store.saveMaps([{ ...change, gone: [gone(5_000), gone(1, { formula: '=Imported' }), gone(1, { formula: '=GmailId1' })] }], 2);
+    await store.saveMaps([{ ...change, gone: Array.from({ length: 300 }, (_, index) => gone(index + 2_000)) }], 3);
+    const left = uidsOf(await allGone(store, 'alice'));
+    expect([left.length, Math.min(...left), Math.max(...left)]).toEqual([300, 2_000, 2_299]);
+    const { maildrop } = keyOf('alice');
+    expect((await store.usedIds(maildrop)).formulas).toEqual([{ path: 'INBOX', formula: '7.{uid}', highestUid: 5_000 }]);
+    // Gmail names the same message so for ever.
+    expect(await store.idsAmong(maildrop, ['imported', 'gmailid1', '7.2000', 'other'])).toEqual(new Set(['imported', '7.2000']));
+    expect(await store.idsAmong(keyOf('bob').maildrop, ['imported'])).toEqual(new Set());
+  });
+
+  test('knows which ids left a map, by DELE or because a message got another one', async () => {
+    await using store = open(path);
+    const before = withIdSources(mapOf([1, 2, 3, 3000]), new Map([[uids(1)[0] ?? fail(), verbatimSource('Imported')]]));
+    await save(store, keyOf('alice'), undefined, before);
+    const after = withIdSources(withoutMessages(before, uids(1, 3000)), new Map([[uids(2)[0] ?? fail(), verbatimSource('x')]]));
+    await save(store, keyOf('alice'), before, after);
+    const { maildrop } = keyOf('alice');
+    expect((await store.usedIds(maildrop)).formulas).toEqual([{ path: 'INBOX', formula: '1234abcd.00000007.{uid:08x}', highestUid: 3000 }]);
+    expect(await store.idsAmong(maildrop, ['imported', 'x'])).toEqual(new Set(['imported']));
+  });
+
+  test('a map that is saved while it is loaded is the one that comes', async () => {
+    const all = Array.from({ length: 30_000 }, (_, index) => index + 1);
+    {
+      await using store = open(path);
+      await save(store, keyOf('alice'), undefined, mapOf(all));
+    }
+    await using store = open(path);
+    const next = mapOf([7]);
+    const loads = [store.loadMap(keyOf('alice')), store.loadMap(keyOf('alice'))];
+    await save(store, keyOf('alice'), undefined, next);
+    expect(await Promise.all(loads)).toEqual([next, next]);
+    expect(await store.loadMap(keyOf('alice'))).toBe(next);
+  });
+
+  test('saves and loads a large mailbox without keeping the event loop for long', async () => {
+    const all = Array.from({ length: 60_000 }, (_, index) => index + 1);
+    await using store = open(path);
+    const map = mapOf(all);
+    let turns = 0;
+    const timer = setInterval(() => (turns += 1), 0);
+    const went = all.map((one) => gone(one));
+    await store.saveMaps([{ key: keyOf('alice'), previous: undefined, next: map, gone: went.slice(0, 10_000) }], 1);
+    const whileSaving = turns;
+    await store.findGone(keyOf('alice').maildrop, { ...NOTHING, uniqueIds: went.map(({ idUid }) => `7.${idUid}`) });
+    clearInterval(timer);
+    // One for each transaction of 200 messages, at least; and some more.
+    expect(whileSaving).toBeGreaterThan(30);
+    expect(turns).toBeGreaterThan(whileSaving);
   });
 
   test('forgets the identity of a message with the message, and all of them in a new epoch', async () => {
