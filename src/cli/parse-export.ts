@@ -7,6 +7,7 @@ const time = z.iso.datetime().nullable();
 const head = z.object({ popbridge: z.literal('unique-ids'), version: z.literal(1) });
 const row = z.object({
   uniqueId: z.string().regex(/^[\x21-\x7e]{1,255}$/),
+  server: z.string().default(''),
   folder: z.string(),
   uidValidity: z.int(),
   uid: z.int(),
@@ -36,10 +37,10 @@ export function parseExport(text: string): { readonly ids: readonly ImportedId[]
   return { ids };
 }
 
-function importedId({ uniqueId, folder, uidValidity, uid, octets, arrived, ...data }: z.output<typeof row>): ImportedId {
+function importedId({ uniqueId, server, folder, uidValidity, uid, octets, arrived, ...data }: z.output<typeof row>): ImportedId {
   return {
     uniqueId,
-    place: { path: folder, uidValidity, uid },
+    place: { server, path: folder, uidValidity, uid },
     octets,
     arrival: seconds(arrived),
     identity: { given: data.serverIdentity, messageId: data.messageId ?? undefined },

@@ -1,7 +1,7 @@
 /** Gives messages the unique-ids that clients know already, so that nothing is fetched again after a move. */
 import type { Clock } from '../clock.ts';
 import { UpstreamError } from '../errors.ts';
-import { adopt, type Adopter, type KnownId } from '../maildrop/adoption.ts';
+import { adopt, adoptedState, type Adopter, type KnownId } from '../maildrop/adoption.ts';
 import { withIdSources, withRestoredStates } from '../maildrop/map-changes.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { UNIDENTIFIED, type Identity } from '../maildrop/rematch.ts';
@@ -87,7 +87,7 @@ export async function importIds(parts: ImportParts, request: ImportRequest, prog
       const sources = new Map(
         changed.flatMap(([one, id]) => (one.path === open.mailbox.path ? [[one.uid, sourceOf(one, id)] as const] : [])),
       );
-      const states = new Map(mine.flatMap(([one, id]) => stateOf(one.uid, imported.get(id.uniqueId)?.state)));
+      const states = new Map(mine.flatMap(([one, id]) => stateOf(one, imported.get(id.uniqueId))));
       return changeOf(open.key, open.stored, withRestoredStates(withIdSources(open.map, sources), states), view);
     });
     await store.saveMaps(
@@ -119,8 +119,10 @@ function sourceOf({ path, uidValidity }: Adopter, { uniqueId }: KnownId): IdSour
   return verbatimSource(uniqueId);
 }
 
-function stateOf(uid: Uid, state: MessageState | undefined): (readonly [Uid, MessageState])[] {
-  return state === undefined || (state.retrievedAt === 0 && state.deletedAt === 0) ? [] : [[uid, state]];
+function stateOf(adopter: Adopter, id: ImportedId | undefined): (readonly [Uid, MessageState])[] {
+  if (id?.state === undefined) return [];
+  const state = adoptedState(id.state, id, adopter);
+  return state.retrievedAt === 0 && state.deletedAt === 0 ? [] : [[adopter.uid, state]];
 }
 
 async function adoptersIn(store: Store, mailboxes: readonly OpenMailbox[], progress: Progress): Promise<Adopter[]> {
@@ -146,8 +148,8 @@ async function adoptersOf(store: Store, open: OpenMailbox, progress: Progress): 
   return uids.map((uid) => {
     const { declaredOctets = 0, trueOctets, arrival = 0 } = knownMessage(map, uid) ?? {};
     const identity = identities.get(uid) ?? UNIDENTIFIED;
-    const { uidValidity } = map;
-    return { path: mailbox.path, uidValidity, uid, uniqueId: idOf(uid), identity, arrival, octets: trueOctets ?? declaredOctets };
+    const { uidValidity, server } = map;
+    return { server, path: mailbox.path, uidValidity, uid, uniqueId: idOf(uid), identity, arrival, octets: trueOctets ?? declaredOctets };
   });
 }
 

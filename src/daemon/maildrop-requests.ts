@@ -13,7 +13,7 @@ const imported = z.object({
   arrival: z.number(),
   octets: z.number(),
   isMeasured: z.boolean(),
-  place: z.object({ path: z.string(), uidValidity: z.number(), uid: z.number() }).optional(),
+  place: z.object({ server: z.string(), path: z.string(), uidValidity: z.number(), uid: z.number() }).optional(),
   state: z.object({ retrievedAt: moment, deletedAt: moment, dueAt: moment }).optional(),
 });
 const importRequest = target.extend({ password: z.string(), dryRun: z.boolean(), known: z.array(imported) });

@@ -6,6 +6,8 @@ import type { MaildropKey, Store, Tombstone } from '../store/store.ts';
 /** A message of a maildrop; a line of `popbridge maildrop export`. Times as in ISO 8601, null where there is none. */
 export interface MessageRow {
   readonly uniqueId: string;
+  /** On which it was listed, as `host:port`; '' where that is not known. */
+  readonly server: string;
   readonly folder: string;
   readonly uidValidity: number;
   readonly uid: number;
@@ -56,6 +58,7 @@ function rowsOf(map: UidMap, folder: string, identities: ReadonlyMap<number, Ide
     const { declaredOctets, trueOctets, arrival, state } = messageAt(segment, index);
     return {
       uniqueId: uniqueId(uid),
+      server: map.server,
       folder,
       uidValidity: map.uidValidity,
       uid,

@@ -1,6 +1,8 @@
 /** Which messages have the unique-ids that clients know already, from another server or an export. Pure. */
 import type { Uid, UidValidity } from './numbers.ts';
 import { differ, rematch, type Recognisable } from './rematch.ts';
+import { NEVER_DUE, type MessageState } from './uid-map.ts';
+import { isKnownToBeTheSame } from './verification.ts';
 import { uidInId, uniqueIdsOf, type UniqueIdFormula } from './unique-id.ts';
 
 /** A unique-id that clients know, and what is known of its message; of a file of a client that is nothing else. */
@@ -13,6 +15,8 @@ export interface KnownId extends Recognisable {
 }
 
 export interface Place {
+  /** As in UidMap; '' where it is not known, as in exports of old. */
+  readonly server: string;
   readonly path: string;
   readonly uidValidity: number;
   readonly uid: number;
@@ -20,6 +24,7 @@ export interface Place {
 
 /** A message that may have such an id. */
 export interface Adopter extends Recognisable {
+  readonly server: string;
   readonly path: string;
   readonly uidValidity: UidValidity;
   readonly uid: Uid;
@@ -64,6 +69,17 @@ export function adopt(
   ]);
   work.matchIdentities();
   return work.result();
+}
+
+/**
+ * What clients did to a message, as far as another may take it over. Only what is certain to be the same message stays hidden, and only at the
+ * very place where its deletion was promised is it still removed when it is due.
+ */
+export function adoptedState(state: MessageState, id: KnownId, adopter: Adopter): MessageState {
+  const { place } = id;
+  const isSameServer = place !== undefined && place.server !== '' && place.server === adopter.server;
+  if (state.deletedAt === 0 || (isSameServer && placeKey(place) === placeKey(adopter))) return state;
+  return isKnownToBeTheSame(id.identity, adopter.identity) ? { ...state, dueAt: NEVER_DUE } : { ...state, deletedAt: 0, dueAt: 0 };
 }
 
 class AdoptionWork {
@@ -148,6 +164,6 @@ function isOther(id: KnownId, adopter: Adopter): boolean {
   return id.arrival > 0 && adopter.arrival > 0 && id.arrival !== adopter.arrival && id.identity.messageId === undefined;
 }
 
-function placeKey({ path, uidValidity, uid }: Place): string {
+function placeKey({ path, uidValidity, uid }: Omit<Place, 'server'>): string {
   return `${uidValidity} ${uid} ${path}`;
 }

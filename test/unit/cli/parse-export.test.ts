@@ -22,7 +22,7 @@ test('an export is read back as it was written; what was gone is passed over', (
   ];
   const parsed = parseExport(`${exportLines({ messages, gone: [goneRow()], promised: [] }).join('\n')}\n`);
   const known = { octets: 100, isMeasured: true, arrival: 1_577_934_245 };
-  const place = (uid: number): object => ({ path: 'INBOX', uidValidity: 7, uid });
+  const place = (uid: number): object => ({ server: 'imap.test:993', path: 'INBOX', uidValidity: 7, uid });
   expect(parsed).toEqual({
     ids: [
       { ...known, uniqueId: 'id-1', place: place(1), identity: { given: 'ex', messageId: 'my' }, state: UNTOUCHED },
@@ -50,6 +50,11 @@ test('an export is read back as it was written; what was gone is passed over', (
       },
     ],
   });
+});
+
+test('an export of old does not say on which server a message was', () => {
+  const { server: _, ...row } = messageRow();
+  expect(parseExport(`${HEAD}\n${JSON.stringify(row)}\n`)).toMatchObject({ ids: [{ place: { server: '', uid: 1 } }] });
 });
 
 test('an export of an empty maildrop holds no ids', () => expect(parseExport(`${HEAD}\n`)).toEqual({ ids: [] }));

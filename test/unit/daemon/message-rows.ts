@@ -4,6 +4,7 @@ import type { GoneRow, MessageRow } from '../../../src/daemon/maildrop-rows.ts';
 export function messageRow(fields: Partial<MessageRow> = {}): MessageRow {
   return {
     uniqueId: 'id-1',
+    server: 'imap.test:993',
     folder: 'INBOX',
     uidValidity: 7,
     uid: 1,

@@ -2,13 +2,16 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { holds } from '../../support/holds.ts';
 import { formulaOf, uid, UIDVALIDITY, uidValidity } from '../../support/fake-maildrop.ts';
-import { adopt, type Adopter, type Adoption, type KnownId, type Place } from '../../../src/maildrop/adoption.ts';
+import { adopt, adoptedState, type Adopter, type Adoption, type KnownId, type Place } from '../../../src/maildrop/adoption.ts';
 import { differ, UNIDENTIFIED, type Identity } from '../../../src/maildrop/rematch.ts';
+import { NEVER_DUE } from '../../../src/maildrop/uid-map.ts';
 import type { UniqueIdFormula } from '../../../src/maildrop/unique-id.ts';
+
+const SERVER = 'imap.test:993';
 
 /** A message in INBOX whose id is "now-UID"; nothing is known of it but that. */
 function message(number: number, fields: Partial<Adopter> = {}): Adopter {
-  const place = { path: 'INBOX', uidValidity: UIDVALIDITY, uid: uid(number) };
+  const place = { server: SERVER, path: 'INBOX', uidValidity: UIDVALIDITY, uid: uid(number) };
   return { ...place, uniqueId: `now-${number}`, identity: UNIDENTIFIED, arrival: 0, octets: 0, ...fields };
 }
 
@@ -27,7 +30,7 @@ function byMessageId(messageId: string | undefined): Identity {
 }
 
 function placeAt(number: number): Place {
-  return { path: 'INBOX', uidValidity: UIDVALIDITY, uid: number };
+  return { server: SERVER, path: 'INBOX', uidValidity: UIDVALIDITY, uid: number };
 }
 
 const CYRUS = (): readonly UniqueIdFormula[] => [formulaOf('cyrus', UIDVALIDITY)];
@@ -213,6 +216,7 @@ describe('whatever is known and whatever is there,', () => {
     })
     .map((rows) => rows.map(({ number, path, ...rest }) => message(number, { ...rest, path, uniqueId: `now-${path}-${number}` })));
   const places = fc.record({
+    server: fc.constant(SERVER),
     path: fc.constantFrom('INBOX', 'Other'),
     uidValidity: fc.constantFrom(7, 7, 8),
     uid: fc.integer({ min: 1, max: 8 }),
@@ -309,4 +313,42 @@ test('a mailbox under another UIDVALIDITY has formulas of its own', () => {
     ['INBOX', 'INBOX.7.1'],
     ['Other', 'Other.8.1'],
   ]);
+});
+
+describe('a deletion that waits is taken over', () => {
+  const waiting = { retrievedAt: 1, deletedAt: 2, dueAt: 3 };
+  const hidden = { ...waiting, dueAt: NEVER_DUE };
+  const shown = { retrievedAt: 1, deletedAt: 0, dueAt: 0 };
+  const state = (id: KnownId, adopter: Adopter): unknown => adoptedState(waiting, id, adopter);
+
+  test('whole by the message in the very place where it was promised', () => {
+    expect(state(known('x', { place: placeAt(1) }), message(1))).toEqual(waiting);
+  });
+
+  test.each<readonly [string, Partial<Identity>]>([
+    ['the server calls so', { given: 'eA' }],
+    ['has that Message-ID', { messageId: 'mA' }],
+  ])('by a message elsewhere that %s, to stay hidden and never to be removed', (_, fields) => {
+    const identity = { ...UNIDENTIFIED, ...fields };
+    for (const place of [undefined, { ...placeAt(1), server: 'other.test:993' }, { ...placeAt(1), server: '' }, placeAt(2)]) {
+      expect(state(known('x', { identity, place }), message(1, { identity }))).toEqual(hidden);
+    }
+  });
+
+  test.each<readonly [string, Partial<Place>]>([
+    ['another server', { server: 'other.test:993' }],
+    ['a server that nobody knows', { server: '' }],
+    ['another UIDVALIDITY', { uidValidity: 8 }],
+    ['another UID', { uid: 2 }],
+    ['another folder', { path: 'Other' }],
+  ])('not by a message in the same place but for %s, where no identity says that it is the same', (_, fields) => {
+    const place = { ...placeAt(1), ...fields };
+    expect(state(known('x', { place }), message(1, { identity: byMessageId('mA') }))).toEqual(shown);
+    expect(state(known('x', { place, identity: byMessageId('') }), message(1, { identity: byMessageId('') }))).toEqual(shown);
+    expect(state(known('x', { place, identity: byMessageId('mA') }), message(1))).toEqual(shown);
+  });
+
+  test('and what was only retrieved is so by whoever has the id', () => {
+    expect(adoptedState(shown, known('x'), message(1))).toEqual(shown);
+  });
 });
