@@ -105,9 +105,32 @@ function violations({ path, text }: SourceFile): string[] {
   const code = codeOf(text);
   if (!PROCESS_FILES.has(path) && /(?<![.\w$#])process\s*[.[]/.test(code)) problems.push(`${path} uses process`);
   if (/^\s*export\s+default\b|^\s*export\s*\{[^}]*\bas\s+default\b/m.test(code)) problems.push(`${path} has a default export`);
+  if (spreadsIntoArguments(code)) problems.push(`${path} spreads into arguments`);
   const lines = text.replace(/\n$/, '').split('\n').length;
   if (lines > MAX_LINES) problems.push(`${path} has ${lines} lines`);
   return problems;
+}
+
+/** What is spread into arguments ends in a RangeError where it is long, as the messages of a large mailbox are. Three lists are known to be short. */
+const SHORT_LISTS = /\(\.\.\.(?:ends\)|batch\.map\(|values\))/g;
+
+function spreadsIntoArguments(code: string): boolean {
+  const text = code.replaceAll(SHORT_LISTS, '(');
+  const open: number[] = [];
+  const spreads: number[] = [];
+  for (let at = 0; at < text.length; at += 1) {
+    const character = text.charAt(at);
+    if ('([{'.includes(character)) open.push(at);
+    if (text.startsWith('...', at) && text[open.at(-1) ?? -1] === '(' && /[\w$\])>]$/.test(text.slice(0, open.at(-1))))
+      spreads.push(open.at(-1) ?? 0);
+    if (!')]}'.includes(character)) continue;
+    const start = open.pop();
+    // Behind the parameters of a function there is its type, its body or an arrow.
+    if (character === ')' && /^\s*(?:=>|:|\{)/.test(text.slice(at + 1, at + 20))) {
+      while (spreads.length > 0 && spreads.at(-1) === start) spreads.pop();
+    }
+  }
+  return spreads.length > 0;
 }
 
 function isPure(part: string): boolean {
@@ -195,6 +218,8 @@ const PLANTED: readonly (readonly [path: string, text: string, problem: string])
   ['daemon/x.ts', 'const a = process.env;', 'uses process'],
   ['cli/x.ts', "const a = process['argv'];", 'uses process'],
   ['cli/x.ts', "import { argv } from 'node:process';", 'imports process'],
+  ['cli/x.ts', 'const a = []; a.push(...b);', 'spreads into arguments'],
+  ['cli/x.ts', 'const a = Math.max(0, 1, ...b.map((c) => [c]));', 'spreads into arguments'],
   ['cli/x.ts', 'export default function a() {}', 'has a default export'],
   ['cli/x.ts', 'const a = 1;\nexport { a as default };', 'has a default export'],
   ['cli/x.ts', 'const a = 1;\n'.repeat(351), 'has 351 lines'],
@@ -209,6 +234,7 @@ const ALLOWED: readonly (readonly [path: string, text: string])[] = [
   ['daemon/x.ts', '// process.env is not for us\nconst a = config.process.log; const b = "process.env";'],
   ['main.ts', "const a = process.argv; await import('./program.ts');"],
   ['cli/x.ts', 'const a = 1;\n'.repeat(350)],
+  ['cli/x.ts', 'function a(...b: string[]): void {}\nconst c = (d: number, ...e: number[]): number[] => [d, ...e]; f({ ...g }, [...e]);'],
 ];
 
 describe('this test sees', () => {

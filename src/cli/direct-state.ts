@@ -4,7 +4,7 @@ import { systemClock } from '../clock.ts';
 import { AccountAdmin } from '../daemon/account-admin.ts';
 import { accountRequests } from '../daemon/account-requests.ts';
 import { messageMemory, serviceOf } from '../daemon/bindings.ts';
-import type { ControlRequests } from '../daemon/control-socket.ts';
+import { isInParts, type ControlRequests } from '../daemon/control-socket.ts';
 import { lockStateDirectory } from '../daemon/daemon-lock.ts';
 import { createLog, LiveSecrets } from '../daemon/logging.ts';
 import { sessionEvents, type UpstreamService } from '../daemon/login.ts';
@@ -64,5 +64,6 @@ export async function askDirectly(
     ...accountRequests(accounts),
   };
   // Awaited here: the store must outlive it.
-  return await requests[request]?.(params, progress);
+  const answer = await requests[request]?.(params, progress);
+  return isInParts(answer) ? await Array.fromAsync(answer) : answer;
 }

@@ -42,6 +42,19 @@ export function showLines({ messages, gone, promised }: MaildropContents): strin
   ];
 }
 
+/** The contents as one JSON value, in pieces: whole it might be longer than a text can be. */
+export function* contentsJson({ messages, gone, promised }: MaildropContents): Generator<string, void, void> {
+  yield '{"messages":[';
+  yield* listed(messages);
+  yield '],"gone":[';
+  yield* listed(gone);
+  yield `],"promised":${JSON.stringify(promised)}}\n`;
+}
+
+function* listed(rows: readonly unknown[]): Generator<string, void, void> {
+  for (const [index, row] of rows.entries()) yield `${index === 0 ? '' : ','}${JSON.stringify(row)}`;
+}
+
 /** JSON lines: first one that says what they are, then a message each. */
 export function exportLines({ messages, gone }: MaildropContents): string[] {
   const head = { popbridge: 'unique-ids', version: 1 };
@@ -79,7 +92,7 @@ export function harmless(text: string): string {
 /** Columns as wide as their longest cell. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const cells = rows.map((row) => row.map(harmless));
-  const widths = (cells[0] ?? []).map((_, column) => Math.max(...cells.map((row) => row[column]?.length ?? 0)));
+  const widths = (cells[0] ?? []).map((_, column) => cells.reduce((widest, row) => Math.max(widest, row[column]?.length ?? 0), 0));
   return cells.map((row) =>
     row
       .map((cell, column) => cell.padEnd(widths[column] ?? 0))

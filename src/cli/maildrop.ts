@@ -1,12 +1,12 @@
 /** `popbridge maildrop`: looks into a user's UID map and repairs it (CONTRACT section 3). */
 import type { ArgumentsCamelCase, Argv, CommandModule } from 'yargs';
 import type { Explanation } from '../daemon/maildrop-explanation.ts';
-import type { MailboxRow, MaildropContents } from '../daemon/maildrop-admin.ts';
+import type { ContentsPart, MailboxRow, MaildropContents } from '../daemon/maildrop-admin.ts';
 import type { ImportReport } from '../daemon/maildrop-import.ts';
 import type { CliEnvironment, GlobalOptions } from './environment.ts';
 import { UsageError } from './exit-code.ts';
 import { importSource, readKnownIds } from './known-ids.ts';
-import { exportLines, harmless, importLines, listLines, showLines } from './maildrop-text.ts';
+import { contentsJson, exportLines, harmless, importLines, listLines, showLines } from './maildrop-text.ts';
 import { progressBar } from './progress-bar.ts';
 import { passwordLines } from './prompt.ts';
 import { asked, print, type StateOptions } from './state-request.ts';
@@ -129,8 +129,19 @@ async function list(environment: CliEnvironment, options: MaildropOptions): Prom
 }
 
 async function show(environment: CliEnvironment, options: UserOptions): Promise<void> {
-  const contents = await asked<MaildropContents>(environment, options, 'maildrop-contents', target(options));
-  print(environment, options, contents, showLines(contents));
+  const contents = await contentsOf(environment, options);
+  if (options.json) for (const text of contentsJson(contents)) environment.write(text);
+  else print(environment, options, undefined, showLines(contents));
+}
+
+/** The answer comes in parts. */
+async function contentsOf(environment: CliEnvironment, options: UserOptions): Promise<MaildropContents> {
+  const parts = await asked<readonly ContentsPart[]>(environment, options, 'maildrop-contents', target(options));
+  return {
+    messages: parts.flatMap(({ messages = [] }) => messages),
+    gone: parts.flatMap(({ gone = [] }) => gone),
+    promised: parts.flatMap(({ promised = [] }) => promised),
+  };
 }
 
 async function explain(environment: CliEnvironment, options: ExplainOptions): Promise<void> {
@@ -140,7 +151,7 @@ async function explain(environment: CliEnvironment, options: ExplainOptions): Pr
 }
 
 async function exportMap(environment: CliEnvironment, options: UserOptions): Promise<void> {
-  const contents = await asked<MaildropContents>(environment, options, 'maildrop-contents', target(options));
+  const contents = await contentsOf(environment, options);
   for (const line of exportLines(contents)) environment.write(`${line}\n`);
 }
 

@@ -37,5 +37,6 @@ export function configOf(environment: CliEnvironment, { config, upstream }: Pick
 
 /** JSON for programs, lines for people. */
 export function print(environment: CliEnvironment, { json }: Pick<StateOptions, 'json'>, value: unknown, lines: readonly string[]): void {
-  environment.write(json ? `${JSON.stringify(value)}\n` : lines.map((line) => `${line}\n`).join(''));
+  if (json) environment.write(`${JSON.stringify(value)}\n`);
+  else for (const line of lines) environment.write(`${line}\n`);
 }

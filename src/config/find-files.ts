@@ -30,7 +30,7 @@ export function findConfigFiles(paths: readonly string[]): FoundFiles {
     try {
       const isDirectory = statSync(path).isDirectory();
       const inside = isDirectory ? filesIn(path) : [path];
-      if (isDirectory) faults.push(...checkDirectory(path, inside));
+      if (isDirectory) for (const fault of checkDirectory(path, inside)) faults.push(fault);
       for (const file of inside) found.set(resolve(file), { path: file, isAlone: !isDirectory });
     } catch (error) {
       causes.push(error);

@@ -38,7 +38,7 @@ export function parseTolerantly(document: unknown): TolerantResult {
     const result = fileSchema.safeParse(rest, { error: describeIssue });
     if (result.success) return { tables: result.data, faults };
     const found = onePerKey(result.error.issues).flatMap(faultsOf);
-    faults.push(...found);
+    for (const fault of found) faults.push(fault);
     rest = found.reduce<unknown>((kept, { path }) => leaveOut(kept, path), rest);
   }
   throw new InvariantError('a configuration file stays faulty without its faulty keys');

@@ -62,7 +62,7 @@ export function bindingsOf(config: BridgeConfig, parts: BindingParts): Map<strin
 }
 
 function binding(listen: ListenConfig, services: readonly UpstreamService[], parts: BindingParts): Binding {
-  const delay = Math.max(...services.map((service) => service.loginDelayMs));
+  const delay = services.reduce((longest, service) => Math.max(longest, service.loginDelayMs), 0);
   return {
     address: { host: listen.host, port: listen.port },
     security: listen.security,

@@ -9,11 +9,12 @@ import { hasOwnSocket } from './own-files.ts';
 const failure = z.object({ kind: z.string().optional(), code: z.string(), message: z.string() });
 const answerLine = z.union([
   z.object({ progress: z.object({ done: z.number(), total: z.number(), what: z.string() }) }),
+  z.object({ part: z.unknown() }),
   z.object({ error: failure }),
   z.object({ result: z.unknown() }),
 ]);
 
-/** What the daemon answered. */
+/** What the daemon answered. An answer in parts is the list of them. */
 export type ControlAnswer = { readonly result: unknown } | { readonly error: z.output<typeof failure> };
 
 /** No daemon listens there. */
@@ -40,11 +41,14 @@ export async function askDaemon(
     throw error;
   }
   socket.write(`${JSON.stringify({ request, params })}\n`);
+  const parts: unknown[] = [];
   try {
     for await (const line of createInterface({ input: socket })) {
       const answer = answerLine.parse(JSON.parse(line));
       if ('progress' in answer) progress(answer.progress.done, answer.progress.total, answer.progress.what);
-      else return answer;
+      else if ('part' in answer) parts.push(answer.part);
+      else if ('error' in answer) return answer;
+      else return parts.length > 0 ? { result: parts } : answer;
     }
   } finally {
     socket.destroy();

@@ -6,12 +6,16 @@ import { chmodSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { toBridgeError } from '../errors.ts';
+import { othersTurn } from '../slices.ts';
 import { hasOwnSocket } from './own-files.ts';
 
 /** How far long work has come. */
 export type Progress = (done: number, total: number, what: string) => void;
 
-/** What can be asked; each answers with a value that JSON can hold. `params` is what the request says besides its name. */
+/**
+ * What can be asked; each answers with a value that JSON can hold, or with an async iterable of such values: then they are sent one by one,
+ * as fast as they are read, so that no answer has to be in memory whole. `params` is what the request says besides its name.
+ */
 export type ControlRequests = Readonly<Record<string, (params: unknown, progress: Progress) => unknown>>;
 
 /** Longest request taken: unique-ids of a large maildrop that are to be imported. */
@@ -67,18 +71,50 @@ async function respond(socket: Socket, line: string, requests: ControlRequests):
   const send = (value: unknown): void => {
     if (!socket.destroyed) socket.write(`${JSON.stringify(value)}\n`);
   };
-  send(await answer(line, requests, (done, total, what) => send({ progress: { done, total, what } })));
+  const sendPart = async (part: unknown): Promise<void> => {
+    send({ part });
+    await (socket.writableNeedDrain ? drained(socket) : othersTurn());
+  };
+  send(await answer(line, requests, (done, total, what) => send({ progress: { done, total, what } }), sendPart));
   socket.end();
 }
 
-async function answer(line: string, requests: ControlRequests, progress: Progress): Promise<unknown> {
+/** Resolves also when the socket closes: then what is sent goes nowhere. */
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const finish = (): void => {
+      socket.off('drain', finish);
+      socket.off('close', finish);
+      resolve();
+    };
+    socket.once('drain', finish);
+    socket.once('close', finish);
+  });
+}
+
+/** True for an answer that comes in parts. */
+export function isInParts(answer: unknown): answer is AsyncIterable<unknown> {
+  return typeof answer === 'object' && answer !== null && Symbol.asyncIterator in answer;
+}
+
+async function answer(
+  line: string,
+  requests: ControlRequests,
+  progress: Progress,
+  sendPart: (part: unknown) => Promise<void>,
+): Promise<unknown> {
   const request = parsed(line);
   const name = request?.name ?? '';
   const run = Object.hasOwn(requests, name) ? requests[name] : undefined;
   if (run === undefined) return { error: { code: 'UNKNOWN_REQUEST', message: 'unknown request' } };
   try {
+    const result = await run(request?.params, progress);
+    if (isInParts(result)) {
+      for await (const part of result) await sendPart(part);
+      return { result: null };
+    }
     // JSON leaves out what is undefined.
-    return { result: (await run(request?.params, progress)) ?? null };
+    return { result: result ?? null };
   } catch (error) {
     const { name: kind, code, message } = toBridgeError(error);
     return { error: { kind, code, message: error instanceof Error ? error.message : message } };

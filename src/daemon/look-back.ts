@@ -76,7 +76,7 @@ async function missingFrom(store: Store, { key, map }: OpenMailbox, most: number
     if (missing.length >= most) break;
     if ((counts.get(number) ?? 0) >= segment.uids.length) continue;
     const known = await store.loadIdentities(key, [number]);
-    missing.push(...uidsOf(segment).filter((uid) => known.get(uid)?.messageId === undefined));
+    for (const uid of uidsOf(segment)) if (known.get(uid)?.messageId === undefined) missing.push(uid);
   }
   return missing.slice(0, most);
 }

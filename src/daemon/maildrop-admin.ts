@@ -9,7 +9,7 @@ import { chooseUpstream, maildropName, viewNamed } from './account.ts';
 import { templateFor } from './derivation.ts';
 import type { UpstreamService } from './login.ts';
 import type { MaildropLocks } from './maildrop-lock.ts';
-import { explanation, type Explanation } from './maildrop-explanation.ts';
+import { explanation, isAlike, type Explanation } from './maildrop-explanation.ts';
 import { goneRows, messageRows, type GoneRow, type MessageRow } from './maildrop-rows.ts';
 
 export interface MaildropAdminParts {
@@ -36,6 +36,9 @@ export interface MailboxRow extends MaildropKey {
   /** Deleted by a client and still upstream. */
   readonly hidden: number;
 }
+
+/** A part of a maildrop's contents: messages first, then what is gone, then what is promised. */
+export type ContentsPart = Partial<MaildropContents>;
 
 export interface MaildropContents {
   readonly messages: readonly MessageRow[];
@@ -73,15 +76,33 @@ export class MaildropAdmin {
     return rows;
   }
 
-  async contents(target: MaildropTarget): Promise<MaildropContents> {
+  /** In parts: a maildrop may have millions of messages. */
+  async *contents(target: MaildropTarget): AsyncGenerator<ContentsPart, void, void> {
     const { store } = this.#parts;
     const { key } = await this.resolve(target);
-    const promised = (await store.openEntries(key)).map(({ path, action, uids }) => ({ folder: path, action, uids }));
-    return { messages: await messageRows(store, key), gone: await goneRows(store, key), promised };
+    for await (const messages of messageRows(store, key)) yield { messages };
+    for await (const gone of goneRows(store, key)) yield { gone };
+    yield { promised: (await store.openEntries(key)).map(({ path, action, uids }) => ({ folder: path, action, uids })) };
   }
 
   async explain(target: MaildropTarget, uniqueId: string): Promise<Explanation> {
-    return explanation(await this.contents(target), uniqueId);
+    const named = await this.#rows(target, (row) => row.uniqueId === uniqueId);
+    const about = named.messages[0] ?? named.gone[0];
+    if (about === undefined) return explanation(named, uniqueId);
+    return explanation(await this.#rows(target, (row) => row.uniqueId === uniqueId || isAlike(row, about)), uniqueId);
+  }
+
+  /** The rows of a maildrop that are wanted. */
+  async #rows(
+    target: MaildropTarget,
+    isWanted: (row: MessageRow | GoneRow) => boolean,
+  ): Promise<{ readonly messages: readonly MessageRow[]; readonly gone: readonly GoneRow[] }> {
+    const found = { messages: [] as MessageRow[], gone: [] as GoneRow[] };
+    for await (const { messages = [], gone = [] } of this.contents(target)) {
+      for (const row of messages) if (isWanted(row)) found.messages.push(row);
+      for (const row of gone) if (isWanted(row)) found.gone.push(row);
+    }
+    return found;
   }
 
   /** Takes back what clients deleted and what is not yet done upstream; all of it where no ids are given. Rejects with BusyError while a session is open. */
@@ -100,7 +121,7 @@ export class MaildropAdmin {
       if (map === undefined) continue;
       const idOf = uniqueIdsIn(map);
       const uids = deletedIn(map).flatMap(({ uid }) => (wanted.size === 0 || wanted.has(idOf(uid)) ? [uid] : []));
-      restored.push(...uids.map(idOf));
+      for (const uid of uids) restored.push(idOf(uid));
       if (uids.length > 0) changes.push(changeOf(mailbox, map, withoutDeletion(map, uids), view));
     }
     await store.saveMaps(changes, Math.floor(this.#parts.clock.now() / 1000));

@@ -27,14 +27,15 @@ export function explanation(
   return { ...facts, lines: linesOf(facts) };
 }
 
-function isAlike(one: MessageRow | GoneRow, other: MessageRow | GoneRow): boolean {
+/** True where an identity says that both are the same message, or copies of it. */
+export function isAlike(one: MessageRow | GoneRow, other: MessageRow | GoneRow): boolean {
   if (one.serverIdentity !== '' && one.serverIdentity === other.serverIdentity) return true;
   return Boolean(one.messageId) && one.messageId === other.messageId;
 }
 
 function linesOf({ message, gone, resembles }: Omit<Explanation, 'uniqueId' | 'lines'>): string[] {
   const lines: string[] = [];
-  if (message !== null) lines.push(...linesOfMessage(message));
+  if (message !== null) for (const line of linesOfMessage(message)) lines.push(line);
   for (const row of gone) {
     const what = message === null ? 'of a message that is no longer there' : 'was missing for a while, and came back';
     lines.push(`${what}: last in ${row.folder}, gone since ${row.gone || 'the last listing'}`);

@@ -127,7 +127,7 @@ function stateOf(adopter: Adopter, id: ImportedId | undefined): (readonly [Uid, 
 
 async function adoptersIn(store: Store, mailboxes: readonly OpenMailbox[], progress: Progress): Promise<Adopter[]> {
   const adopters: Adopter[] = [];
-  for (const open of mailboxes) adopters.push(...(await adoptersOf(store, open, progress)));
+  for (const open of mailboxes) for (const one of await adoptersOf(store, open, progress)) adopters.push(one);
   return adopters;
 }
 

@@ -1,6 +1,7 @@
 /** What operators see of the UID map: a row for each message, and what is remembered of those that went. */
-import { messagesIn, messageAt, NEVER_DUE, uniqueIdsIn, idFrom, type UidMap } from '../maildrop/uid-map.ts';
+import { messageAt, NEVER_DUE, uniqueIdsIn, idFrom, type Segment, type UidMap } from '../maildrop/uid-map.ts';
 import { UNIDENTIFIED, type Identity } from '../maildrop/rematch.ts';
+import { othersTurn } from '../slices.ts';
 import type { MaildropKey, Store, Tombstone } from '../store/store.ts';
 
 /** A message of a maildrop; a line of `popbridge maildrop export`. Times as in ISO 8601, null where there is none. */
@@ -36,32 +37,35 @@ export interface GoneRow {
   readonly messageId: string | null;
 }
 
-/** Every message of a maildrop, in the order in which clients see them. */
-export async function messageRows(store: Store, maildrop: MaildropKey): Promise<MessageRow[]> {
-  const rows: MessageRow[] = [];
+/** Every message of a maildrop, in the order in which clients see them, in parts that keep nobody else waiting. */
+export async function* messageRows(store: Store, maildrop: MaildropKey): AsyncGenerator<readonly MessageRow[], void, void> {
   for (const key of await store.mailboxes(maildrop)) {
     const map = await store.loadMap(key);
-    if (map !== undefined) rows.push(...rowsOf(map, key.path, await store.loadIdentities(key)));
+    const numbers = [...(map?.segments.keys() ?? [])].sort((one, other) => one - other);
+    for (const number of numbers) {
+      const segment = map?.segments.get(number);
+      if (map === undefined || segment === undefined) continue;
+      yield rowsOf(map, segment, key.path, await store.loadIdentities(key, [number]));
+      await othersTurn();
+    }
   }
-  return rows;
 }
 
-export async function goneRows(store: Store, maildrop: MaildropKey): Promise<GoneRow[]> {
-  const rows: GoneRow[] = [];
-  for await (const some of store.allGone(maildrop)) for (const one of some) rows.push(goneRow(one));
-  return rows;
+/** Messages that are remembered as gone, the latest first, in parts. */
+export async function* goneRows(store: Store, maildrop: MaildropKey): AsyncGenerator<readonly GoneRow[], void, void> {
+  for await (const some of store.allGone(maildrop)) yield some.map(goneRow);
 }
 
-function rowsOf(map: UidMap, folder: string, identities: ReadonlyMap<number, Identity>): MessageRow[] {
+function rowsOf(map: UidMap, segment: Segment, folder: string, identities: ReadonlyMap<number, Identity>): MessageRow[] {
   const uniqueId = uniqueIdsIn(map);
-  return Array.from(messagesIn(map), ({ segment, index, uid }) => {
-    const { declaredOctets, trueOctets, arrival, state } = messageAt(segment, index);
+  return Array.from(segment.uids, (number, index) => {
+    const { uid, declaredOctets, trueOctets, arrival, state } = messageAt(segment, index);
     return {
       uniqueId: uniqueId(uid),
       server: map.server,
       folder,
       uidValidity: map.uidValidity,
-      uid,
+      uid: number,
       octets: declaredOctets,
       trueOctets: trueOctets ?? null,
       arrived: time(arrival),

@@ -26,7 +26,7 @@ export function namespacesIn(line: string): NamespaceResponse | undefined {
     if (parenthesis === '(') depth += 1;
     if (parenthesis === '(' && depth === 1) groups.push([]);
     if (parenthesis === '(' && depth === 2) strings = [];
-    if (parenthesis === ')' && depth === 2) groups.at(-1)?.push(...namespaceOf(strings));
+    if (parenthesis === ')' && depth === 2) for (const one of namespaceOf(strings)) groups.at(-1)?.push(one);
     if (parenthesis === ')') depth -= 1;
     // Deeper ones are extensions.
     if (depth === 2 && quoted !== undefined) strings.push(quoted.replace(/\\(.)/g, '$1'));

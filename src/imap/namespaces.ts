@@ -23,5 +23,5 @@ export function isTopLevel(folder: { readonly path: string; readonly delimiter: 
 
 /** Its length, or -1 where none fits. */
 function longestPrefix(path: string, prefixes: readonly string[]): number {
-  return Math.max(-1, ...prefixes.filter((prefix) => path.startsWith(prefix)).map((prefix) => prefix.length));
+  return prefixes.reduce((longest, prefix) => (path.startsWith(prefix) ? Math.max(longest, prefix.length) : longest), -1);
 }

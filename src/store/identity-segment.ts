@@ -45,7 +45,7 @@ export function isLookedAt({ messageId }: Identity): boolean {
 
 function putKey(out: number[], key: string): void {
   put(out, key === '' ? NONE : key.charCodeAt(0));
-  if (key !== '') out.push(...Buffer.from(key.slice(1), 'base64url'));
+  if (key !== '') for (const octet of Buffer.from(key.slice(1), 'base64url')) out.push(octet);
 }
 
 function decoded(octets: Uint8Array): Map<Uid, Identity> {

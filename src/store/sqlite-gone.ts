@@ -40,8 +40,27 @@ export class SqliteGone {
     const idOf = idsFrom();
     for (const message of messages) {
       const { formula, idUid, identity, arrival, octets, trueOctets = null, server, state } = message;
-      const known = [idOf(message).toLowerCase(), formula, idUid, identity.given, identity.messageId ?? null, arrival, octets, trueOctets];
-      put.run(place.maildrop, place.mailbox, now, ...known, server, state.retrievedAt, state.deletedAt, state.dueAt);
+      const id = idOf(message).toLowerCase();
+      const { given, messageId = null } = identity;
+      const { retrievedAt, deletedAt, dueAt } = state;
+      const { maildrop, mailbox } = place;
+      put.run(
+        maildrop,
+        mailbox,
+        now,
+        id,
+        formula,
+        idUid,
+        given,
+        messageId,
+        arrival,
+        octets,
+        trueOctets,
+        server,
+        retrievedAt,
+        deletedAt,
+        dueAt,
+      );
     }
   }
 

@@ -1,5 +1,5 @@
 /** Maps and keys for the tests of the store. */
-import { newIds, uids, uidValidity } from '../../support/fake-maildrop.ts';
+import { newIds, uid, uidValidity } from '../../support/fake-maildrop.ts';
 import { reconcile } from '../../../src/maildrop/reconcile.ts';
 import type { UidMap } from '../../../src/maildrop/uid-map.ts';
 import type { MailboxKey } from '../../../src/store/store.ts';
@@ -11,7 +11,7 @@ export function keyOf(user: string, { upstream = 'one', view = '', path = 'INBOX
 
 /** The map after those UIDs were listed, with octets and arrivals of ten times the UID. */
 export function mapOf(numbers: readonly number[], validity = 7, stored?: UidMap): UidMap {
-  const all = uids(...numbers);
+  const all = numbers.map(uid);
   const octets = numbers.map((number) => number * 10);
   const listed = { uidValidity: uidValidity(validity), uidNext: 0, server: '', uids: all, added: { uids: all, octets, arrivals: octets } };
   return reconcile(stored, listed, newIds(listed.uidValidity));
