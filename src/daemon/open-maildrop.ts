@@ -32,7 +32,7 @@ import { finishOverdue } from './overdue.ts';
 import type { UnlistedMailbox } from './known-before.ts';
 import { recognise, type ListedMailbox, type Recognised, type RecognisedMailbox } from './recognise.ts';
 import { inSlices } from '../slices.ts';
-import { snapshotOf, type Showing } from './snapshot.ts';
+import { snapshotSteps, type Showing } from './snapshot.ts';
 import { usedFormulas } from './used-ids.ts';
 import type { SeenMaildrop, SnapshotCache } from './snapshot-cache.ts';
 
@@ -100,11 +100,14 @@ export async function openMaildrop(request: OpenRequest, signal: AbortSignal): P
     const unseen = showsUnseen ? await open.mailbox.unseen(uidsIn(open.map), signal) : undefined;
     showing.push({ ...open, hidden: deleted.union(pending.get(open.key.path) ?? new Set()), unseen });
   }
-  const make = (): SeenMaildrop => {
-    const snapshot = snapshotOf(showing, { ...request, maildrop: request.view.maildrop, action: request.view.delete.action });
+  const make = async (): Promise<SeenMaildrop> => {
+    const shown = { ...request, maildrop: request.view.maildrop, action: request.view.delete.action };
+    const snapshot = await inSlices(snapshotSteps(showing, shown));
     return { maildrop: Maildrop.of(snapshot), digest: digestOf(mailboxes, snapshot) };
   };
-  const seen = followsFromMaps(request, showing) ? request.snapshots.of(request.key, { view: request.view, mailboxes }, make) : make();
+  const seen = followsFromMaps(request, showing)
+    ? await request.snapshots.of(request.key, { view: request.view, mailboxes }, make)
+    : await make();
   const told = listed.map(({ listing }) => listing.added.uids);
   return {
     ...seen,

@@ -18,7 +18,7 @@ import {
   type UidMap,
 } from '../maildrop/uid-map.ts';
 import type { Uid } from '../maildrop/numbers.ts';
-import { stepwise, type Steps } from '../maildrop/steps.ts';
+import { filtered, stepwise, type Steps } from '../maildrop/steps.ts';
 import type { Inherited } from '../maildrop/reconcile.ts';
 import type { UniqueIdFormula } from '../maildrop/unique-id.ts';
 import {
@@ -145,30 +145,41 @@ function* matched(
     fresh.push(messages);
     for (const [message, before] of yield* listedAgain(candidates, sighting, messages)) returned.set(message, before);
   }
-  const isLeft = new Set(returned.values());
+  const isLeft = new Set<Tombstone>();
+  yield* stepwise(returned.values(), (message) => isLeft.add(message));
   const { matches, ambiguous } = yield* rematchSteps(
-    candidates.filter((message) => !isLeft.has(message)),
-    fresh.flat().filter((message) => !returned.has(message)),
+    yield* filtered(candidates, (message) => !isLeft.has(message)),
+    yield* filtered(fresh.flat(), (message) => !returned.has(message)),
     sightings.some(({ isNewEpoch }) => isNewEpoch),
   );
-  const missing = new Set<Tombstone>(sightings.flatMap((sighting) => sighting.missing));
-  const pairs = [[...returned], [...matches]].flat();
-  const inUse = pairs.every(([, source]) => missing.has(source)) ? new Set<string>() : yield* sourcesIn(sightings);
-  const found = new Map(pairs.filter(([, source]) => missing.has(source) || !inUse.has(sourceKey(source))));
-  const isFound = new Set(found.values());
+  const missing = new Set<Tombstone>();
+  for (const sighting of sightings) yield* stepwise(sighting.missing, (message) => missing.add(message));
+  const areAllMissing = (yield* filtered(matches.values(), (source) => !missing.has(source))).length === 0;
+  const isSafe = areAllMissing && (yield* filtered(returned.values(), (source) => !missing.has(source))).length === 0;
+  const inUse = isSafe ? new Set<string>() : yield* sourcesIn(sightings);
+  const isFound = new Set<Tombstone>();
   const inherited = sightings.map(() => new Map<Uid, Inherited>());
-  yield* stepwise(found, ([message, from]) => {
+  const inherit = ([message, from]: readonly [Fresh, Tombstone]): void => {
+    if (!missing.has(from) && inUse.has(sourceKey(from))) return;
+    isFound.add(from);
     inherited[message.place]?.set(message.uid, heritage(message, from, returned.has(message) && from.server === server));
-  });
-  const mailboxes = sightings.map((sighting, place): RecognisedMailbox => {
+  };
+  yield* stepwise(returned, inherit);
+  yield* stepwise(matches, inherit);
+  const mailboxes: RecognisedMailbox[] = [];
+  for (const [place, sighting] of sightings.entries()) {
     const its = inherited[place] ?? new Map<Uid, Inherited>();
-    const left = sighting.missing.filter((message) => !isFound.has(message));
+    const gone = yield* filtered(sighting.missing, (message) => !isFound.has(message));
     const doubtful = ambiguous.filter((message) => message.place === place).length;
-    const rematched = sighting.isNewEpoch ? { kept: its.size, ambiguous: doubtful, lost: left.length } : undefined;
-    return { inherited: its, identities: sighting.identities, gone: left, rematched };
+    const rematched = sighting.isNewEpoch ? { kept: its.size, ambiguous: doubtful, lost: gone.length } : undefined;
+    mailboxes.push({ inherited: its, identities: sighting.identities, gone, rematched });
+  }
+  const left: { readonly path: string; readonly uid: Uid }[] = [];
+  yield* stepwise(isFound, (message) => {
+    const place = away.get(message);
+    if (place !== undefined) left.push(place);
   });
-  const left = [...isFound].flatMap((message) => away.get(message) ?? []);
-  const back = [...isFound].filter((message) => !missing.has(message) && !away.has(message));
+  const back = yield* filtered(isFound, (message) => !missing.has(message) && !away.has(message));
   const taken = new Set<string>();
   const idOf = idsFrom();
   yield* stepwise(candidates, (message) => taken.add(idOf(message).toLowerCase()));

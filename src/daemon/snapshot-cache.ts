@@ -35,13 +35,13 @@ export class SnapshotCache {
   });
 
   /** What was made of the very same maps under the same configuration, else what `make` gives. */
-  of({ upstream, user, view }: MaildropKey, sources: SnapshotSources, make: () => SeenMaildrop): SeenMaildrop {
+  async of({ upstream, user, view }: MaildropKey, sources: SnapshotSources, make: () => Promise<SeenMaildrop>): Promise<SeenMaildrop> {
     const key = JSON.stringify([upstream, user, view]);
     const maps = sources.mailboxes.map(({ map }) => map);
     const areReadOnly = sources.mailboxes.map(({ mailbox }) => mailbox.isReadOnly);
     const kept = this.#kept.get(key);
     if (kept !== undefined && kept.view === sources.view && isSame(kept.maps, maps) && isSame(kept.areReadOnly, areReadOnly)) return kept;
-    const made = make();
+    const made = await make();
     this.#kept.set(key, { ...made, view: sources.view, maps, areReadOnly });
     return made;
   }

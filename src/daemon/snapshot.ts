@@ -2,6 +2,7 @@
 import type { DeletionConfig, MaildropConfig } from '../config/schema.ts';
 import type { Snapshot } from '../maildrop/maildrop.ts';
 import type { Uid } from '../maildrop/numbers.ts';
+import { atOnce, stepwise, type Steps } from '../maildrop/steps.ts';
 import { messagesIn, uniqueIdsIn, UNKNOWN_OCTETS, type UidMap } from '../maildrop/uid-map.ts';
 
 /** A mailbox and what is not shown of it. */
@@ -33,7 +34,13 @@ interface Shown {
 }
 
 export function snapshotOf(mailboxes: readonly Showing[], request: SnapshotRequest): Snapshot {
-  const all = mailboxes.map((showing) => shownOf(showing, request));
+  return atOnce(snapshotSteps(mailboxes, request));
+}
+
+/** The same in steps. */
+export function* snapshotSteps(mailboxes: readonly Showing[], request: SnapshotRequest): Steps<Snapshot> {
+  const all: Shown[] = [];
+  for (const showing of mailboxes) all.push(yield* shownOf(showing, request));
   const limit = request.isRecent ? 0 : request.maildrop.newest;
   const shown = limit === 0 ? all : newest(all, limit);
   return mailboxes.map(({ map, mailbox }, place) => ({
@@ -45,21 +52,21 @@ export function snapshotOf(mailboxes: readonly Showing[], request: SnapshotReque
   }));
 }
 
-function shownOf({ map, hidden, unseen }: Showing, { maildrop, isRecent, now }: SnapshotRequest): Shown {
+function* shownOf({ map, hidden, unseen }: Showing, { maildrop, isRecent, now }: SnapshotRequest): Steps<Shown> {
   const shown: Shown = { uids: [], octets: [], arrivals: [] };
   const seconds = isRecent ? RECENT_SECONDS : maildrop.sinceSeconds;
   const oldest = seconds > 0 ? now - seconds : 0;
-  for (const { segment, index, uid } of messagesIn(map)) {
-    if (hidden.has(uid) || unseen?.has(uid) === false) continue;
-    if (!isRecent && (segment.states?.deletedAt[index] ?? 0) > 0) continue;
+  yield* stepwise(messagesIn(map), ({ segment, index, uid }) => {
+    if (hidden.has(uid) || unseen?.has(uid) === false) return;
+    if (!isRecent && (segment.states?.deletedAt[index] ?? 0) > 0) return;
     const arrival = segment.arrivals[index] ?? 0;
     // Of unknown arrival it may be new.
-    if (arrival > 0 && arrival < oldest) continue;
+    if (arrival > 0 && arrival < oldest) return;
     const learned = maildrop.sizes === 'trust' ? UNKNOWN_OCTETS : (segment.trueOctets[index] ?? UNKNOWN_OCTETS);
     shown.uids.push(uid);
     shown.octets.push(learned === UNKNOWN_OCTETS ? (segment.declaredOctets[index] ?? 0) : learned);
     shown.arrivals.push(arrival);
-  }
+  });
   return shown;
 }
 

@@ -3,7 +3,7 @@
  * server, or a message was moved away and back. One to one; what can't be told apart for certain is not matched.
  */
 
-import { atOnce, stepwise, type Steps } from './steps.ts';
+import { atOnce, filtered, stepwise, type Steps } from './steps.ts';
 
 /** By what a message is recognised, as keys whose first character is their kind; see IDENTITY_KINDS. */
 export interface Identity {
@@ -101,8 +101,8 @@ class Matching<Old extends Recognisable, Fresh extends Recognisable> {
       });
     });
     if (taken.size === 0) return;
-    this.#old = this.#old.filter((message) => !taken.has(message));
-    this.#fresh = this.#fresh.filter((message) => !this.matches.has(message));
+    this.#old = yield* filtered(this.#old, (message) => !taken.has(message));
+    this.#fresh = yield* filtered(this.#fresh, (message) => !this.matches.has(message));
   }
 
   *ambiguous(isWholeMailbox: boolean): Steps<Fresh[]> {
@@ -111,11 +111,7 @@ class Matching<Old extends Recognisable, Fresh extends Recognisable> {
     if (this.#fresh.length === 0) return [];
     const left = new Set<string>();
     yield* stepwise(this.#old, (message) => keysOf(message).forEach((key) => left.add(key)));
-    const ambiguous: Fresh[] = [];
-    yield* stepwise(this.#fresh, (message) => {
-      if (keysOf(message).some((key) => left.has(key))) ambiguous.push(message);
-    });
-    return ambiguous;
+    return yield* filtered(this.#fresh, (message) => keysOf(message).some((key) => left.has(key)));
   }
 }
 

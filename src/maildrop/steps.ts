@@ -13,7 +13,16 @@ export function atOnce<T>(work: Steps<T>): T {
   }
 }
 
-/** The items, with a yield after every `MESSAGES_A_STEP` of them. */
+/** The items that are wanted, with a yield after every `MESSAGES_A_STEP` of them. */
+export function* filtered<T>(items: Iterable<T>, isWanted: (item: T) => boolean): Steps<T[]> {
+  const wanted: T[] = [];
+  yield* stepwise(items, (item) => {
+    if (isWanted(item)) wanted.push(item);
+  });
+  return wanted;
+}
+
+/** Calls for each of the items, with a yield after every `MESSAGES_A_STEP` of them. */
 export function* stepwise<T>(items: Iterable<T>, each: (item: T) => void): Steps<void> {
   let count = 0;
   for (const item of items) {

@@ -26,8 +26,8 @@ beforeEach(() => {
   answer = undefined;
   asked = 0;
   const ignore = (): void => {};
-  const log: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore };
-  parts = { background: new BackgroundWork(clock), throttle: new LoginThrottle(clock, () => 5), secrets: new LiveSecrets(), log };
+  const log: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore, withSecrets: () => log };
+  parts = { background: new BackgroundWork(clock), throttle: new LoginThrottle(clock), secrets: new LiveSecrets(), tokens: new LiveSecrets(), log };
 });
 
 const session = { onEnd: () => {}, isKept: false } as unknown as UpstreamSession;
