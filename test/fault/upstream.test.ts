@@ -130,7 +130,7 @@ const listing = (fault: Fault): ImapRule => {
 function storedMap(bridge: BridgeProcess): Map<string, unknown[]> {
   using database = new DatabaseSync(join(bridge.folder, 'state', 'popbridge.sqlite'), { readOnly: true });
   return new Map(
-    ['maildrop', 'mailbox', 'segment', 'identity', 'gone', 'epoch', 'journal'].map((table) => [
+    ['maildrop', 'mailbox', 'segment', 'identity', 'gone_message', 'spent', 'epoch', 'journal'].map((table) => [
       table,
       database.prepare(`SELECT * FROM ${table}`).all(),
     ]),
