@@ -1,12 +1,6 @@
 /** imapflow's errors as ours. Its `authenticationFailed` is not to be trusted: it is true for an overloaded server too. */
 import { CredentialsError, UpstreamError, type BridgeError } from '../errors.ts';
-import {
-  classifyConnectionFailure,
-  classifyLoginRefusal,
-  isCoded,
-  refusesTheWay,
-  type ServerRefusal,
-} from '../imap/upstream-failure.ts';
+import { classifyConnectionFailure, classifyLoginRefusal, isCoded, refusesTheWay, type ServerRefusal } from '../imap/upstream-failure.ts';
 import type { UpstreamLogin } from './upstream.ts';
 
 /** What imapflow puts on its errors; nothing of it is certain. */

@@ -27,7 +27,13 @@ beforeEach(() => {
   asked = 0;
   const ignore = (): void => {};
   const log: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore, withSecrets: () => log };
-  parts = { background: new BackgroundWork(clock), throttle: new LoginThrottle(clock), secrets: new LiveSecrets(), tokens: new LiveSecrets(), log };
+  parts = {
+    background: new BackgroundWork(clock),
+    throttle: new LoginThrottle(clock),
+    secrets: new LiveSecrets(),
+    tokens: new LiveSecrets(),
+    log,
+  };
 });
 
 const session = { onEnd: () => {}, isKept: false } as unknown as UpstreamSession;
