@@ -7,7 +7,7 @@ import { NOTHING_KNOWN, type Listing, type UpstreamMailbox, type UpstreamSession
 import { upstreamPolicy } from './deletion.ts';
 import type { UpstreamService } from './login.ts';
 import { countOctets, judged, NOTHING_MEASURED } from './measure-sizes.ts';
-import { pathsOf } from './open-maildrop.ts';
+import { foldersOf } from './maildrop-folders.ts';
 
 /** One folder of the maildrop. */
 export interface FolderReport {
@@ -47,7 +47,7 @@ export async function inspectUpstream(
     const folders: FolderReport[] = [];
     let deletion = '';
     let sizes = NOTHING_MEASURED;
-    for (const path of await pathsOf(view, session, signal)) {
+    for (const { path } of await foldersOf(view, session, () => Promise.resolve([]), signal)) {
       const mailbox = await session.select(path, signal);
       const listing = await mailbox.list(NOTHING_KNOWN, signal);
       deletion ||= await deletionOf(view, session, mailbox, signal);

@@ -302,8 +302,10 @@ export function sessionEvents(log: Log, service: UpstreamService, user: string):
     seenFailed: (error) => log.warn('seen-failed', { ...who, error }),
     saveFailed: (error) => log.error('save-failed', { ...who, error }),
     mapRematched: (counts) => log.warn('map-rematched', { ...who, ...counts }),
+    folderSkipped: (fields) => log.warn('folder-skipped', { ...who, ...fields }),
+    messagesUnlistable: (fields) => log.warn('messages-unlistable', { ...who, ...fields }),
     mapRebuilt: (error) => log.warn('map-rebuilt', { ...who, error }),
-    onlyFlagged: (count) => log.warn('only-flagged', { ...who, count, reason: 'the server has neither MOVE nor UIDPLUS for this' }),
+    onlyFlagged: (count) => log.warn('only-flagged', { ...who, count, reason: 'the server has neither MOVE nor UIDPLUS for this, or refuses it' }),
   };
 }
 

@@ -10,6 +10,7 @@ import { knownMessage } from '../maildrop/uid-map.ts';
 import type { MaildropKey, Store } from '../store/store.ts';
 import type { MessagePart, UpcomingMessage, UpstreamSession } from '../upstream/upstream.ts';
 import { HeaderTap } from './header-tap.ts';
+import type { ListingEvents } from './list-mailboxes.ts';
 import { OpenMaps } from './open-maps.ts';
 import type { OpenMailbox } from './open-maildrop.ts';
 import { carryOutDeletions } from './update.ts';
@@ -17,7 +18,7 @@ import { upcoming, type MessageFacts } from './upcoming.ts';
 import type { UpstreamLink } from './upstream-link.ts';
 
 /** What a session does for the operator to see; every event goes to the log. */
-export interface SessionEvents {
+export interface SessionEvents extends ListingEvents {
   deleteFailed(fields: Readonly<Record<string, unknown>>): void;
   seenFailed(error: BridgeError): void;
   /** What was learned is not on disk; no mail and no unique-id depends on it. */
@@ -25,8 +26,6 @@ export interface SessionEvents {
   onlyFlagged(count: number): void;
   /** UIDVALIDITY changed, and messages were matched with those known before. */
   mapRematched(counts: Readonly<Record<'messages' | 'kept' | 'ambiguous' | 'lost', number>> & { readonly folder: string }): void;
-  /** The UID map on disk made no sense and was made anew. */
-  mapRebuilt(error: BridgeError): void;
 }
 
 export interface MaildropSessionParts {

@@ -1,14 +1,15 @@
 /** Goes on measuring sizes after a client was sent away, until all are known or the next login of the account begins. */
 import type { MailboxKey } from '../store/store.ts';
 import { measured, type MeasureParts, type Unmeasured } from './measure-sizes.ts';
-import { pathsOf, type OpenRequest } from './open-maildrop.ts';
+import { foldersOf } from './maildrop-folders.ts';
+import type { OpenRequest } from './open-maildrop.ts';
 
 /** Never rejects. When the signal aborts the connection is left soon. */
 export async function measureLater(request: OpenRequest, signal: AbortSignal): Promise<void> {
   const { session, store, clock, view } = request;
   const parts = { store, clock, uniqueId: view.maildrop.uniqueId };
   try {
-    for (const path of await pathsOf(view, session, signal)) {
+    for (const { path } of await foldersOf(view, session, () => Promise.resolve([]), signal)) {
       const mailbox = await session.select(path, signal);
       await measureMailbox(request, parts, { key: { maildrop: request.key, path: mailbox.path }, mailbox }, signal);
     }

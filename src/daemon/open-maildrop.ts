@@ -6,26 +6,16 @@ import { createHash } from 'node:crypto';
 import type { Clock } from '../clock.ts';
 import type { ViewConfig } from '../config/schema.ts';
 import { StoreError, UpstreamError } from '../errors.ts';
-import { chosenFolders } from '../imap/folder-choice.ts';
-import { chooseFolder, namedFolder } from '../imap/special-use.ts';
-import { isPlainName } from '../maildrop/folder-name.ts';
 import { withoutMessages } from '../maildrop/map-changes.ts';
 import { Maildrop } from '../maildrop/maildrop.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { reconcileSteps, type NewIds } from '../maildrop/reconcile.ts';
-import { countIn, idsFrom, knownMessage, lastUidIn, uidsIn, type UidMap } from '../maildrop/uid-map.ts';
-import { applyTemplate, fallbackFormula, GMAIL, gmailUniqueId, type UniqueIdTemplate } from '../maildrop/unique-id.ts';
+import { idsFrom, uidsIn, type UidMap } from '../maildrop/uid-map.ts';
+import { fallbackFormula, GMAIL, gmailUniqueId, type UniqueIdTemplate } from '../maildrop/unique-id.ts';
 import type { MailboxKey, MaildropKey, MapChange, Store } from '../store/store.ts';
-import {
-  NOTHING_KNOWN,
-  type FolderList,
-  type KnownMailbox,
-  type Listing,
-  type Purpose,
-  type UpstreamMailbox,
-  type UpstreamSession,
-} from '../upstream/upstream.ts';
-import { derivationText, namesOf, templateFor } from './derivation.ts';
+import { type Listing, type UpstreamMailbox, type UpstreamSession } from '../upstream/upstream.ts';
+import { namesOf, templateFor } from './derivation.ts';
+import { listMailboxes, loadedMap } from './list-mailboxes.ts';
 import type { SessionEvents } from './maildrop-session.ts';
 import { measuredMaps } from './measure-sizes.ts';
 import { finishOverdue } from './overdue.ts';
@@ -82,15 +72,7 @@ export async function openMaildrop(request: OpenRequest, signal: AbortSignal): P
     request.key,
     signal,
   );
-  const listed: ListedMailbox[] = [];
-  for (const path of await pathsOf(request.view, request.session, signal)) {
-    // Selected anew where another one was meanwhile.
-    const stored = await loadedMap(request, { maildrop: request.key, path });
-    const mailbox = await request.session.select(path, signal, purposeOf(stored));
-    if (listed.some(({ key }) => key.path === mailbox.path)) continue;
-    const before = mailbox.path === path ? stored : await loadedMap(request, { maildrop: request.key, path: mailbox.path });
-    listed.push(await list(request, mailbox, { stored: before, isOld: worked.has(mailbox.path) }, signal));
-  }
+  const listed = await listMailboxes(request, worked, signal);
   const updated = unchangedMaps(request, listed) ?? (await changedMaps(request, listed, signal));
   const mailboxes = request.view.maildrop.sizes === 'exact' ? await measure(request, updated, signal) : updated;
   const showing: Showing[] = [];
@@ -142,11 +124,6 @@ function checkGmail({ view, session: { abilities } }: OpenRequest): void {
   throw new UpstreamError('forbidden', 'maildrop.unique_id = "gmail" needs a server with X-GM-EXT-1, and this one has it not');
 }
 
-/** What SELECT is sent for: what the listing will need comes together with it. */
-function purposeOf(stored: UidMap | undefined): Purpose {
-  return stored === undefined ? { for: 'first-listing' } : { for: 'listing', lastUid: lastUidIn(stored) };
-}
-
 /** Each mailbox is opened once. */
 function selector(
   session: UpstreamSession,
@@ -158,39 +135,6 @@ function selector(
     opened.set(path, mailbox);
     return mailbox;
   };
-}
-
-/** The paths of the view's folders; the server is only asked for them where a text may mean more than the name that it spells. */
-export async function pathsOf(view: ViewConfig, session: UpstreamSession, signal: AbortSignal): Promise<readonly string[]> {
-  const { folders } = view.maildrop;
-  if (folders.every(isPlainName)) return folders;
-  const listed = await session.folders(signal);
-  // What clients delete must not come back to them from where it went.
-  const target = targetOf(view.delete, listed);
-  const paths = chosenFolders(folders, listed.folders, target);
-  if (paths.length === 0) throw new UpstreamError('missing', `no folder matches ${folders.join(', ')}`);
-  return paths;
-}
-
-function targetOf({ action, folder }: ViewConfig['delete'], { folders, prefix }: FolderList): string | undefined {
-  if (action === 'trash' || action === 'archive') return chooseFolder(folders, action, folder, prefix).path;
-  return action === 'move' ? namedFolder(folders, folder ?? '').path : undefined;
-}
-
-/** `isOld`: what SELECT told before the overdue work proves nothing any more. */
-async function list(
-  request: OpenRequest,
-  mailbox: UpstreamMailbox,
-  { stored, isOld }: { readonly stored: UidMap | undefined; readonly isOld: boolean },
-  signal: AbortSignal,
-): Promise<ListedMailbox> {
-  const { uniqueId } = request.view.maildrop;
-  const key = { maildrop: request.key, path: mailbox.path };
-  const { server } = request.session;
-  const isKnown = stored?.uidValidity === mailbox.uidValidity && (stored.server === '' || stored.server === server);
-  const listing = await mailbox.list(isKnown ? { ...knownMailbox(stored), ...(isOld ? { uidNext: 0 } : {}) } : NOTHING_KNOWN, signal);
-  const isNewEpoch = stored !== undefined && (!isKnown || listing.isOther);
-  return { key, mailbox, stored, listing, isNewEpoch, formula: applyTemplate(uniqueId, namesOf(mailbox.path, mailbox.uidValidity)) };
 }
 
 async function measure(
@@ -316,29 +260,6 @@ async function save({ store, events, now }: OpenRequest, changes: readonly MapCh
     if (!(error instanceof StoreError) || !changes.every(({ derivation }) => derivation !== undefined)) throw error;
     events.saveFailed(error);
     return false;
-  }
-}
-
-/** What an upstream needs to know to ask only for what changed. */
-function knownMailbox(map: UidMap): KnownMailbox {
-  return {
-    uidNext: map.uidNext,
-    count: countIn(map),
-    lastUid: lastUidIn(map),
-    uids: () => uidsIn(map),
-    arrivalOf: (uid) => knownMessage(map, uid)?.arrival,
-  };
-}
-
-/** The stored map. One that makes no sense is made anew from the template, where the unique-ids come out the same. */
-async function loadedMap({ store, events, view }: OpenRequest, key: MailboxKey): Promise<UidMap | undefined> {
-  try {
-    return await store.loadMap(key);
-  } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== 'STORE_CORRUPT') throw error;
-    if ((await store.derivationOf(key)) !== derivationText(view.maildrop.uniqueId, key.path)) throw error;
-    events.mapRebuilt(error);
-    return undefined;
   }
 }
 

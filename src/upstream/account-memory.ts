@@ -24,6 +24,8 @@ export class AccountMemory {
   readonly #octets = new LRUCache<string, string>({ max: MAX_FOLDERS });
   /** By path as it was asked for. */
   readonly #found = new LRUCache<string, string>({ max: MAX_FOLDERS });
+  /** By path. */
+  readonly #missing = new LRUCache<string, true>({ max: MAX_FOLDERS });
   readonly #mailboxes = new LRUCache<string, MailboxMemory>({ max: MAX_FOLDERS });
 
   /** A folder was listed under that name; gives the path that stands for it. `taken` tells of paths that stand for another folder. */
@@ -49,6 +51,16 @@ export class AccountMemory {
 
   noteFound(path: string, at: string): void {
     this.#found.set(path, at);
+  }
+
+  /** Whether the folder was not there when it was last to be opened. */
+  wasMissing(path: string): boolean {
+    return this.#missing.has(path);
+  }
+
+  noteMissing(path: string, isMissing: boolean): void {
+    if (isMissing) this.#missing.set(path, true);
+    else this.#missing.delete(path);
   }
 
   mailbox(path: string, uidValidity: UidValidity): MailboxMemory {

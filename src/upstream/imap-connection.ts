@@ -210,7 +210,7 @@ export class ImapConnection {
       // Selected again as it is, it might be the same old view.
       if (this.has('UNSELECT')) await this.#letGo(signal).catch(unlessRefused);
       const leave = await this.#enter({}, signal);
-      const opened = this.#timed(ms, () => this.#open(path, ahead)).finally(() => {
+      const opened = this.#timed(ms, () => this.#openNoting(path, ahead)).finally(() => {
         void (ahead?.answer() ?? Promise.resolve()).catch(() => {}).finally(leave);
       });
       return await unlessAborted(opened, signal, 'cancelled');
@@ -273,6 +273,18 @@ export class ImapConnection {
     const { uidValidity } = await this.#open(mailbox.path);
     if (uidValidity !== mailbox.uidValidity) {
       throw new UpstreamError('protocol', `UIDVALIDITY of ${mailbox.path} changed during the session`);
+    }
+  }
+
+  /** Remembers whether the folder is there at all. */
+  async #openNoting(path: string, ahead: ListingAheadRequest | undefined): Promise<SelectedMailbox> {
+    try {
+      const mailbox = await this.#open(path, ahead);
+      this.memory.noteMissing(path, false);
+      return mailbox;
+    } catch (error) {
+      if (error instanceof UpstreamError && error.kind === 'missing') this.memory.noteMissing(path, true);
+      throw error;
     }
   }
 

@@ -97,6 +97,10 @@ export class ImapSession implements UpstreamSession {
     return this.#connection.alone(signal, () => this.#connection.folders.list());
   }
 
+  wasMissing(path: string): boolean {
+    return this.#connection.memory.wasMissing(path);
+  }
+
   /** Nobody else uses an idle connection: one that is dead is found out soon. One that others use has its own deadlines. */
   async #probe<T>(ask: () => Promise<T>): Promise<T> {
     const giveUp = this.#connection.sessions > 1 ? (): void => {} : this.#connection.destroyAfter(PROBE_MS);

@@ -136,6 +136,7 @@ export class RowGatherer implements Collector {
   readonly #octets: number[] = [];
   readonly #arrivals: number[] = [];
   readonly #identities: (string | undefined)[] = [];
+  readonly #untold: Uid[] = [];
   #isAscending = true;
 
   /** `wanted`: only these UIDs. `expected`: so many rows; a server may repeat some, but not for ever. */
@@ -160,6 +161,7 @@ export class RowGatherer implements Collector {
 
   /** A message that is there though the server gives no row of it. */
   addUntold(uid: Uid): void {
+    this.#untold.push(uid);
     this.#add(uid, 0, 0, undefined);
   }
 
@@ -194,7 +196,8 @@ export class RowGatherer implements Collector {
   /** Ascending by UID; of a row that came twice the last. */
   rows(): ListingRows {
     const columns = { uids: this.#uids, octets: this.#octets, arrivals: this.#arrivals, identities: this.#identities };
-    if (this.#isAscending) return { ...columns, messageIds: new Map() };
+    const rest = { messageIds: new Map<Uid, string>(), untold: this.#untold };
+    if (this.#isAscending) return { ...columns, ...rest };
     const places = new Map(this.#uids.map((uid, place) => [uid, place]));
     const order = [...places.values()].sort((one, other) => (this.#uids[one] ?? 0) - (this.#uids[other] ?? 0));
     const pick = <T>(column: readonly T[]): T[] => order.flatMap((place) => column.slice(place, place + 1));
@@ -203,7 +206,7 @@ export class RowGatherer implements Collector {
       octets: pick(this.#octets),
       arrivals: pick(this.#arrivals),
       identities: pick(this.#identities),
-      messageIds: new Map(),
+      ...rest,
     };
   }
 }

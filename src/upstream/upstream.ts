@@ -66,6 +66,8 @@ export interface UpstreamSession {
   /** Several may be open: each is selected again when it is used, under its UIDVALIDITY alone. */
   select(path: string, signal: AbortSignal, purpose?: Purpose): Promise<UpstreamMailbox>;
   folders(signal: AbortSignal): Promise<FolderList>;
+  /** Whether the folder was not there when the account's sessions last tried to select it. */
+  wasMissing(path: string): boolean;
   /** The session is over: the connection stays for the next one, or the server is told goodbye. Never rejects. */
   logout(): Promise<void>;
   /** Ends the connection at once, unless other sessions use it; after `logout` only where it was not to stay. */
@@ -85,6 +87,8 @@ export interface ListingRows {
   readonly identities: (string | undefined)[];
   /** Those that have one; nothing where they were not asked for. */
   readonly messageIds: Map<Uid, string>;
+  /** Messages among them that are there though the server gives no row of them: size and date are not known. */
+  readonly untold?: readonly Uid[];
 }
 
 export interface RowsRequest {

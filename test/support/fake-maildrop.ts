@@ -136,6 +136,7 @@ export function openFakeMaildrop(options: FakeMaildropOptions): { readonly logge
     operations: 0,
     select: () => Promise.resolve(mailbox),
     folders: () => Promise.resolve({ folders: [], prefix: '' }),
+    wasMissing: () => false,
     logout: () => Promise.resolve(),
     destroy: () => {},
   };
@@ -171,6 +172,8 @@ export function openFakeMaildrop(options: FakeMaildropOptions): { readonly logge
       mapRebuilt: () => {},
       mapRematched: () => {},
       onlyFlagged: () => {},
+      folderSkipped: () => {},
+      messagesUnlistable: () => {},
     },
     release: () => {
       traces.releases += 1;

@@ -67,6 +67,7 @@ function sessionWith(mailboxes: Readonly<Record<string, UpstreamMailbox>>, capab
       return mailbox === undefined ? Promise.reject(new UpstreamError('missing', path)) : Promise.resolve(mailbox);
     },
     folders: () => Promise.resolve({ folders: [], prefix: '' }),
+    wasMissing: () => false,
     logout: () => Promise.resolve(),
     destroy: () => {},
   };
@@ -94,6 +95,8 @@ function request(store: SqliteStore, session: UpstreamSession, view: ViewConfig)
       seenFailed: () => {},
       saveFailed: () => {},
       onlyFlagged: () => {},
+      folderSkipped: () => {},
+      messagesUnlistable: () => {},
       mapRematched: () => {},
       mapRebuilt: () => {},
     },
