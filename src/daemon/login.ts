@@ -305,7 +305,8 @@ export function sessionEvents(log: Log, service: UpstreamService, user: string):
     folderSkipped: (fields) => log.warn('folder-skipped', { ...who, ...fields }),
     messagesUnlistable: (fields) => log.warn('messages-unlistable', { ...who, ...fields }),
     mapRebuilt: (error) => log.warn('map-rebuilt', { ...who, error }),
-    onlyFlagged: (count) => log.warn('only-flagged', { ...who, count, reason: 'the server has neither MOVE nor UIDPLUS for this, or refuses it' }),
+    onlyFlagged: (count) =>
+      log.warn('only-flagged', { ...who, count, reason: 'the server has neither MOVE nor UIDPLUS for this, or refuses it' }),
   };
 }
 
