@@ -2,7 +2,7 @@
 import { afterAll, afterEach, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
-import type { Fault, ImapScript } from '../support/imap-server/script.ts';
+import type { Fault, ImapRule } from '../support/imap-server/script.ts';
 import { SharedBridge, type Bridge } from '../support/shared-bridge.ts';
 
 allowInLog('login-failed', 'folder-skipped', 'messages-unlistable');
@@ -26,12 +26,12 @@ async function site(folders: string): Promise<BridgeSite<Bridge>> {
   return started;
 }
 
-function atSelect(path: string, fault: Fault): ImapScript {
+function atSelect(path: string, fault: Fault): ImapRule {
   return ({ verb, command }) => (verb === 'SELECT' && command.includes(path) ? fault : undefined);
 }
 
 /** LIST names every folder but Work. */
-const withoutWork: ImapScript = ({ verb, command }) => {
+const withoutWork: ImapRule = ({ verb, command }) => {
   if (verb !== 'LIST') return undefined;
   const untagged = command.includes('Work') ? [] : ['* LIST () "/" INBOX', '* LIST (\\Trash) "/" Trash'];
   return { reply: 'OK done', untagged };
@@ -81,7 +81,7 @@ test('a folder that was shown before is shown though the server leaves it out of
 test('a folder that is neither listed nor to be opened is gone; no later login asks for it, until it is listed again', async () => {
   const it = await site('["*"]');
   const before = await it.look();
-  const isGone: ImapScript = [atSelect('Work', { reply: 'NO no such mailbox' }), ...[withoutWork].flat()];
+  const isGone: ImapRule[] = [atSelect('Work', { reply: 'NO no such mailbox' }), withoutWork];
   it.imap.setScript(isGone);
   expect((await it.look()).subjects).toEqual(['inbox 1']);
   const asked = (): number => it.imap.commands.filter((command) => command.startsWith('SELECT') && command.includes('Work')).length;
@@ -95,7 +95,7 @@ test('a folder that is neither listed nor to be opened is gone; no later login a
 test('a folder that is not listed, and fails in another way than by not being there, is not taken for gone', async () => {
   const it = await site('["*"]');
   await it.look();
-  it.imap.setScript([atSelect('Work', REFUSAL), ...[withoutWork].flat()]);
+  it.imap.setScript([atSelect('Work', REFUSAL), withoutWork]);
   await expect(it.look()).rejects.toThrow(/SYS\/TEMP/);
 });
 
