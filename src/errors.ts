@@ -140,6 +140,13 @@ export type StoreCode =
   | 'STATE_UNSAFE'
   | 'SECRETS_UNREADABLE';
 
+const REFUSAL_KINDS: ReadonlySet<UpstreamFailureKind> = new Set(['refused', 'forbidden', 'missing']);
+
+/** True where the server answered, and will not do what it was asked: the connection is good for everything else. */
+export function isRefusal(error: unknown): error is UpstreamError {
+  return error instanceof UpstreamError && REFUSAL_KINDS.has(error.kind);
+}
+
 /** The state on disk can't be read or written. */
 export class StoreError extends BridgeError {
   readonly code: StoreCode;

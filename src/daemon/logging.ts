@@ -39,7 +39,18 @@ const MIN_SECRET_CHARACTERS = 4;
 const STRUCK_OUT = '[secret]';
 
 /** Fields that hold words of our own or of the configuration, and addresses of clients. Text from outside stands in the others. */
-const OWN_WORDS: ReadonlySet<string> = new Set(['client', 'upstream', 'view', 'outcome', 'what', 'digest', 'limits', 'security', 'tls']);
+const OWN_WORDS: ReadonlySet<string> = new Set([
+  'client',
+  'upstream',
+  'view',
+  'outcome',
+  'what',
+  'digest',
+  'limits',
+  'security',
+  'tls',
+  'tlsVersion',
+]);
 
 /** Secrets in use. The same one may be added more than once; each must be removed. */
 export class LiveSecrets {

@@ -3,7 +3,7 @@
  * back or to another mailbox of the maildrop. They get their unique-ids again, so that no client fetches them twice.
  */
 import { createHash } from 'node:crypto';
-import { UpstreamError } from '../errors.ts';
+import { isRefusal } from '../errors.ts';
 import { IDENTITY_KINDS, rematchSteps, UNIDENTIFIED, type Identity, type Recognisable } from '../maildrop/rematch.ts';
 import {
   countIn,
@@ -299,7 +299,7 @@ const NOT_GIVEN = 'none';
 
 /** A server that gives no headers must not keep its users from their mail: they get new unique-ids then. */
 function noneIfRefused(error: unknown): undefined {
-  if (error instanceof UpstreamError && error.kind === 'refused') return undefined;
+  if (isRefusal(error)) return undefined;
   throw error;
 }
 

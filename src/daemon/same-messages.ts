@@ -2,7 +2,7 @@
  * Asks the server whether messages that are to be removed are still those that were listed. One command tells for nearly all of them. What it
  * leaves in doubt is asked for by other means: once more, by SEARCH, and by the beginning of the message itself.
  */
-import { toBridgeError, UpstreamError, type BridgeError, type UpstreamFailureKind } from '../errors.ts';
+import { type BridgeError, isRefusal, toBridgeError, UpstreamError } from '../errors.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { isDoubtfulByHeader, isSameMessage, verdictOn, type Found, type Recorded, type Verdict } from '../maildrop/verification.ts';
 import type { RowsRequest, UpstreamMailbox } from '../upstream/upstream.ts';
@@ -40,8 +40,6 @@ type Doubtful = Omit<ComparisonRequest, 'uids'> & { readonly first: Answer; read
 
 /** With more messages that it refuses to tell of, the server is in trouble as a whole. */
 const MAX_REFUSED = 20;
-/** Kinds of failure that are answers: the connection is still good. */
-const ANSWERS: ReadonlySet<UpstreamFailureKind> = new Set(['missing', 'forbidden', 'refused']);
 
 /** Rejects with UpstreamError where the server doesn't answer. */
 export async function compareMessages(request: ComparisonRequest, signal: AbortSignal): Promise<Comparison> {
@@ -131,7 +129,7 @@ async function ask(
     try {
       await askFor(mailbox, part, request, answer.found, signal);
     } catch (error) {
-      if (!(error instanceof UpstreamError) || !ANSWERS.has(error.kind)) throw error;
+      if (!isRefusal(error)) throw error;
       const [only] = part;
       if (only !== undefined && part.length === 1) {
         if (answer.refused.set(only, error).size > MAX_REFUSED) throw error;

@@ -2,19 +2,21 @@
 import { UpstreamError } from '../errors.ts';
 import { isUid } from '../maildrop/numbers.ts';
 import { outsideUidSpace } from './uid-space.ts';
-import { UidRanges, type UidRange } from './uid-ranges.ts';
+import { UidRanges } from './uid-ranges.ts';
 
 const SEARCH = /^\* +SEARCH(?=[ \r\n]|$)/i;
 const ESEARCH = /^\* +ESEARCH(?=[ \r\n]|$)/i;
 /** Octets in which the keyword stands. */
 const LONGEST_KEYWORD = 16;
+/** Octets in which all stands that comes before a set. */
+const LONGEST_HEAD = 400;
 /** Octets in which the tag stands. */
 const LONGEST_TAG = 100;
 const SPACE = 0x20;
+const COMMA = 0x2c;
+const COLON = 0x3a;
 const OPEN = 0x28;
 const ZERO = 0x30;
-/** A folder that popbridge lists holds fewer messages, so an answer with more ranges is none. */
-const MAX_RANGES = 4_000_000;
 
 /** True when the line is the answer to a search whose command has a tag of ours. An ESEARCH for another tag is none. */
 export function isSearchResult(line: Buffer, isOwnTag: (tag: string) => boolean): boolean {
@@ -30,47 +32,58 @@ export function isSearchResult(line: Buffer, isOwnTag: (tag: string) => boolean)
  * which its COUNT tells.
  */
 export function isExact(line: Buffer, found: UidRanges): boolean {
-  const text = line.toString('latin1');
-  return SEARCH.test(text.slice(0, LONGEST_KEYWORD)) || Number(/\sCOUNT (\d+)/i.exec(text)?.[1]) === found.count;
+  if (SEARCH.test(line.toString('latin1', 0, LONGEST_KEYWORD))) return true;
+  // It may stand before the set or behind it.
+  const [head, tail] = [line.toString('latin1', 0, LONGEST_HEAD), line.toString('latin1', Math.max(0, line.length - LONGEST_HEAD))];
+  const count = /\sCOUNT (\d+)/i.exec(head) ?? /\sCOUNT (\d+)/i.exec(tail);
+  return Number(count?.[1]) === found.count;
 }
 
-/** The UIDs of such a line, without its line end. Throws UpstreamError: `unsupported` where one is no UID, `protocol` where it cannot be read. */
-export function searchResult(line: Buffer): UidRanges {
-  return SEARCH.test(line.toString('latin1', 0, LONGEST_KEYWORD)) ? listed(line) : inRanges(line.toString('latin1'));
+/**
+ * The UIDs of such a line, without its line end. Throws UpstreamError: `unsupported` where one is no UID, `protocol` where the line cannot be
+ * read or has more than `most` ranges.
+ */
+export function searchResult(line: Buffer, most: number): UidRanges {
+  const start = SEARCH.exec(line.toString('latin1', 0, LONGEST_KEYWORD))?.[0].length;
+  if (start !== undefined) return setIn(line, start, SPACE, most);
+  const head = line.toString('latin1', 0, LONGEST_HEAD);
+  const all = / ALL +/i.exec(head);
+  if (all !== null) return setIn(line, all.index + all[0].length, COMMA, most);
+  if (line.length > LONGEST_HEAD) throw doubt();
+  return UidRanges.NONE;
 }
 
-/** Many numbers, read without making strings. A list in parentheses (MODSEQ) ends them. */
-function listed(line: Buffer): UidRanges {
+/**
+ * Numbers with spaces between them, up to a list in parentheses (MODSEQ), or numbers and ranges with commas between them, up to a space. No
+ * strings are made of them.
+ */
+function setIn(line: Buffer, start: number, between: typeof SPACE | typeof COMMA, most: number): UidRanges {
   const ranges: [number, number][] = [];
-  let at = SEARCH.exec(line.toString('latin1', 0, LONGEST_KEYWORD))?.[0].length ?? 0;
-  while (line[at] === SPACE) at += 1;
-  while (at < line.length) {
+  let at = start;
+  const number = (): number => {
+    const from = at;
     let value = 0;
-    const start = at;
     for (let digit = (line[at] ?? 0) - ZERO; digit >= 0 && digit <= 9; digit = (line[at] ?? 0) - ZERO) {
       value = 10 * value + digit;
       at += 1;
     }
-    if (at > start) {
-      const before = ranges.at(-1);
-      if (before !== undefined && checked(value) === before[1] + 1) before[1] = value;
-      else ranges.push([checked(value), value]);
-    } else if (line[at] === OPEN) break;
-    if ((at < line.length && line[at] !== SPACE) || ranges.length > MAX_RANGES) throw doubt();
-    at += 1;
+    if (at === from) throw doubt();
+    return checked(value);
+  };
+  for (;;) {
+    while (line[at] === between) at += 1;
+    if (at >= line.length || line[at] === (between === SPACE ? OPEN : SPACE)) return UidRanges.of(ranges);
+    const one = number();
+    const isRange = between === COMMA && line[at] === COLON;
+    if (isRange) at += 1;
+    const other = isRange ? number() : one;
+    const [first, last] = [Math.min(one, other), Math.max(one, other)];
+    const before = ranges.at(-1);
+    if (before !== undefined && first === before[1] + 1) before[1] = last;
+    else ranges.push([first, last]);
+    if (ranges.length > most) throw new UpstreamError('protocol', `a search names more messages than there can be, ${most}`);
+    if (at < line.length && line[at] !== between && line[at] !== SPACE) throw doubt();
   }
-  return UidRanges.of(ranges);
-}
-
-/** The set behind ALL; without one nothing was found. */
-function inRanges(line: string): UidRanges {
-  const set = /\sALL ([0-9:,]+)/i.exec(line)?.[1];
-  const ranges = (set?.split(',') ?? []).map((part): UidRange => {
-    const [one = 0, other = one] = part.split(':').map(Number);
-    return [checked(Math.min(one, other)), checked(Math.max(one, other))];
-  });
-  if (ranges.length > MAX_RANGES) throw doubt();
-  return UidRanges.of(ranges);
 }
 
 function checked(value: number): number {

@@ -51,6 +51,11 @@ export class UidRanges {
     return new UidRanges(ranges);
   }
 
+  /** How many ranges it takes to name it. */
+  get parts(): number {
+    return this.#ranges.length;
+  }
+
   /** The lowest UID of the set. */
   get first(): number | undefined {
     return this.#ranges[0]?.[0];

@@ -1,5 +1,5 @@
 /** Whether a message is truly empty: hardly any server has such messages, and many give nothing of a message that they cannot read. */
-import { UpstreamError } from '../errors.ts';
+import { isRefusal } from '../errors.ts';
 import type { FetchRow } from '../imap/fetch-row.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import type { MailboxRunner } from './imap-session.ts';
@@ -31,7 +31,7 @@ async function octetsOf(runner: MailboxRunner, uid: Uid, section: string, signal
   try {
     await runner.command(`UID FETCH ${uid} (UID BODY.PEEK[${section}])`, signal, collector);
   } catch (error) {
-    if (!(error instanceof UpstreamError) || error.kind !== 'refused') throw error;
+    if (!isRefusal(error)) throw error;
     return undefined;
   }
   return octets;

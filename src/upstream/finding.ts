@@ -2,7 +2,7 @@
  * Finds messages of a selected mailbox by a property, in whatever way the server has. What it names is a claim: messages that nobody asked
  * about are never taken, and what is to be hidden because of its flags is confirmed by its FLAGS.
  */
-import { UpstreamError } from '../errors.ts';
+import { isRefusal, UpstreamError } from '../errors.ts';
 import { hasFlag, type FetchRow } from '../imap/fetch-row.ts';
 import { MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
 import { UidRanges } from '../imap/uid-ranges.ts';
@@ -27,6 +27,8 @@ export interface Search {
   readonly found: () => UidRanges;
   /** No message is named that was not found. */
   readonly isExact: () => boolean;
+  /** The server gave a result: with RETURN it has to, even where nothing was found (RFC 4731 section 3.1). */
+  readonly isAnswered: () => boolean;
 }
 
 /** Messages that have the property, of the whole mailbox. Never more than the mailbox may hold. */
@@ -82,7 +84,7 @@ export async function deletedNow(runner: MailboxRunner, signal: AbortSignal): Pr
     unlessRefused(runner.command(search.text, signal, { ...search.collector, row })),
   ]);
   if (hasNews) return find(runner, 'DELETED', signal);
-  return isDone ? search.found() : undefined;
+  return isDone && search.isAnswered() ? search.found() : undefined;
 }
 
 /** For commands that are sent together with others. Where the answer names too many, the caller asks again, alone. */
@@ -96,7 +98,7 @@ async function searchFor(runner: MailboxRunner, criterion: string, signal: Abort
   let isShortRefused = false;
   if (returns(connection)) {
     const short = asSearch(`UID SEARCH RETURN (ALL COUNT) ${criterion}`);
-    isShortRefused = !(await unlessRefused(runner.command(short.text, signal, short.collector)));
+    isShortRefused = !(await unlessRefused(runner.command(short.text, signal, short.collector))) || !short.isAnswered();
     if (!isShortRefused && short.isExact()) return short.found();
   }
   const whole = asSearch(`UID SEARCH ${criterion}`);
@@ -143,7 +145,7 @@ async function unlessRefused(command: Promise<unknown>): Promise<boolean> {
     await command;
     return true;
   } catch (error) {
-    if (error instanceof UpstreamError && error.kind === 'refused') return false;
+    if (isRefusal(error)) return false;
     throw error;
   }
 }
@@ -155,7 +157,13 @@ function asSearch(text: string): Search {
     parts.push(some);
     areExact &&= isExact;
   };
-  return { text, collector: { found }, found: () => UidRanges.union(parts), isExact: () => parts.length > 0 && areExact };
+  return {
+    text,
+    collector: { found },
+    found: () => UidRanges.union(parts),
+    isExact: () => parts.length > 0 && areExact,
+    isAnswered: () => parts.length > 0 || !text.includes('RETURN'),
+  };
 }
 
 function stranger(asked: readonly Uid[], named: UidRanges): UpstreamError {

@@ -3,7 +3,7 @@
  * whatever reads in the selected mailbox runs side by side, all else alone.
  */
 import type { Cancel, Clock } from '../clock.ts';
-import { UpstreamError } from '../errors.ts';
+import { isRefusal, UpstreamError } from '../errors.ts';
 import { SelectAnswer } from '../imap/select-answer.ts';
 import type { AccountMemory } from './account-memory.ts';
 import { unlessAborted, withDeadline } from './deadline.ts';
@@ -71,7 +71,13 @@ export class ImapConnection {
     this.#endpoint = endpoint;
     this.#clock = clock;
     this.#loginEndsAt = loginEndsAt;
-    this.pipeline = new Pipeline({ clock, timeoutMs: this.timeoutMs, habits: this.habits, destroy: () => this.destroy() });
+    this.pipeline = new Pipeline({
+      clock,
+      timeoutMs: this.timeoutMs,
+      habits: this.habits,
+      maxMessages: this.limits.messages,
+      destroy: () => this.destroy(),
+    });
     this.holding = new Holding(clock, this.pipeline);
     this.folders = new FolderCommands(this.pipeline, this, memory);
     this.pipeline.attach(client.transport.keep(this.pipeline));
@@ -333,5 +339,5 @@ export class ImapConnection {
 
 /** A server that will not do more has done what it can. */
 function unlessRefused(error: unknown): void {
-  if (!(error instanceof UpstreamError) || error.kind !== 'refused') throw error;
+  if (!isRefusal(error)) throw error;
 }

@@ -4,6 +4,7 @@
  */
 import { UpstreamError } from '../errors.ts';
 import { copiedUids } from '../imap/copy-answer.ts';
+import { growth, statusIn, type MailboxStatus } from '../imap/status-answer.ts';
 import { MESSAGES_PER_COMMAND, uidBatches, type UidBatch } from '../imap/uid-set.ts';
 import type { ChosenFolder } from '../imap/special-use.ts';
 import type { Uid, UidValidity } from '../maildrop/numbers.ts';
@@ -17,7 +18,7 @@ import { tryListing } from './listing.ts';
 import type { ListingAhead } from './listing-ahead.ts';
 import { beginningOf, messageIdsOf, rowsOf } from './mailbox-listing.ts';
 import { MessageReader } from './message-reader.ts';
-import { refusal } from './pipeline.ts';
+import { refusal, type Collector } from './pipeline.ts';
 import type { ReadAheadBudget } from './read-ahead.ts';
 import { removeMessages, type CommandOutcome, type RemovalCommands } from './removal.ts';
 import type { SelectedMailbox } from './selected-mailbox.ts';
@@ -34,6 +35,9 @@ import {
   type RowsRequest,
   type UpstreamMailbox,
 } from './upstream.ts';
+
+/** An OK to COPY that means none. */
+const NOTHING_DONE = /\bno messages\b|\bnothing\b/i;
 
 export interface MailboxOptions {
   readonly budget: ReadAheadBudget;
@@ -158,20 +162,37 @@ export class ImapMailbox implements UpstreamMailbox, RemovalCommands, FolderFind
     return confirmed(this.#runner, uids, onlyUndeleted ? 'UNDELETED' : 'ALL', signal);
   }
 
-  move(set: string, target: string, signal: AbortSignal): Promise<CommandOutcome> {
+  async move({ set, uids }: UidBatch, target: string, signal: AbortSignal): Promise<CommandOutcome & { readonly copied: readonly Uid[] }> {
     if (!this.canMove) throw new UpstreamError('protocol', 'MOVE is not offered');
-    return this.#ask(`UID MOVE ${set} ${this.#named(target)}`, signal);
+    // The response code comes before the messages are expunged, in a line of its own (RFC 6851 section 4.3).
+    let told = '';
+    const untagged = (line: Buffer): boolean => {
+      const text = line.toString('latin1');
+      if (!/^\* +OK +\[COPYUID/i.test(text)) return false;
+      told = text;
+      return true;
+    };
+    const outcome = await this.#ask(`UID MOVE ${set} ${this.#named(target)}`, signal, { untagged });
+    return { ...outcome, copied: copiedAmong(uids, told === '' ? outcome.text : told) ?? [] };
   }
 
+  /** Without COPYUID (RFC 4315 section 3) the folder has to have grown. */
   async copy({ set, uids }: UidBatch, target: string, signal: AbortSignal): Promise<CommandOutcome & { readonly copied: readonly Uid[] }> {
+    const { habits } = this.#runner.connection;
+    const before = habits.tellsCopies ? undefined : await this.#status(target, signal);
     const outcome = await this.#ask(`UID COPY ${set} ${this.#named(target)}`, signal);
     if (outcome.refusal !== undefined) return { ...outcome, copied: [] };
-    // Without COPYUID (RFC 4315 section 3) nobody says otherwise than that it was all of them.
-    const told = copiedUids(outcome.text);
-    const copied = told === undefined ? uids : told.among(uids);
-    if (told !== undefined && copied.length < told.count)
-      throw new UpstreamError('protocol', 'COPYUID names messages that were not to be copied');
-    return { ...outcome, copied };
+    const told = copiedAmong(uids, outcome.text);
+    if (told !== undefined) {
+      habits.tellsCopies = true;
+      return { ...outcome, copied: told };
+    }
+    habits.tellsCopies = false;
+    const grown = NOTHING_DONE.test(outcome.text) ? 0 : growth(before, before && (await this.#status(target, signal)));
+    if (grown === undefined || grown >= uids.length) return { ...outcome, copied: uids };
+    if (grown > 0) throw new UpstreamError('protocol', `${target} grew by ${grown} when ${uids.length} messages were copied there`);
+    const nothing = new UpstreamError('refused', `the server agreed to copy to ${target}, and nothing came there: ${outcome.text}`);
+    return { ...outcome, copied: [], refusal: nothing };
   }
 
   flagDeleted(set: string, signal: AbortSignal): Promise<CommandOutcome> {
@@ -213,9 +234,21 @@ export class ImapMailbox implements UpstreamMailbox, RemovalCommands, FolderFind
     return this.#runner.connection.folders.named(path);
   }
 
+  /** Undefined where the server does not tell. */
+  async #status(path: string, signal: AbortSignal): Promise<MailboxStatus | undefined> {
+    let found: MailboxStatus | undefined;
+    const untagged = (line: Buffer): boolean => {
+      const status = statusIn(line);
+      found ??= status;
+      return status !== undefined;
+    };
+    await this.#ask(`STATUS ${this.#named(path)} (MESSAGES UIDNEXT)`, signal, { untagged });
+    return found;
+  }
+
   /** A throw means that nobody knows what the server did. */
-  async #ask(text: string, signal: AbortSignal): Promise<CommandOutcome> {
-    const { status, text: said } = await this.#runner.aloneIn(signal, ({ pipeline }) => pipeline.ask(text, {}));
+  async #ask(text: string, signal: AbortSignal, collector: Collector = {}): Promise<CommandOutcome> {
+    const { status, text: said } = await this.#runner.aloneIn(signal, ({ pipeline }) => pipeline.ask(text, collector));
     return { text: said, status, refusal: status === 'OK' ? undefined : refusal(status, said) };
   }
 
@@ -252,4 +285,14 @@ export class ImapMailbox implements UpstreamMailbox, RemovalCommands, FolderFind
     const [still] = await this.existing([uid], false, signal);
     return still === undefined ? new UpstreamError('message-gone', `message with UID ${uid} is gone`, { cause: error }) : error;
   }
+}
+
+/** Those of the messages that the server says it copied; undefined where it does not tell. */
+function copiedAmong(uids: readonly Uid[], text: string): readonly Uid[] | undefined {
+  const told = copiedUids(text);
+  const copied = told?.among(uids);
+  if (told !== undefined && (copied?.length ?? 0) < told.count) {
+    throw new UpstreamError('protocol', 'COPYUID names messages that were not to be copied');
+  }
+  return copied;
 }

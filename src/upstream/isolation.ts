@@ -63,7 +63,7 @@ export class Isolation {
     this.#suspects = this.#suspects.filter((part) => part !== known);
     const [first] = asked;
     if (first !== undefined && asked.length === 1) this.#unlistable.add(first);
-    else this.#suspects.push(...halves(asked));
+    else this.#suspects = this.#suspects.concat(halves(asked));
   }
 }
 

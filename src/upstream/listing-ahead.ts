@@ -2,7 +2,7 @@
  * What a listing needs of a mailbox, asked for together with SELECT: it costs no round trip of its own then. Nothing depends on it: where
  * the server does not answer so, or the mailbox changed meanwhile, the listing asks anew.
  */
-import { UpstreamError } from '../errors.ts';
+import { isRefusal } from '../errors.ts';
 import type { UidRanges } from '../imap/uid-ranges.ts';
 import { shortSearch, type Abilities, type Search } from './finding.ts';
 import { RowGatherer } from './mailbox-listing.ts';
@@ -60,8 +60,8 @@ export class ListingAheadRequest {
     return {
       news,
       isWatched: false,
-      deleted: newsOfDeleted === news ? deleted.search.found() : undefined,
-      since: newsOfSince === news ? since?.search.found() : undefined,
+      deleted: newsOfDeleted === news ? resultOf(deleted.search) : undefined,
+      since: newsOfSince === news ? resultOf(since?.search) : undefined,
       rows: newsOfRows === news ? gathered.rows() : undefined,
     };
   }
@@ -77,8 +77,12 @@ export class ListingAheadRequest {
       await command;
       return this.#pipeline.news;
     } catch (error) {
-      if (error instanceof UpstreamError && ['refused', 'missing'].includes(error.kind)) return undefined;
+      if (isRefusal(error)) return undefined;
       throw error;
     }
   }
+}
+
+function resultOf(search: Search | undefined): UidRanges | undefined {
+  return search?.isAnswered() === true ? search.found() : undefined;
 }

@@ -2,7 +2,7 @@
  * Lists a mailbox, whole. Each thing that a server says is a claim: that messages are there takes one, that one is to be hidden takes its
  * FLAGS, and that all are gone takes a second way of asking. What does not add up is no listing.
  */
-import { UpstreamError } from '../errors.ts';
+import { isRefusal } from '../errors.ts';
 import type { UidRanges } from '../imap/uid-ranges.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { hasAnotherDate } from '../maildrop/verification.ts';
@@ -82,16 +82,23 @@ function deletedIn({ runner }: ListingParts, ahead: ListingAhead | undefined, si
   return ahead?.deleted === undefined ? find(runner, 'DELETED', signal) : Promise.resolve(ahead.deleted);
 }
 
-/** Of the listed messages that SEARCH calls \Deleted, those that are. What their FLAGS said before holds as long as SEARCH agrees. */
+/**
+ * Of the listed messages that SEARCH calls \Deleted, those that are. What their FLAGS said before holds as long as SEARCH agrees, which says
+ * nothing where it names every message, or named others before.
+ */
 async function truly(
   { runner, memory }: ListingParts,
   claimed: UidRanges,
   listed: () => readonly Uid[],
   signal: AbortSignal,
 ): Promise<ReadonlySet<Uid>> {
-  const named = claimed.count === 0 ? [] : claimed.among(listed());
+  const all = claimed.count === 0 ? [] : listed();
+  const named = claimed.among(all);
+  const { habits } = runner.connection;
+  if (habits.searchesAnyhow || named.length === all.length) memory.deleted = new Set();
   const doubtful = named.filter((uid) => !memory.deleted.has(uid));
   const proven = new Set(await confirmed(runner, doubtful, 'DELETED', signal));
+  if (proven.size < doubtful.length) habits.searchesAnyhow = true;
   memory.deleted = new Set(named.filter((uid) => memory.deleted.has(uid) || proven.has(uid)));
   return memory.deleted;
 }
@@ -189,7 +196,7 @@ async function isAnotherByNow(
 
 /** A server that cannot give all rows at once may give them in parts. */
 function noneIfRefused(error: unknown): undefined {
-  if (error instanceof UpstreamError && error.kind === 'refused') return undefined;
+  if (isRefusal(error)) return undefined;
   throw error;
 }
 

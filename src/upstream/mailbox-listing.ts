@@ -1,5 +1,5 @@
 /** Rows of a selected mailbox, by commands of our own: as many at a time as the server takes, each row checked against what was asked. */
-import { UpstreamError } from '../errors.ts';
+import { isRefusal } from '../errors.ts';
 import type { BodySection, FetchRow } from '../imap/fetch-row.ts';
 import type { BodySink } from '../imap/response-parser.ts';
 import { MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
@@ -96,7 +96,7 @@ export async function beginningOf(runner: MailboxRunner, uid: Uid, signal: Abort
   try {
     await runner.command(`UID FETCH ${uid} (UID BODY.PEEK[]<0.${MAX_BEGINNING_OCTETS}>)`, signal, collector);
   } catch (error) {
-    if (!(error instanceof UpstreamError) || error.kind !== 'refused') throw error;
+    if (!isRefusal(error)) throw error;
   }
   return read.whole !== undefined && read.whole.length > 0 ? read.whole : undefined;
 }

@@ -32,6 +32,8 @@ export interface PipelineParts {
   /** Longest time without progress while an answer is due. */
   readonly timeoutMs: number;
   readonly habits: ServerHabits;
+  /** The most messages that a mailbox may hold. */
+  readonly maxMessages: number;
   /** Ends the connection. */
   readonly destroy: () => void;
 }
@@ -44,6 +46,8 @@ const LEAST_PROGRESS_OCTETS = 512;
 const MAX_LINE_DEADLINES = 3;
 /** A search is answered by one line, or by a few of a generous server. */
 const MAX_SEARCH_LINES = 100;
+/** Messages may come while a mailbox is searched. */
+const SPARE_FINDS = 10_000;
 /** After this part of the deadline without a word, commands that the server may have lost are sent again. */
 const LOST_AFTER = 1 / 4;
 const NEWS = /^\* +(?:(\d{1,10}) +(EXISTS|EXPUNGE)|(VANISHED))\b/i;
@@ -149,13 +153,15 @@ export class Pipeline implements GateKeeper, Flow {
 
   #searching(collector: Collector): Collector {
     let lines = 0;
+    let finds = 0;
     const isOwn = (tag: string): boolean => this.#commands.isTagOf(tag, searching);
     const untagged = (line: Buffer): boolean => {
       if (!isSearchResult(line, isOwn)) return collector.untagged?.(line) === true;
       lines += 1;
       if (lines > MAX_SEARCH_LINES) throw new UpstreamError('protocol', 'a search is answered without an end');
       this.#noteUseful();
-      const uids = searchResult(line);
+      const uids = searchResult(line, (this.#exists ?? this.#parts.maxMessages) + SPARE_FINDS - finds);
+      finds += uids.parts;
       collector.found?.(uids, isExact(line, uids));
       return true;
     };

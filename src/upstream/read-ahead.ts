@@ -3,7 +3,7 @@
  * next, so that it need not wait a round trip for each message. How much is asked for ahead doubles while the guesses come true; what has
  * come and was not sent is bounded, and the server is not read from beyond that. A wrong guess ends it.
  */
-import { UpstreamError } from '../errors.ts';
+import { isRefusal, UpstreamError } from '../errors.ts';
 import type { TaggedResponse } from '../imap/response-parser.ts';
 import { MAX_SET_CHARACTERS, MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
 import type { Uid } from '../maildrop/numbers.ts';
@@ -314,7 +314,7 @@ export class ReadAhead implements SlotWatcher, Holder {
 /** A server that can't read one message is no reason to end the session. */
 function whyMissing(uid: Uid, { status, text }: TaggedResponse): UpstreamError {
   const failure = status === 'OK' ? undefined : refusal(status, text);
-  if (failure !== undefined && failure.kind !== 'refused') return failure;
+  if (failure !== undefined && !isRefusal(failure)) return failure;
   return unreadable(uid, failure);
 }
 

@@ -2,7 +2,7 @@
  * Removes messages, and only those: by UID, never by a bare EXPUNGE (RFC 3501 section 6.4.3 would take other clients'
  * \Deleted mail along). The server's word is not enough: what is still there afterwards is looked up.
  */
-import { UpstreamError, type UpstreamFailureKind } from '../errors.ts';
+import { isRefusal, UpstreamError } from '../errors.ts';
 import { MESSAGES_PER_COMMAND, uidBatches, type UidBatch } from '../imap/uid-set.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import type { DeletePolicy, Removal, RemovalResult } from './upstream.ts';
@@ -25,7 +25,8 @@ export interface RemovalCommands {
   existing(uids: readonly Uid[], onlyUndeleted: boolean, signal: AbortSignal): Promise<Uid[]>;
   /** The same, asked in another way. */
   existingByFetch(uids: readonly Uid[], onlyUndeleted: boolean, signal: AbortSignal): Promise<Uid[]>;
-  move(set: string, target: string, signal: AbortSignal): Promise<CommandOutcome>;
+  /** `copied`: which of them lie in the target now, by the server's own account (COPYUID) where it gives one. */
+  move(batch: UidBatch, target: string, signal: AbortSignal): Promise<CommandOutcome & { readonly copied: readonly Uid[] }>;
   /** `copied`: which of them, by the server's own account (COPYUID) where it gives one. */
   copy(batch: UidBatch, target: string, signal: AbortSignal): Promise<CommandOutcome & { readonly copied: readonly Uid[] }>;
   flagDeleted(set: string, signal: AbortSignal): Promise<CommandOutcome>;
@@ -49,6 +50,10 @@ interface Carried {
   readonly isFlagged: boolean;
   /** The server does not know the command that was refused. */
   readonly isUnknownCommand: boolean;
+  /** These lie in the target. */
+  readonly copied: readonly Uid[];
+  /** Of these the server said that it removed them. */
+  readonly expunged: readonly Uid[];
 }
 
 /** How this server can carry out that policy (CONTRACT section 5.10); `flag` is what is left where it can do nothing better. */
@@ -65,24 +70,35 @@ export function removalMethod(
 export async function removeMessages(commands: RemovalCommands, removal: Removal, signal: AbortSignal): Promise<RemovalResult> {
   let method = removal.stage === 'copied' ? methodAfterCopy(commands) : removalMethod(removal.policy, commands);
   for (let { uids } = removal; ;) {
-    const { problem, isFlagged, isUnknownCommand } = await carryOut(commands, { ...removal, uids }, method, signal);
-    if (isFlagged) await commands.settle(signal);
-    const remaining = await left(commands, uids, { isFlagged, problem }, signal);
-    if (method === 'move' && isUnknownCommand && remaining.length === uids.length) {
-      commands.noteRefused('MOVE');
-      method = removalMethod(removal.policy, commands);
-      continue;
+    const carried = await carryOut(commands, { ...removal, uids }, method, signal);
+    if (carried.isFlagged) await commands.settle(signal);
+    const remaining = await left(commands, uids, carried, signal);
+    const { problem } = carried;
+    if (remaining.length === 0) return { remaining, problem, onlyFlagged: carried.isFlagged && removal.policy.action !== 'flag' };
+    if (method !== 'move') return withoutEffect(commands, removal, carried, remaining, signal);
+    const copied = new Set(carried.copied);
+    const twice = remaining.filter((uid) => copied.has(uid));
+    if (twice.length > 0) {
+      const rest = await removeMessages(commands, { ...removal, uids: twice, stage: 'copied' }, signal);
+      const still = new Set(rest.remaining);
+      return { ...rest, problem: rest.problem ?? problem, remaining: remaining.filter((uid) => still.has(uid) || !copied.has(uid)) };
     }
-    const onlyFlagged = isFlagged && removal.policy.action !== 'flag';
-    if (method !== 'move' || remaining.length === 0 || remaining.length === uids.length) {
-      return { remaining, problem, onlyFlagged };
+    if (remaining.length === uids.length) {
+      const isDone = problem === undefined && (await commands.existingByFetch(uids, true, signal)).length === 0;
+      if (isDone) return { remaining: [], problem, onlyFlagged: true };
+      if (problem === undefined || carried.isUnknownCommand) commands.noteRefused('MOVE');
+      if (!carried.isUnknownCommand) return { remaining, problem, onlyFlagged: false };
+      method = removalMethod(removal.policy, commands);
     }
     // Dovecot moves none of them, and may call that OK, where another client has just removed one.
     uids = remaining;
   }
 }
 
-/** What is still there and not flagged. That nothing is left after a refusal is a contradiction, so it is asked for in another way too. */
+/**
+ * What is still there and not flagged. An answer and its result may contradict each other: that nothing is left after a refusal, or that
+ * something is left though the server agreed. Then it is asked for in another way too.
+ */
 async function left(
   commands: RemovalCommands,
   uids: readonly Uid[],
@@ -90,7 +106,32 @@ async function left(
   signal: AbortSignal,
 ): Promise<Uid[]> {
   const remaining = await commands.existing(uids, isFlagged, signal);
-  return remaining.length === 0 && problem !== undefined ? commands.existingByFetch(uids, isFlagged, signal) : remaining;
+  const isContradiction = (remaining.length === 0) === (problem !== undefined);
+  return isContradiction ? commands.existingByFetch(uids, isFlagged, signal) : remaining;
+}
+
+/**
+ * Some are still there. Those that the server agreed to expunge, and did not, stay flagged, as on a server without UID EXPUNGE; what lies in
+ * another folder too must at least be flagged.
+ */
+async function withoutEffect(
+  commands: RemovalCommands,
+  { policy }: Removal,
+  { problem, isFlagged, copied, expunged }: Carried,
+  remaining: readonly Uid[],
+  signal: AbortSignal,
+): Promise<RemovalResult> {
+  const agreed = new Set(expunged);
+  const idle = remaining.filter((uid) => agreed.has(uid));
+  if (idle.length === 0) return { remaining, problem, onlyFlagged: isFlagged && policy.action !== 'flag' };
+  if (idle.length === expunged.length) commands.noteRefused('UID EXPUNGE');
+  await commands.settle(signal);
+  const bare = await commands.existingByFetch(idle, true, signal);
+  const rest = remaining.filter((uid) => !agreed.has(uid));
+  if (bare.length === 0) return { remaining: rest, problem, onlyFlagged: true };
+  if (copied.length > 0) throw new UpstreamError('refused', 'the messages were copied, and the server neither removes nor flags them');
+  for (const { set } of uidBatches(idle)) await commands.unflagDeleted(set, signal);
+  return { remaining, problem: new UpstreamError('refused', 'UID EXPUNGE had no effect'), onlyFlagged: false };
 }
 
 /** Messages that lie in the target already must not come there again, whatever the server has learned meanwhile. */
@@ -110,14 +151,24 @@ async function carryOut(commands: RemovalCommands, removal: Removal, method: Rem
     case 'move': {
       const target = await destination(commands, policy, signal);
       if (target instanceof UpstreamError) return { ...DONE, problem: target };
-      return each(uids, `MOVE to ${target} was refused`, (set) => commands.move(set, target, signal));
+      return moveTo(commands, uids, target, signal);
     }
     case 'copy-and-expunge':
       return copyAndExpunge(commands, removal, signal);
   }
 }
 
-const DONE: Carried = { problem: undefined, isFlagged: false, isUnknownCommand: false };
+const DONE: Carried = { problem: undefined, isFlagged: false, isUnknownCommand: false, copied: [], expunged: [] };
+
+async function moveTo(commands: RemovalCommands, uids: readonly Uid[], target: string, signal: AbortSignal): Promise<Carried> {
+  let copied: Uid[] = [];
+  for (const batch of uidBatches(uids, MESSAGES_PER_COMMAND)) {
+    const outcome = await commands.move(batch, target, signal);
+    copied = copied.concat(outcome.copied);
+    if (outcome.refusal !== undefined) return { ...refusedBy(`MOVE to ${target} was refused`, outcome, outcome.refusal), copied };
+  }
+  return { ...DONE, copied };
+}
 
 /** COPY can't be repeated without making duplicates: its stages go to the journal. What was not copied is not expunged. */
 async function copyAndExpunge(commands: RemovalCommands, removal: Removal, signal: AbortSignal): Promise<Carried> {
@@ -136,7 +187,7 @@ async function copyAndExpunge(commands: RemovalCommands, removal: Removal, signa
   // Only of all of them may the journal say so: at the next login they would be expunged without another look.
   if (copied.length === removal.uids.length) await removal.onStage('copied');
   const carried = await expunge(commands, copied, true, signal);
-  return { ...carried, problem: refused ?? carried.problem };
+  return { ...carried, problem: refused ?? carried.problem, copied };
 }
 
 /**
@@ -153,7 +204,7 @@ async function expunge(commands: RemovalCommands, uids: readonly Uid[], areCopie
   }
   if (flagged.problem !== undefined) return unflagged(commands, uids, flagged, signal);
   const expunged = await each(uids, 'UID EXPUNGE was refused', (set) => commands.expunge(set, signal));
-  if (expunged.problem === undefined) return DONE;
+  if (expunged.problem === undefined) return { ...DONE, copied: areCopied ? uids : [], expunged: uids };
   if (expunged.isUnknownCommand) commands.noteRefused('UID EXPUNGE');
   if (expunged.isUnknownCommand || areCopied) return { ...DONE, isFlagged: true };
   return unflagged(commands, uids, expunged, signal);
@@ -164,14 +215,12 @@ async function unflagged(commands: RemovalCommands, uids: readonly Uid[], carrie
   return { ...carried, isUnknownCommand: false };
 }
 
-const ANSWERS: ReadonlySet<UpstreamFailureKind> = new Set(['missing', 'forbidden', 'refused']);
-
 /** The target folder, or why the server has none: an answer, so it is known that nothing was removed. */
 async function destination(commands: RemovalCommands, policy: DeletePolicy, signal: AbortSignal): Promise<string | UpstreamError> {
   try {
     return (await commands.destination(policy, signal)) ?? '';
   } catch (error) {
-    if (error instanceof UpstreamError && ANSWERS.has(error.kind)) return error;
+    if (isRefusal(error)) return error;
     throw error;
   }
 }
@@ -180,10 +229,13 @@ async function destination(commands: RemovalCommands, policy: DeletePolicy, sign
 async function each(uids: readonly Uid[], what: string, command: (set: string) => Promise<CommandOutcome>): Promise<Carried> {
   for (const { set } of uidBatches(uids, MESSAGES_PER_COMMAND)) {
     const outcome = await command(set);
-    if (outcome.refusal === undefined) continue;
-    return { problem: worded(what, outcome.refusal), isFlagged: false, isUnknownCommand: isUnknown(outcome) };
+    if (outcome.refusal !== undefined) return refusedBy(what, outcome, outcome.refusal);
   }
   return DONE;
+}
+
+function refusedBy(what: string, outcome: CommandOutcome, refusal: UpstreamError): Carried {
+  return { ...DONE, problem: worded(what, refusal), isUnknownCommand: isUnknown(outcome) };
 }
 
 function worded(what: string, refusal: UpstreamError): UpstreamError {

@@ -2,7 +2,7 @@
  * Rows of messages some of which the server may not be able to list: each of these is isolated by asking again, in halves, and keeps its place
  * in the listing with a size and a date that nobody told.
  */
-import { UpstreamError } from '../errors.ts';
+import { isRefusal, UpstreamError } from '../errors.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { findAmong } from './finding.ts';
 import type { MailboxRunner } from './imap-session.ts';
@@ -10,8 +10,10 @@ import { halves, type Isolation } from './isolation.ts';
 import { gatherRows, RowGatherer } from './mailbox-listing.ts';
 import type { ListingRows } from './upstream.ts';
 
-/** A server that cannot list so many is not in trouble with single messages. */
-const MAX_UNLISTABLE = 20;
+/** A server that gives not one row of so many messages is not in trouble with single ones. */
+const MAX_AT_FIRST = 50;
+/** Each takes some commands to be found. */
+const MAX_UNLISTABLE = 1_000;
 
 /** Rows of all those of ascending UIDs that are still there. Rejects with UpstreamError `incomplete` where too many have none. */
 export async function rowsOfEach(
@@ -24,12 +26,13 @@ export async function rowsOfEach(
   const unlistable = uids.filter((uid) => isolation.isUnlistable(uid));
   let refused: unknown;
   const noteRefused = (error: unknown): void => {
-    if (!(error instanceof UpstreamError) || error.kind !== 'refused') throw error;
+    if (!isRefusal(error)) throw error;
     refused = error;
   };
-  const isHopeless = (): boolean => unlistable.length > MAX_UNLISTABLE || (uids.length > 1 && 2 * unlistable.length > uids.length);
+  const isHopeless = (most: number): boolean =>
+    unlistable.length > MAX_UNLISTABLE || (uids.length > 1 && gathered.size === 0 && unlistable.length >= most);
   const ask = async (part: readonly Uid[]): Promise<void> => {
-    if (isHopeless()) throw tooMany(unlistable.length, refused);
+    if (isHopeless(MAX_AT_FIRST)) throw tooMany(unlistable.length, refused);
     isolation.asks(part);
     await gatherRows(runner, part, gathered, signal).catch(noteRefused);
     isolation.answered();
@@ -42,7 +45,7 @@ export async function rowsOfEach(
   };
   for (const part of isolation.partsOf(uids)) await ask(part);
   const left = await findAmong(runner, unlistable.sort(ascending), 'ALL', signal);
-  if (isHopeless()) throw tooMany(unlistable.length, refused);
+  if (isHopeless(uids.length)) throw tooMany(unlistable.length, refused);
   for (const uid of left) gathered.addUntold(uid);
   return gathered.rows();
 }

@@ -14,11 +14,15 @@ export class ServerHabits {
   #loginWay: LoginWay | undefined;
   /** It takes one command at a time: one that comes while another is at work is refused or lost. */
   isSerial = false;
-  /** It refuses UID EXPUNGE, though it announces UIDPLUS. */
+  /** It refuses UID EXPUNGE, or agrees and does nothing, though it announces UIDPLUS. */
   refusesUidExpunge = false;
-  /** It refuses MOVE, though it announces it. */
+  /** Its SEARCH names messages that have not the property that was searched for. */
+  searchesAnyhow = false;
+  /** It told with COPY which messages it copied (COPYUID). */
+  tellsCopies = false;
+  /** It refuses MOVE, or agrees and does nothing, though it announces it. */
   refusesMove = false;
-  /** It refuses the RETURN options of SEARCH, though it announces ESEARCH. */
+  /** It refuses the RETURN options of SEARCH, or gives no result for them, though it announces ESEARCH. */
   refusesSearchReturn = false;
 
   /**

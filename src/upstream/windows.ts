@@ -2,7 +2,7 @@
  * Reads a message in windows (`BODY.PEEK[]<offset.length>`): for a caller that may stop early, and where the server dropped the connection
  * within the whole message before. RFC822.SIZE only chooses how to ask; where a message ends is told by the octets alone.
  */
-import { UpstreamError } from '../errors.ts';
+import { isRefusal, UpstreamError } from '../errors.ts';
 import type { BodySection, FetchRow } from '../imap/fetch-row.ts';
 import type { BodySink } from '../imap/response-parser.ts';
 import type { MailboxRunner } from './imap-session.ts';
@@ -111,7 +111,7 @@ async function window(runner: MailboxRunner, request: FetchRequest, signal: Abor
     return await part(runner, request, signal, span);
   } catch (error) {
     const atTheEnd = span.start > 0 && span.start === request.octets;
-    if (atTheEnd && error instanceof UpstreamError && error.kind === 'refused') return { octets: undefined, isMarked: false };
+    if (atTheEnd && isRefusal(error)) return { octets: undefined, isMarked: false };
     throw error;
   }
 }

@@ -59,18 +59,18 @@ describe('UID SEARCH', () => {
     ['* ESEARCH (TAG "Z1") UID COUNT 2 ALL 4,8 MODSEQ 5', [4, 8]],
   ] as const)('that says %s found that', ([line, uids]) => {
     expect(isSearchResult(text(line), isOwn)).toBe(true);
-    expect(searchResult(text(line)).toUids(10)).toEqual(uids);
+    expect(searchResult(text(line), 1000).toUids(10)).toEqual(uids);
   });
 
   test.for(['* SEARCH 0 1', '* SEARCH 1x', '* SEARCH 4294967296', '* ESEARCH (TAG "Z1") UID ALL 0:3'])(
     'that says %s makes no sense',
     (line) => {
-      expect(() => searchResult(text(line))).toThrow(UpstreamError);
+      expect(() => searchResult(text(line), 1000)).toThrow(UpstreamError);
     },
   );
 
   test('may name thousands of millions in a few octets, of which no list is made', () => {
-    const named = searchResult(text('* ESEARCH (TAG "Z1") UID ALL 1:4000000000'));
+    const named = searchResult(text('* ESEARCH (TAG "Z1") UID ALL 1:4000000000'), 1000);
     expect([named.count, named.has(3_999_999_999), named.has(4_000_000_001)]).toEqual([4_000_000_000, true, false]);
     expect(() => named.toUids(1000)).toThrow(UpstreamError);
   });

@@ -40,7 +40,13 @@ function wire(): Wire {
   const clock = new FakeClock();
   const gate = new FakeGate();
   const state = { isDestroyed: false };
-  const pipeline = new Pipeline({ clock, timeoutMs: TIMEOUT_MS, habits: new ServerHabits(), destroy: () => (state.isDestroyed = true) });
+  const pipeline = new Pipeline({
+    clock,
+    timeoutMs: TIMEOUT_MS,
+    habits: new ServerHabits(),
+    maxMessages: 1_000,
+    destroy: () => (state.isDestroyed = true),
+  });
   pipeline.attach(gate);
   return { clock, gate, pipeline, state, says: (text) => pipeline.receive(Buffer.from(text, 'latin1')) };
 }

@@ -22,6 +22,10 @@ class FakeServer implements RemovalCommands {
   inbox: Uid[];
   /** Why it refuses. */
   reason = answer('NO', 'no');
+  /** Commands that it agrees to and does not carry out. */
+  idle: readonly string[] = [];
+  /** MOVE leaves the messages where they were, too. */
+  movesCopy = false;
   /** UIDs that COPY leaves out, though it says OK. */
   forgets: readonly Uid[] = [];
   refuses: (command: string, count: number) => boolean = () => false;
@@ -45,11 +49,13 @@ class FakeServer implements RemovalCommands {
     return Promise.resolve(this.inbox.filter((uid) => set.has(uid) && !(onlyUndeleted && this.flagged.has(uid))));
   }
 
-  move(set: string): Promise<CommandOutcome> {
-    return this.#run('MOVE', () => {
-      this.trash.push(...this.#named(set));
-      this.inbox = this.inbox.filter((uid) => !this.trash.includes(uid));
+  async move({ uids: batch }: { readonly uids: readonly Uid[] }): Promise<CommandOutcome & { readonly copied: readonly Uid[] }> {
+    const moved = batch.filter((uid) => this.inbox.includes(uid));
+    const outcome = await this.#run('MOVE', () => {
+      this.trash.push(...(this.idle.includes('MOVE') ? [] : moved));
+      if (!this.movesCopy && !this.idle.includes('MOVE')) this.inbox = this.inbox.filter((uid) => !this.trash.includes(uid));
     });
+    return { ...outcome, copied: this.movesCopy ? moved : [] };
   }
 
   async copy({ uids: batch }: { readonly uids: readonly Uid[] }): Promise<CommandOutcome & { readonly copied: readonly Uid[] }> {
@@ -100,7 +106,7 @@ class FakeServer implements RemovalCommands {
     const count = (this.#counts.get(command) ?? 0) + 1;
     this.#counts.set(command, count);
     if (this.refuses(command, count)) return Promise.resolve(this.reason);
-    effect();
+    if (command === 'MOVE' || !this.idle.includes(command)) effect();
     return Promise.resolve(DONE);
   }
 
@@ -238,3 +244,60 @@ describe('MOVE that is announced and not there', () => {
 function fail(): never {
   throw new Error('no such message');
 }
+
+describe('a server that agrees and does nothing', () => {
+  const expunge: DeletePolicy = { action: 'expunge', folder: undefined };
+
+  test.for([
+    ['after a copy', TO_TRASH],
+    ['alone', expunge],
+  ] as const)('leaves messages flagged where its UID EXPUNGE has no effect, %s, and is not asked for it again', async ([, policy]) => {
+    const server = new FakeServer(3);
+    server.idle = ['EXPUNGE'];
+    expect(await server.remove(uids(1, 2), 'planned', policy)).toEqual({ remaining: [], problem: undefined, onlyFlagged: true });
+    expect([server.inbox.length, [...server.flagged]]).toEqual([3, [1, 2]]);
+    expect(server.unknown).toEqual(['UID EXPUNGE']);
+  });
+
+  test('and does not flag either leaves copied messages to the journal: they must not be copied again', async () => {
+    const server = new FakeServer(3);
+    server.idle = ['EXPUNGE', 'FLAG'];
+    await expect(server.remove(uids(1, 2))).rejects.toThrow('the messages were copied');
+    expect(server.stages).toEqual(['copying', 'copied']);
+    expect(server.trash).toEqual([1, 2]);
+  });
+
+  test('and does not flag either has not removed what was to be expunged', async () => {
+    const server = new FakeServer(3);
+    server.idle = ['EXPUNGE', 'FLAG'];
+    const { remaining, problem } = await server.remove(uids(1, 2), 'planned', expunge);
+    expect(remaining).toEqual([1, 2]);
+    expect(problem?.message).toBe('UID EXPUNGE had no effect');
+  });
+
+  test('whose MOVE only copies has the originals expunged, and never moves them a second time', async () => {
+    const server = new FakeServer(3);
+    server.canMove = true;
+    server.movesCopy = true;
+    expect(await server.remove(uids(1, 2))).toMatchObject({ remaining: [], problem: undefined });
+    expect([server.inbox, server.trash]).toEqual([[3], [1, 2]]);
+  });
+
+  test('whose MOVE flags the messages and leaves them has flagged them, and that is all', async () => {
+    const server = new FakeServer(3);
+    server.canMove = true;
+    server.idle = ['MOVE'];
+    server.flagged.add(1 as Uid).add(2 as Uid);
+    expect(await server.remove(uids(1, 2))).toEqual({ remaining: [], problem: undefined, onlyFlagged: true });
+  });
+
+  test('whose MOVE does nothing is not asked to move again', async () => {
+    const server = new FakeServer(3);
+    server.canMove = true;
+    server.idle = ['MOVE'];
+    expect((await server.remove(uids(1, 2))).remaining).toEqual([1, 2]);
+    expect(server.unknown).toEqual(['MOVE']);
+    expect(await server.remove(uids(1, 2))).toMatchObject({ remaining: [], problem: undefined });
+    expect([server.inbox, server.trash]).toEqual([[3], [1, 2]]);
+  });
+});
