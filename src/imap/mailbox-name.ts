@@ -31,7 +31,7 @@ function base64Of(run: string): string {
 
 function textOf(base64: string): string {
   const octets = Buffer.from(base64.replaceAll(',', '/'), 'base64');
-  return octets.length % 2 === 0 ? new TextDecoder(UTF16).decode(octets) : '\ufffd';
+  return octets.length % 2 === 0 ? new TextDecoder(UTF16, { ignoreBOM: true }).decode(octets) : '\ufffd';
 }
 
 function asUtf8(octets: string): string {
