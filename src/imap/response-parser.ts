@@ -69,7 +69,8 @@ const STATUS = /^(?:\* +(?:OK|NO|BAD|BYE|PREAUTH)\b|\+)/i;
 const TAGGED = /^(\S+) (OK|NO|BAD)(?: (.*))?$/is;
 /** A command's answer, whoever sent the command. */
 const ANY_TAGGED = /^[A-Z0-9.]+ +(?:OK|NO|BAD)\b/i;
-const LONGEST_TEXT = 2_000;
+/** COPYUID names each message of a command twice (RFC 4315 section 3): a thousand messages of ten digits and a comma on either side fit. */
+const LONGEST_TEXT = 32_000;
 
 export class ResponseParser {
   readonly #handler: ResponseHandler;

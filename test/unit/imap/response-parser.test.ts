@@ -3,7 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { holds } from '../../support/holds.ts';
 import { UpstreamError } from '../../../src/errors.ts';
 import { hasFlag, type FetchRow } from '../../../src/imap/fetch-row.ts';
+import { copiedUids } from '../../../src/imap/copy-answer.ts';
 import { ResponseParser } from '../../../src/imap/response-parser.ts';
+import { MESSAGES_PER_COMMAND } from '../../../src/imap/uid-set.ts';
 
 const LIMITS = { lineOctets: 10_000, literalOctets: 1_000_000 };
 
@@ -600,5 +602,22 @@ describe('whatever comes', () => {
       }),
       { usual: 600, examples: NOISE.map((noise): [Uint8Array] => [text(noise)]) },
     );
+  });
+});
+
+describe('the answer to a command', () => {
+  const answer = (set: string): string => `[COPYUID 4294967295 ${set} ${set}] Done`;
+
+  test('is whole where it names every message of the longest command on both sides', () => {
+    const set = Array.from({ length: MESSAGES_PER_COMMAND }, (_, index) => 4_000_000_000 + 2 * index).join(',');
+    const { tagged } = parse(text(`Z1 OK ${answer(set)}\r\n`));
+    expect(tagged).toEqual([`Z1|OK|${answer(set)}`]);
+    expect(copiedUids(tagged[0]?.split('|')[2] ?? '')?.count).toBe(MESSAGES_PER_COMMAND);
+  });
+
+  test('that is far longer is cut, which costs nothing but the rest of its text', () => {
+    const { tagged, failure } = parse(text(`Z1 NO ${'x'.repeat(1_000_000)}\r\nZ2 OK\r\n`));
+    expect([tagged[1], failure]).toEqual(['Z2|OK|', undefined]);
+    expect(tagged[0]?.length).toBeLessThan(100_000);
   });
 });
