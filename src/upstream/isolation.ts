@@ -49,7 +49,7 @@ export class Isolation {
     const asked = this.#asked;
     this.#asked = undefined;
     this.#losses = 0;
-    if (asked !== undefined) this.#suspects = this.#suspects.filter((part) => !isWithin(part, asked));
+    if (asked !== undefined) this.#takeOut(asked);
   }
 
   /** The connection was lost while the mailbox was listed. */
@@ -58,12 +58,22 @@ export class Isolation {
     this.#asked = undefined;
     this.#losses += 1;
     if (asked === undefined) return;
-    const known = this.#suspects.find((part) => isWithin(part, asked));
-    if (known === undefined && this.#losses < LOSSES_BY_CHANCE) return;
-    this.#suspects = this.#suspects.filter((part) => part !== known);
+    const wasSuspected = this.#takeOut(asked);
+    if (!wasSuspected && this.#losses < LOSSES_BY_CHANCE) return;
     const [first] = asked;
     if (first !== undefined && asked.length === 1) this.#unlistable.add(first);
     else this.#suspects = this.#suspects.concat(halves(asked));
+  }
+
+  /**
+   * From now on these are in no suspected part; true where one of them was. What was asked for may be less than such a part: messages of it have
+   * gone, or others of it were told already.
+   */
+  #takeOut(asked: readonly Uid[]): boolean {
+    const all = new Set(asked);
+    const wasSuspected = this.#suspects.some((part) => part.some((uid) => all.has(uid)));
+    if (wasSuspected) this.#suspects = this.#suspects.map((part) => part.filter((uid) => !all.has(uid))).filter((part) => part.length > 0);
+    return wasSuspected;
   }
 }
 
@@ -71,9 +81,4 @@ export class Isolation {
 export function halves<T>(all: readonly T[]): readonly [T[], T[]] {
   const half = Math.ceil(all.length / 2);
   return [all.slice(0, half), all.slice(half)];
-}
-
-function isWithin(part: readonly Uid[], asked: readonly Uid[]): boolean {
-  const all = new Set(asked);
-  return part.every((uid) => all.has(uid));
 }
