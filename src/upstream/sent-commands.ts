@@ -78,7 +78,8 @@ export class SentCommands<C> {
     if (response.status === 'BAD' && isTooEarly(command)) {
       command.refusal = response;
       this.#unanswered.delete(command);
-      this.#waiting.push(command);
+      // It waits already where it was thought lost.
+      if (!this.#waiting.includes(command)) this.#waiting.push(command);
     } else {
       if (command.tags.length > 1 && command.tags.at(-1) === response.tag && response.status !== 'BAD') this.#habits.isSerial = true;
       this.#settle(command, response);
