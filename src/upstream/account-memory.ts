@@ -32,9 +32,11 @@ export class AccountMemory {
   learnName({ octets, delimiter }: ListedName, taken: (path: string) => boolean): string {
     if (octets.toUpperCase() === 'INBOX') return 'INBOX';
     const decoded = decodedName(octets);
-    const name = delimiter !== '' && decoded.startsWith(delimiter) ? decoded.slice(delimiter.length) : decoded;
+    const bare = delimiter !== '' && decoded.startsWith(delimiter) ? decoded.slice(delimiter.length) : decoded;
+    const name = bare.toUpperCase() === 'INBOX' ? 'INBOX' : bare;
     const path = taken(name) ? `${name} (${Buffer.from(octets, 'latin1').toString('hex')})` : name;
-    if (encodedName(path) === octets) this.#octets.delete(path);
+    // INBOX has no other name (RFC 3501 section 5.1): it must not become another mailbox because folders were listed.
+    if (path === 'INBOX' || encodedName(path) === octets) this.#octets.delete(path);
     else this.#octets.set(path, octets);
     return path;
   }

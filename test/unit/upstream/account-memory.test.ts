@@ -1,0 +1,191 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { encodedName } from '../../../src/imap/mailbox-name.ts';
+import { AccountMemories, AccountMemory } from '../../../src/upstream/account-memory.ts';
+import { uid, uidValidity } from '../../support/fake-maildrop.ts';
+import { holds } from '../../support/holds.ts';
+
+const MAX_FOLDERS = 1_000;
+type Taken = (path: string) => boolean;
+const FREE: Taken = () => false;
+const TAKEN: Taken = () => true;
+
+interface Named {
+  readonly memory: AccountMemory;
+  readonly path: string;
+}
+
+/** Learns one folder. */
+function learnt(octets: string, { delimiter = '/', taken = FREE, memory = new AccountMemory() } = {}): Named {
+  return { memory, path: memory.learnName({ attributes: [], delimiter, octets }, taken) };
+}
+
+describe('a folder', () => {
+  test.for([
+    ['as every server would write it', 'Entw&APw-rfe', 'Entwürfe'],
+    ['in UTF-8', 'Entw\xc3\xbcrfe', 'Entwürfe'],
+    ['in latin1', 'Entw\xfcrfe', 'Entw\xfcrfe'],
+    ['in modified UTF-7 that is not canonical', '&AOQ-&APY-', '&AOQ-&APY-'],
+    ['with an ampersand alone', 'R&D', 'R&D'],
+    ['with the delimiter before it', '/Sent', 'Sent'],
+  ] as const)('that is listed %s is opened by the octets of the list', ([, octets, expected]) => {
+    const { memory, path } = learnt(octets);
+    expect([path, memory.octetsOf(path)]).toEqual([expected, octets]);
+  });
+
+  test('that was not listed is opened by what every server would have for it', () => {
+    expect(new AccountMemory().octetsOf('Entwürfe')).toBe('Entw&APw-rfe');
+  });
+
+  test('is opened by the octets under which it was listed last', () => {
+    const { memory } = learnt('Entw\xc3\xbcrfe');
+    learnt('Entw&APw-rfe', { memory });
+    expect(memory.octetsOf('Entwürfe')).toBe('Entw&APw-rfe');
+    learnt('Entw\xc3\xbcrfe', { memory });
+    expect(memory.octetsOf('Entwürfe')).toBe('Entw\xc3\xbcrfe');
+  });
+
+  test('whose path stands for another one gets its octets into its path, so that both can be opened', () => {
+    const { memory, path } = learnt('Entw\xc3\xbcrfe', { taken: (path) => path === 'Entwürfe' });
+    expect(path).toBe('Entwürfe (456e7477c3bc726665)');
+    expect([memory.octetsOf(path), memory.octetsOf('Entwürfe')]).toEqual(['Entw\xc3\xbcrfe', 'Entw&APw-rfe']);
+  });
+
+  test('keeps a delimiter within its name, and one before it that is none', () => {
+    expect(learnt('a/b').path).toBe('a/b');
+    expect(learnt('/a', { delimiter: '.' }).path).toBe('/a');
+    expect(learnt('/a', { delimiter: '' }).path).toBe('/a');
+  });
+
+  test('can be opened by its path, whatever its octets are', () => {
+    const octets = fc.uint8Array({ minLength: 1, maxLength: 20 }).map((all) => Buffer.from(all).toString('latin1'));
+    holds(
+      fc.property(octets, fc.constantFrom('', '/', '.'), fc.boolean(), (name, delimiter, isTaken) => {
+        fc.pre(!/^.?inbox$/i.test(name));
+        const { memory, path } = learnt(name, { delimiter, taken: isTaken ? TAKEN : FREE });
+        expect(memory.octetsOf(path)).toBe(name);
+      }),
+      {
+        usual: 300,
+        examples: [['&', '/', false] as const, ['/', '/', false] as const, ['INBOX/\xff', '/', true] as const].map(
+          (one): [string, string, boolean] => [...one],
+        ),
+      },
+    );
+  });
+});
+
+describe('INBOX', () => {
+  test.for(['INBOX', 'inbox', 'Inbox'])('is INBOX where it is listed as %s, also where its path is taken', (octets) => {
+    for (const taken of [FREE, TAKEN]) {
+      const { memory, path } = learnt(octets, { taken });
+      expect([path, memory.octetsOf('INBOX')]).toEqual(['INBOX', 'INBOX']);
+    }
+  });
+
+  test('is opened as INBOX though another folder is listed under that name with the delimiter before it', () => {
+    for (const octets of ['/INBOX', '/inbox']) {
+      const { memory, path } = learnt(octets);
+      expect([path, memory.octetsOf('INBOX')]).toEqual(['INBOX', 'INBOX']);
+    }
+    const { memory, path } = learnt('/inbox', { taken: (path) => path === 'INBOX' });
+    expect([path, memory.octetsOf(path), memory.octetsOf('INBOX')]).toEqual(['INBOX (2f696e626f78)', '/inbox', 'INBOX']);
+  });
+
+  test('is no part of a longer name', () => {
+    expect([learnt('INBOX/Sent').path, learnt('INBOXES').path]).toEqual(['INBOX/Sent', 'INBOXES']);
+  });
+});
+
+describe('where a folder was found', () => {
+  test('is remembered by the path that was asked for', () => {
+    const memory = new AccountMemory();
+    expect(memory.foundAt('Trash')).toBeUndefined();
+    memory.noteFound('Trash', 'INBOX.Trash');
+    expect([memory.foundAt('Trash'), memory.foundAt('INBOX.Trash')]).toEqual(['INBOX.Trash', undefined]);
+    memory.noteFound('Trash', 'Mail.Trash');
+    expect(memory.foundAt('Trash')).toBe('Mail.Trash');
+  });
+
+  test('says nothing of its octets', () => {
+    const { memory } = learnt('Entw\xc3\xbcrfe');
+    memory.noteFound('Drafts', 'Entwürfe');
+    expect(memory.octetsOf('Drafts')).toBe('Drafts');
+  });
+});
+
+describe('what is known of a mailbox', () => {
+  test('is the same for all connections, and empty in the beginning', () => {
+    const memory = new AccountMemory();
+    const known = memory.mailbox('INBOX', uidValidity(7));
+    expect([known.deleted.size, known.isolation.isCareful]).toEqual([0, false]);
+    known.deleted = new Set([uid(3)]);
+    expect(memory.mailbox('INBOX', uidValidity(7))).toBe(known);
+    expect([...memory.mailbox('INBOX', uidValidity(7)).deleted]).toEqual([3]);
+  });
+
+  test('ends with its UIDVALIDITY, and is of no other mailbox', () => {
+    const memory = new AccountMemory();
+    const known = memory.mailbox('INBOX', uidValidity(7));
+    known.deleted = new Set([uid(3)]);
+    for (const other of [
+      memory.mailbox('INBOX', uidValidity(8)),
+      memory.mailbox('Sent', uidValidity(7)),
+      memory.mailbox('7 INBOX', uidValidity(7)),
+    ]) {
+      expect([other.deleted.size, other.isolation === known.isolation]).toEqual([0, false]);
+    }
+  });
+});
+
+describe('the memory is bounded:', () => {
+  test('of very many folders it keeps what was used last, and goes on without the rest', () => {
+    const memory = new AccountMemory();
+    const name = (number: number): string => `\xc3\xbc${number}`;
+    for (let number = 0; number <= MAX_FOLDERS; number += 1) {
+      if (number === MAX_FOLDERS) expect(memory.octetsOf('ü0')).toBe(name(0));
+      learnt(name(number), { memory });
+    }
+    const kept = Array.from({ length: MAX_FOLDERS + 1 }, (_, number) => number).filter(
+      (number) => memory.octetsOf(`ü${number}`) === name(number),
+    );
+    expect([kept.length, kept.includes(0), kept.includes(1)]).toEqual([MAX_FOLDERS, true, false]);
+    expect(memory.octetsOf('ü1')).toBe(encodedName('ü1'));
+  });
+
+  test('names that need no memory push nothing out', () => {
+    const { memory } = learnt('\xc3\xbc');
+    for (let number = 0; number <= MAX_FOLDERS; number += 1) learnt(`Folder ${number}`, { memory });
+    expect(memory.octetsOf('ü')).toBe('\xc3\xbc');
+  });
+
+  test('of very many mailboxes and places it forgets the oldest', () => {
+    const memory = new AccountMemory();
+    const first = memory.mailbox('0', uidValidity(1));
+    for (let number = 0; number <= MAX_FOLDERS; number += 1) {
+      memory.mailbox(String(number), uidValidity(1));
+      memory.noteFound(String(number), 'there');
+    }
+    expect(memory.mailbox('0', uidValidity(1))).not.toBe(first);
+    expect([memory.foundAt('0'), memory.foundAt('1')]).toEqual([undefined, 'there']);
+  });
+});
+
+test('each user has one memory, which others do not see', () => {
+  const memories = new AccountMemories();
+  const alice = memories.of('alice');
+  learnt('Entw\xc3\xbcrfe', { memory: alice });
+  expect(memories.of('alice')).toBe(alice);
+  expect(memories.of('bob').octetsOf('Entwürfe')).toBe('Entw&APw-rfe');
+  expect(memories.of('Alice')).not.toBe(alice);
+});
+
+test('of very many users the one who came longest ago is forgotten', () => {
+  const memories = new AccountMemories();
+  const [first, second] = [memories.of('user 0'), memories.of('user 1')];
+  for (let number = 2; number < 10_000; number += 1) memories.of(`user ${number}`);
+  expect(memories.of('user 0')).toBe(first);
+  memories.of('one more');
+  expect(memories.of('user 0')).toBe(first);
+  expect(memories.of('user 1')).not.toBe(second);
+});
