@@ -11,6 +11,8 @@ import { Isolation } from './isolation.ts';
 const MAX_ACCOUNTS = 10_000;
 /** Of one account. */
 const MAX_FOLDERS = 1_000;
+/** Grows as it is filled. With `max` it would take room for all of them at once: 60 KB for each account, though most need none of it. */
+const GROWING = { maxSize: MAX_FOLDERS, sizeCalculation: (): number => 1 };
 
 /** Of one mailbox under one UIDVALIDITY. */
 export interface MailboxMemory {
@@ -21,12 +23,12 @@ export interface MailboxMemory {
 
 export class AccountMemory {
   /** By path, only where it is not what every server would have for it. */
-  readonly #octets = new LRUCache<string, string>({ max: MAX_FOLDERS });
+  readonly #octets = new LRUCache<string, string>(GROWING);
   /** By path as it was asked for. */
-  readonly #found = new LRUCache<string, string>({ max: MAX_FOLDERS });
+  readonly #found = new LRUCache<string, string>(GROWING);
   /** By path. */
-  readonly #missing = new LRUCache<string, true>({ max: MAX_FOLDERS });
-  readonly #mailboxes = new LRUCache<string, MailboxMemory>({ max: MAX_FOLDERS });
+  readonly #missing = new LRUCache<string, true>(GROWING);
+  readonly #mailboxes = new LRUCache<string, MailboxMemory>(GROWING);
 
   /** A folder was listed under that name; gives the path that stands for it. `taken` tells of paths that stand for another folder. */
   learnName({ octets, delimiter }: ListedName, taken: (path: string) => boolean): string {

@@ -180,6 +180,15 @@ test('each user has one memory, which others do not see', () => {
   expect(memories.of('Alice')).not.toBe(alice);
 });
 
+test('a user of whom nothing was learnt needs next to no room', () => {
+  const USERS = 2_000;
+  const before = process.memoryUsage().heapUsed;
+  const memories = new AccountMemories();
+  const all = Array.from({ length: USERS }, (_, number) => memories.of(String(number)));
+  // Room for as many folders as are remembered at most would be 60 KB.
+  expect((process.memoryUsage().heapUsed - before) / all.length).toBeLessThan(20_000);
+});
+
 test('of very many users the one who came longest ago is forgotten', () => {
   const memories = new AccountMemories();
   const [first, second] = [memories.of('user 0'), memories.of('user 1')];
