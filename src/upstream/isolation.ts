@@ -62,7 +62,7 @@ export class Isolation {
     if (!wasSuspected && this.#losses < LOSSES_BY_CHANCE) return;
     const [first] = asked;
     if (first !== undefined && asked.length === 1) this.#unlistable.add(first);
-    else this.#suspects = this.#suspects.concat(halves(asked));
+    else this.#suspects = [...this.#suspects, ...halves(asked)];
   }
 
   /**
