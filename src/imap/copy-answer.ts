@@ -14,19 +14,19 @@ const COPYUID = /\[COPYUID +\d+ +([\d:,]+) +([\d:,]+) *\]/i;
 export function copiedUids(text: string): UidRanges | undefined {
   if (!CODE.test(text)) return undefined;
   const [, from = '', to = ''] = COPYUID.exec(text) ?? [];
-  const [source, copies] = [from.split(',').map(rangeIn), to.split(',').map(rangeIn)];
-  if (sum(source) !== sum(copies)) throw unclear('names not as many copies as messages');
-  return UidRanges.of(source);
+  const [source, copies] = [setIn(from), setIn(to)];
+  if (source.count !== copies.count) throw unclear('names not as many copies as messages');
+  return source;
+}
+
+function setIn(text: string): UidRanges {
+  return UidRanges.of(text.split(',').map(rangeIn));
 }
 
 function rangeIn(part: string): UidRange {
   const [one = 0, other = one, ...more] = part.split(':').map(Number);
   if (!isUid(one) || !isUid(other) || more.length > 0) throw unclear('names what is no UID');
   return [Math.min(one, other), Math.max(one, other)];
-}
-
-function sum(parts: readonly UidRange[]): number {
-  return parts.reduce((count, [first, last]) => count + last - first + 1, 0);
 }
 
 function unclear(what: string): UpstreamError {

@@ -22,9 +22,8 @@ describe('COPYUID', () => {
     expect(copied('[COPYUID 1 7,3:5,4,7 1:4]')).toEqual([3, 4, 5, 7]);
   });
 
-  test('counts with what was copied where the sides are unequal', () => {
-    expect(copied('[COPYUID 1 1:5 100:102]')).toEqual([1, 2, 3, 4, 5]);
-    expect(copied('[COPYUID 1 1 100:4000000000]')).toEqual([1]);
+  test.for(['1:5 100:102', '1 100:4000000000', '1:2 7,7'])('that names not as many copies as messages tells nothing: %s', (sets) => {
+    expect(() => copied(`[COPYUID 1 ${sets}]`)).toThrow(expect.objectContaining({ kind: 'protocol' }) as Error);
   });
 
   test('names any UIDs that a command may name, as they were asked for', () => {
@@ -45,24 +44,23 @@ describe('COPYUID', () => {
 });
 
 describe('an answer that does not tell which messages were copied', () => {
-  test.for([
-    '',
-    'Done',
-    'Copied [COPYUID 1 1 1]',
-    '[COPYUID]',
-    '[COPYUID 1]',
-    '[COPYUID 1 1]',
-    '[COPYUID 1 1 1',
-    '[COPYUID x 1 1]',
-    '[COPYUID 1 * 1]',
-    '[COPYUID 1 1:* 1:2]',
-    '[COPYUID 1 -1 1]',
-    '[COPYUID 1  ]',
-    '[APPENDUID 1 2]',
-    '[ALREADYEXISTS] there',
-  ])('is %j', (text) => {
+  test.for(['', 'Done', 'Copied [COPYUID 1 1 1]', '[APPENDUID 1 2]', '[ALREADYEXISTS] there'])('is %j', (text) => {
     expect(copiedUids(text)).toBeUndefined();
   });
+});
+
+test.for([
+  '[COPYUID]',
+  '[COPYUID 1]',
+  '[COPYUID 1 1]',
+  '[COPYUID 1 1 1',
+  '[COPYUID x 1 1]',
+  '[COPYUID 1 * 1]',
+  '[COPYUID 1 1:* 1:2]',
+  '[COPYUID 1 -1 1]',
+  '[COPYUID 1  ]',
+])('%j is no answer at all: nobody knows what was copied', (text) => {
+  expect(() => copiedUids(text)).toThrow(expect.objectContaining({ kind: 'protocol' }) as Error);
 });
 
 /** Whoever asked compares the count with how many of his own are named. */
@@ -72,7 +70,7 @@ describe('COPYUID that names messages which nobody asked for', () => {
     ['a stranger before and behind', '1,3:5,9', 5],
     ['every message that there can be', '1:4294967295', MAX_UID],
   ] as const)('counts them too: %s', ([, set, count]) => {
-    const told = copiedUids(`[COPYUID 1 ${set} 1]`);
+    const told = copiedUids(`[COPYUID 1 ${set} ${set}]`);
     expect([told?.count, told?.among(uids(3, 4, 5))]).toEqual([count, [3, 4, 5]]);
   });
 
