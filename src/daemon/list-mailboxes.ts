@@ -40,6 +40,7 @@ export async function listMailboxes(
   for (const folder of await foldersOf(view, session, shownBefore, signal)) {
     const stored = await loadedMap(request, { maildrop: key, path: folder.path });
     try {
+      if (!folder.isNamed && stored === undefined && session.isFatal(folder.path)) throw fatal(folder);
       const mailbox = await openedAndListed(request, folder, { stored, listed, worked }, signal);
       if (mailbox !== undefined) listed.push(mailbox);
     } catch (error) {
@@ -64,6 +65,10 @@ function mayBeSkipped(
 ): boolean {
   if (isNamed || !session.isUsable) return false;
   return isListed ? !isShown : error.kind === 'missing';
+}
+
+function fatal({ path }: MaildropFolder): UpstreamError {
+  return new UpstreamError('refused', `the server ended the connection each time ${path} was opened`);
 }
 
 /** Undefined for a mailbox that is listed already under another path. */

@@ -77,6 +77,9 @@ export interface LoginClient {
   readonly onWaiting: (isWaiting: boolean) => void;
 }
 
+/** One message among 100,000 that the server hangs up over is found by then. */
+const MAX_ATTEMPTS = 40;
+
 /** Logs in. After refused logins, from its address or to its account, a login waits before anything is tried. */
 export async function logIn(
   shared: LoginParts,
@@ -213,10 +216,13 @@ async function openFor(
   const request = { ...shared, isRecent: name.isRecent, tryLock, clock, now: Math.floor(clock.now() / 1000) };
   // A client that leaves does not end a listing: a first one may take longer than its patience, and then serves the next poll.
   const open = (): Promise<OpenedMaildrop> => openMaildrop({ ...request, session }, parts.stopping);
+  let attempts = 1;
   const again = async (error: unknown): Promise<OpenedMaildrop> => {
     // The server had closed what we kept, or finds fault with it, or ends the connection over a message: its user must not notice.
     if (!(error instanceof UpstreamError) || error.kind === 'throttled') throw error;
     if (!session.isKept && error.kind !== 'cut-while-listing') throw error;
+    attempts += 1;
+    if (attempts > MAX_ATTEMPTS) throw error;
     session.destroy();
     session = await prove();
     return open().catch(again);

@@ -11,6 +11,8 @@ import { Isolation } from './isolation.ts';
 const MAX_ACCOUNTS = 10_000;
 /** Of one account. */
 const MAX_FOLDERS = 1_000;
+/** What a server does in an hour of trouble is forgotten in the next. */
+const CUTS_MS = 3_600_000;
 /** Grows as it is filled. With `max` it would take room for all of them at once: 60 KB for each account, though most need none of it. */
 const GROWING = { maxSize: MAX_FOLDERS, sizeCalculation: (): number => 1 };
 
@@ -26,6 +28,8 @@ export class AccountMemory {
   readonly #octets = new LRUCache<string, string>(GROWING);
   /** By path as it was asked for. */
   readonly #found = new LRUCache<string, string>(GROWING);
+  /** By path. */
+  readonly #cuts = new LRUCache<string, number>(GROWING);
   /** By path. */
   readonly #missing = new LRUCache<string, true>(GROWING);
   readonly #mailboxes = new LRUCache<string, MailboxMemory>(GROWING);
@@ -65,6 +69,15 @@ export class AccountMemory {
   noteMissing(path: string, isMissing: boolean): void {
     if (isMissing) this.#missing.set(path, true);
     else this.#missing.delete(path);
+  }
+
+  /** How often lately the server ended the connection while the folder was opened or listed. */
+  cuts(path: string): number {
+    return this.#cuts.get(path) ?? 0;
+  }
+
+  noteCut(path: string): void {
+    this.#cuts.set(path, this.cuts(path) + 1, { ttl: CUTS_MS });
   }
 
   mailbox(path: string, uidValidity: UidValidity): MailboxMemory {

@@ -290,6 +290,7 @@ export class ImapConnection {
       return mailbox;
     } catch (error) {
       if (error instanceof UpstreamError && error.kind === 'missing') this.memory.noteMissing(path, true);
+      if (error instanceof UpstreamError && error.kind === 'unreachable') this.memory.noteCut(path);
       throw error;
     }
   }

@@ -84,6 +84,7 @@ export class ImapMailbox implements UpstreamMailbox, RemovalCommands, FolderFind
     } catch (error) {
       if (!(error instanceof UpstreamError) || error.kind !== 'unreachable' || signal.aborted) throw error;
       isolation.lost();
+      this.#runner.connection.memory.noteCut(this.path);
       if (!isolation.isWorthwhile) throw error;
       throw new UpstreamError('cut-while-listing', `the server ended the connection while ${this.path} was listed`, { cause: error });
     }
@@ -253,11 +254,11 @@ export class ImapMailbox implements UpstreamMailbox, RemovalCommands, FolderFind
   }
 
   async #list(known: KnownMailbox, signal: AbortSignal): Promise<Listing> {
-    let attempt = await this.#tryListing(known, await this.#options.ahead, signal);
+    let attempt = await this.#tryListing(known, { ahead: await this.#options.ahead, isLast: false }, signal);
     if (attempt === undefined) {
       // Selected afresh, the server has to tell of what was expunged meanwhile (RFC 3501 section 7.4.1).
       await this.#selectAfresh(signal);
-      attempt = await this.#tryListing(known, undefined, signal);
+      attempt = await this.#tryListing(known, { ahead: undefined, isLast: true }, signal);
     }
     if (attempt === 'others') {
       this.#options.bodies.forget();
@@ -268,9 +269,13 @@ export class ImapMailbox implements UpstreamMailbox, RemovalCommands, FolderFind
     return attempt;
   }
 
-  #tryListing(known: KnownMailbox, ahead: ListingAhead | undefined, signal: AbortSignal): Promise<Listing | 'others' | undefined> {
+  #tryListing(
+    known: KnownMailbox,
+    how: { readonly ahead: ListingAhead | undefined; readonly isLast: boolean },
+    signal: AbortSignal,
+  ): Promise<Listing | 'others' | undefined> {
     const { memory } = this.#options;
-    return tryListing({ runner: this.#runner, selected: this.#selected, memory }, known, ahead, signal);
+    return tryListing({ runner: this.#runner, selected: this.#selected, memory }, known, how, signal);
   }
 
   async #selectAfresh(signal: AbortSignal): Promise<void> {

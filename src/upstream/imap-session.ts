@@ -33,6 +33,8 @@ export interface ImapSessionParts {
 
 /** A connection that was kept and does not answer within this time is dead. */
 const PROBE_MS = 5_000;
+/** Any connection may be lost once. */
+const FATAL_CUTS = 2;
 
 export class ImapSession implements UpstreamSession {
   readonly #parts: ImapSessionParts;
@@ -85,7 +87,13 @@ export class ImapSession implements UpstreamSession {
     }
     this.#operations += 1;
     if (purpose.for === 'other') return this.#mailbox(await this.#connection.select(path, signal));
-    const ahead = new ListingAheadRequest(this.#connection.pipeline, this.#connection, purpose);
+    // One that the server hangs up over is asked about step by step.
+    const isCareful = this.#connection.memory.cuts(path) > 0;
+    const ahead = new ListingAheadRequest(
+      this.#connection.pipeline,
+      this.#connection,
+      isCareful ? { ...purpose, for: 'listing' } : purpose,
+    );
     const selected = await this.#connection.select(path, signal, ahead);
     this.#operations += ahead.commands;
     return this.#mailbox(selected, ahead.answer());
@@ -95,6 +103,10 @@ export class ImapSession implements UpstreamSession {
     this.#checkUsable();
     this.#operations += 1;
     return this.#connection.alone(signal, () => this.#connection.folders.list());
+  }
+
+  isFatal(path: string): boolean {
+    return this.#connection.memory.cuts(path) >= FATAL_CUTS;
   }
 
   wasMissing(path: string): boolean {

@@ -6,8 +6,8 @@ import type { Uid } from '../maildrop/numbers.ts';
 
 /** Any connection may be lost once. */
 const LOSSES_BY_CHANCE = 2;
-/** After so many losses in a row the server itself is in trouble, not one of its messages. */
-const MAX_LOSSES = 5;
+/** After so many losses in a row from which nothing was learned the server itself is in trouble, not one of its messages. */
+const MAX_IN_VAIN = 5;
 
 export class Isolation {
   readonly #unlistable = new Set<Uid>();
@@ -15,6 +15,7 @@ export class Isolation {
   #suspects: (readonly Uid[])[] = [];
   #asked: readonly Uid[] | undefined;
   #losses = 0;
+  #inVain = 0;
 
   /** Every command has to be small enough to tell which messages it was that the server choked on. */
   get isCareful(): boolean {
@@ -23,7 +24,7 @@ export class Isolation {
 
   /** To try again on another connection is of use. */
   get isWorthwhile(): boolean {
-    return this.#losses < MAX_LOSSES;
+    return this.#inVain < MAX_IN_VAIN;
   }
 
   isUnlistable(uid: Uid): boolean {
@@ -49,6 +50,7 @@ export class Isolation {
     const asked = this.#asked;
     this.#asked = undefined;
     this.#losses = 0;
+    this.#inVain = 0;
     if (asked !== undefined) this.#takeOut(asked);
   }
 
@@ -57,9 +59,11 @@ export class Isolation {
     const asked = this.#asked;
     this.#asked = undefined;
     this.#losses += 1;
+    this.#inVain += 1;
     if (asked === undefined) return;
     const wasSuspected = this.#takeOut(asked);
     if (!wasSuspected && this.#losses < LOSSES_BY_CHANCE) return;
+    this.#inVain = 0;
     const [first] = asked;
     if (first !== undefined && asked.length === 1) this.#unlistable.add(first);
     else this.#suspects = [...this.#suspects, ...halves(asked)];

@@ -2,7 +2,6 @@
  * Lists a mailbox, whole. Each thing that a server says is a claim: that messages are there takes one, that one is to be hidden takes its
  * FLAGS, and that all are gone takes a second way of asking. What does not add up is no listing.
  */
-import { isRefusal } from '../errors.ts';
 import type { UidRanges } from '../imap/uid-ranges.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { hasAnotherDate } from '../maildrop/verification.ts';
@@ -11,7 +10,7 @@ import { confirmed, find, findByFetch, findFrom } from './finding.ts';
 import type { SelectedMailbox } from './selected-mailbox.ts';
 import type { MailboxRunner } from './imap-session.ts';
 import type { ListingAhead } from './listing-ahead.ts';
-import { noRows, rowsOf, rowsOfAll } from './mailbox-listing.ts';
+import { noRows, rowsOf } from './mailbox-listing.ts';
 import { rowsOfEach } from './row-by-row.ts';
 import type { KnownMailbox, Listing, ListingRows } from './upstream.ts';
 
@@ -27,11 +26,14 @@ type Part = Pick<Listing, 'uids' | 'added'>;
 
 const AS_LISTED = { isUnchanged: false, isOther: false };
 
-/** A whole listing; undefined when its parts don't agree, `others` when the messages known are not what they were. */
+/**
+ * A whole listing; undefined when its parts don't agree, `others` when the messages known are not what they were. With `isLast` nobody asks
+ * again: what two of EXISTS, SEARCH and FETCH agree on is believed.
+ */
 export async function tryListing(
   parts: ListingParts,
   known: KnownMailbox,
-  ahead: ListingAhead | undefined,
+  { ahead, isLast }: { readonly ahead: ListingAhead | undefined; readonly isLast: boolean },
   signal: AbortSignal,
 ): Promise<Listing | 'others' | undefined> {
   const { uidValidity, uidNext } = parts.selected;
@@ -41,15 +43,15 @@ export async function tryListing(
   const exists = parts.selected.exists ?? (await findByFetch(parts.runner, signal)).count;
   if (exists === 0) {
     const isEmpty = await isReallyEmpty(parts, known, now, signal);
-    return isEmpty ? { uidValidity, uidNext, uids: [], deleted: new Set(), added: noRows(), ...AS_LISTED } : undefined;
+    if (isEmpty) return { uidValidity, uidNext, uids: [], deleted: new Set(), added: noRows(), ...AS_LISTED };
+    if (!isLast) return undefined;
   }
   const deleted = deletedIn(parts, now, signal);
   const [since, claimed] = await Promise.all([changesSince(parts, known, exists, now, signal), deleted]);
   if (since === 'unchanged')
     return unchanged(known, { uidValidity, uidNext, deleted: await truly(parts, claimed, () => known.uids(), signal) });
-  const rest = since ?? (await changesOf(parts, known, exists, now, signal));
+  const rest = since ?? (await changesOf(parts, known, { exists, isLast }, now, signal));
   if (rest === undefined || rest === 'others') return rest;
-  if (rest.uids.length !== exists) return undefined;
   return { uidValidity, uidNext, ...rest, deleted: await truly(parts, claimed, () => rest.uids, signal), ...AS_LISTED };
 }
 
@@ -131,35 +133,42 @@ async function changesSince(
   return isWhole ? { uids: known.uids().concat(added.uids), added } : undefined;
 }
 
+/** How many messages there are said to be. */
+interface Said {
+  readonly exists: number;
+  readonly isLast: boolean;
+}
+
 async function changesOf(
   parts: ListingParts,
   known: KnownMailbox,
-  exists: number,
+  said: Said,
   ahead: ListingAhead | undefined,
   signal: AbortSignal,
 ): Promise<Part | 'others' | undefined> {
-  const { runner, selected, memory } = parts;
-  if (known.count > 0 || memory.isolation.isCareful) return allOf(parts, known, exists, signal);
-  const all = ahead?.rows;
-  if (all?.uids.length === exists) return { uids: all.uids, added: all };
-  // Message-numbers are only good as long as none is taken out.
-  if (!isUnchangedSince(runner, selected)) return allOf(parts, known, exists, signal);
-  const added = await rowsOfAll(runner, exists, signal).catch(noneIfRefused);
-  return added?.uids.length === exists && isUnchangedSince(runner, selected)
-    ? { uids: added.uids, added }
-    : allOf(parts, known, exists, signal);
+  const all = known.count > 0 || parts.memory.isolation.isCareful ? undefined : ahead?.rows;
+  return all?.uids.length === said.exists ? { uids: all.uids, added: all } : allOf(parts, known, said, signal);
 }
 
 /** By the live UIDs. */
-async function allOf(parts: ListingParts, known: KnownMailbox, exists: number, signal: AbortSignal): Promise<Part | 'others' | undefined> {
-  const live = await find(parts.runner, 'ALL', signal);
-  if (live.count !== exists) return undefined;
-  const uids = live.toUids(exists);
+async function allOf(parts: ListingParts, known: KnownMailbox, said: Said, signal: AbortSignal): Promise<Part | 'others' | undefined> {
+  const live = await liveIn(parts, said, signal);
+  if (live === undefined) return undefined;
+  const uids = live.toUids(live.count);
   const unknown = uids.filter((uid) => known.arrivalOf(uid) === undefined);
   const last = uids.findLast((uid) => known.arrivalOf(uid) !== undefined);
   const added = await rowsAfter(parts, known, last, unknown, signal);
   if (added === 'others') return added;
   return added.uids.length === unknown.length ? { uids, added } : undefined;
+}
+
+/** What SEARCH names, where there are as many as EXISTS says, or what two of three ways to tell agree on; undefined where none do. */
+async function liveIn({ runner }: ListingParts, { exists, isLast }: Said, signal: AbortSignal): Promise<UidRanges | undefined> {
+  const searched = await find(runner, 'ALL', signal);
+  if (searched.count === exists) return searched;
+  if (!isLast) return undefined;
+  const fetched = await findByFetch(runner, signal);
+  return fetched.count === exists || fetched.count === searched.count ? fetched : undefined;
 }
 
 /**
@@ -192,12 +201,6 @@ async function isAnotherByNow(
   if (!hasAnotherDate(before, [told, told])) return false;
   const again = await rowsOf(runner, [uid], false, signal);
   return hasAnotherDate(before, [told, again.arrivals[0] ?? 0]);
-}
-
-/** A server that cannot give all rows at once may give them in parts. */
-function noneIfRefused(error: unknown): undefined {
-  if (isRefusal(error)) return undefined;
-  throw error;
 }
 
 /** Of 100,000 messages that nobody may ask for no list is made. */

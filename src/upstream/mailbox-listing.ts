@@ -26,23 +26,6 @@ export function noRows(): ListingRows {
   return { uids: [], octets: [], arrivals: [], identities: [], messageIds: new Map() };
 }
 
-/** Rows of every message of a mailbox that is said to hold `count`, ascending by UID; fewer where they did not come. */
-export async function rowsOfAll(runner: MailboxRunner, count: number, signal: AbortSignal): Promise<ListingRows> {
-  const gathered = new RowGatherer(runner.connection, undefined, () => count);
-  let answered = 0;
-  function* ranges(): Generator<readonly [from: number, to: number]> {
-    // Once it has fallen short it is of no use, and a server can claim more messages than there is memory.
-    for (let from = 1; from <= count && gathered.size >= answered; from += MESSAGES_PER_COMMAND) {
-      yield [from, Math.min(count, from + MESSAGES_PER_COMMAND - 1)];
-    }
-  }
-  await inOrder(ranges(), async ([from, to]) => {
-    await runner.command(`FETCH ${from}:${to} ${gathered.items}`, signal, gathered);
-    answered += to - from + 1;
-  });
-  return gathered.rows();
-}
-
 /** Rows of those that are still there, ascending by UID. */
 export async function rowsOf(
   runner: MailboxRunner,

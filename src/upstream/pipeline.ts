@@ -4,7 +4,7 @@
  * of what the server says.
  */
 import type { Cancel, Clock } from '../clock.ts';
-import { UpstreamError } from '../errors.ts';
+import { isRefusal, UpstreamError } from '../errors.ts';
 import type { BodySection, FetchRow } from '../imap/fetch-row.ts';
 import { ResponseParser, type BodySink, type TaggedResponse } from '../imap/response-parser.ts';
 import { isExact, isSearchResult, searchResult } from '../imap/search-result.ts';
@@ -194,7 +194,7 @@ export class Pipeline implements GateKeeper, Flow {
   }
 
   lost(error: Error | undefined): void {
-    this.#fail(this.#bye === undefined ? gone(error) : refusal('BYE', this.#bye));
+    this.#fail(this.#bye === undefined ? gone(error) : farewell(this.#bye));
   }
 
   quiet(): void {
@@ -225,7 +225,8 @@ export class Pipeline implements GateKeeper, Flow {
   #noteNews(what: string | undefined, count: number): void {
     this.#news += 1;
     if (what === 'EXISTS') this.#exists = count;
-    else if (what === 'EXPUNGE' && this.#exists !== undefined) this.#exists -= 1;
+    // One that there cannot be was not counted before either.
+    else if (what === 'EXPUNGE' && count >= 1 && count <= (this.#exists ?? 0)) this.#exists = (this.#exists ?? 0) - 1;
   }
 
   /** All bodies of a row go to one command: another one that waits for the same message must not be given the second of them. */
@@ -304,6 +305,12 @@ export class Pipeline implements GateKeeper, Flow {
 
 function gone(cause?: Error): UpstreamError {
   return new UpstreamError('unreachable', 'the connection to the upstream was lost', { cause });
+}
+
+/** The server hung up, and said why. Whatever it says, the connection is gone; it may name a pause. */
+function farewell(text: string): UpstreamError {
+  const reason = refusal('BYE', text);
+  return isRefusal(reason) ? new UpstreamError('unreachable', reason.message) : reason;
 }
 
 /** What a NO, BAD or BYE means; `text` begins with the response code, if there is one. */

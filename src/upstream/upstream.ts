@@ -66,6 +66,8 @@ export interface UpstreamSession {
   /** Several may be open: each is selected again when it is used, under its UIDVALIDITY alone. */
   select(path: string, signal: AbortSignal, purpose?: Purpose): Promise<UpstreamMailbox>;
   folders(signal: AbortSignal): Promise<FolderList>;
+  /** Whether the server lately ended the connection, more than once, when the folder was opened or listed. */
+  isFatal(path: string): boolean;
   /** Whether the folder was not there when the account's sessions last tried to select it. */
   wasMissing(path: string): boolean;
   /** The session is over: the connection stays for the next one, or the server is told goodbye. Never rejects. */

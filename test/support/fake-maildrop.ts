@@ -137,6 +137,7 @@ export function openFakeMaildrop(options: FakeMaildropOptions): { readonly logge
     select: () => Promise.resolve(mailbox),
     folders: () => Promise.resolve({ folders: [], prefix: '' }),
     wasMissing: () => false,
+    isFatal: () => false,
     logout: () => Promise.resolve(),
     destroy: () => {},
   };

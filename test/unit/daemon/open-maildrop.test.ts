@@ -68,6 +68,7 @@ function sessionWith(mailboxes: Readonly<Record<string, UpstreamMailbox>>, capab
     },
     folders: () => Promise.resolve({ folders: [], prefix: '' }),
     wasMissing: () => false,
+    isFatal: () => false,
     logout: () => Promise.resolve(),
     destroy: () => {},
   };
