@@ -40,35 +40,33 @@ export function isExact(line: Buffer, found: UidRanges): boolean {
 }
 
 /**
- * The UIDs of such a line, without its line end. Throws UpstreamError: `unsupported` where one is no UID, `protocol` where the line cannot be
- * read or has more than `most` ranges.
+ * The UIDs of such a line, without its line end; undefined where it cannot be read. Throws UpstreamError: `unsupported` where one is no UID,
+ * `protocol` where there are more than `most` ranges.
  */
-export function searchResult(line: Buffer, most: number): UidRanges {
+export function searchResult(line: Buffer, most: number): UidRanges | undefined {
   const start = SEARCH.exec(line.toString('latin1', 0, LONGEST_KEYWORD))?.[0].length;
   if (start !== undefined) return setIn(line, start, SPACE, most);
   const head = line.toString('latin1', 0, LONGEST_HEAD);
   const all = / ALL +/i.exec(head);
   if (all !== null) return setIn(line, all.index + all[0].length, COMMA, most);
-  if (line.length > LONGEST_HEAD) throw doubt();
-  return UidRanges.NONE;
+  return line.length > LONGEST_HEAD ? undefined : UidRanges.NONE;
 }
 
 /**
  * Numbers with spaces between them, up to a list in parentheses (MODSEQ), or numbers and ranges with commas between them, up to a space. No
  * strings are made of them.
  */
-function setIn(line: Buffer, start: number, between: typeof SPACE | typeof COMMA, most: number): UidRanges {
+function setIn(line: Buffer, start: number, between: typeof SPACE | typeof COMMA, most: number): UidRanges | undefined {
   const ranges: [number, number][] = [];
   let at = start;
-  const number = (): number => {
+  const number = (): number | undefined => {
     const from = at;
     let value = 0;
     for (let digit = (line[at] ?? 0) - ZERO; digit >= 0 && digit <= 9; digit = (line[at] ?? 0) - ZERO) {
       value = 10 * value + digit;
       at += 1;
     }
-    if (at === from) throw doubt();
-    return checked(value);
+    return at === from ? undefined : checked(value);
   };
   for (;;) {
     while (line[at] === between) at += 1;
@@ -77,20 +75,17 @@ function setIn(line: Buffer, start: number, between: typeof SPACE | typeof COMMA
     const isRange = between === COMMA && line[at] === COLON;
     if (isRange) at += 1;
     const other = isRange ? number() : one;
+    if (one === undefined || other === undefined) return undefined;
     const [first, last] = [Math.min(one, other), Math.max(one, other)];
     const before = ranges.at(-1);
     if (before !== undefined && first === before[1] + 1) before[1] = last;
     else ranges.push([first, last]);
     if (ranges.length > most) throw new UpstreamError('protocol', `a search names more messages than there can be, ${most}`);
-    if (at < line.length && line[at] !== between && line[at] !== SPACE) throw doubt();
+    if (at < line.length && line[at] !== between && line[at] !== SPACE) return undefined;
   }
 }
 
 function checked(value: number): number {
   if (!isUid(value)) throw outsideUidSpace('a UID', value);
   return value;
-}
-
-function doubt(): UpstreamError {
-  return new UpstreamError('protocol', 'the answer to UID SEARCH cannot be read');
 }

@@ -17,6 +17,9 @@ function isNonZeroUint32(value: unknown): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= MAX_UINT32;
 }
 
+/** The highest UID that there can be. */
+export const MAX_UID = MAX_UINT32;
+
 export function isUid(value: unknown): value is Uid {
   return isNonZeroUint32(value);
 }

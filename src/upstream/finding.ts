@@ -6,7 +6,7 @@ import { isRefusal, UpstreamError } from '../errors.ts';
 import { hasFlag, type FetchRow } from '../imap/fetch-row.ts';
 import { MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
 import { UidRanges } from '../imap/uid-ranges.ts';
-import { asUid, isUid, type Uid } from '../maildrop/numbers.ts';
+import { asUid, isUid, MAX_UID, type Uid } from '../maildrop/numbers.ts';
 import type { MailboxRunner } from './imap-session.ts';
 import type { Collector } from './pipeline.ts';
 import type { ServerHabits } from './server-habits.ts';
@@ -27,7 +27,7 @@ export interface Search {
   readonly found: () => UidRanges;
   /** No message is named that was not found. */
   readonly isExact: () => boolean;
-  /** The server gave a result: with RETURN it has to, even where nothing was found (RFC 4731 section 3.1). */
+  /** The server gave a result, as it has to where nothing was found too (RFC 3501 section 6.4.4, RFC 4731 section 3.1). */
   readonly isAnswered: () => boolean;
 }
 
@@ -68,23 +68,34 @@ export function findByFetch(runner: MailboxRunner, signal: AbortSignal): Promise
   return findByFlags(runner, 'ALL', '1:*', signal);
 }
 
+/** What is heard of a mailbox that was selected a while ago. */
+export interface Heard {
+  /** Messages called \Deleted; undefined where the server refuses to search so. */
+  readonly deleted: UidRanges | undefined;
+  /** Messages came of which the server told nothing. */
+  readonly isBehind: boolean;
+}
+
 /**
- * Messages called \Deleted, in a mailbox that was selected a while ago. One round trip, where no flags have changed: Dovecot searches what it
- * told last, and looks again only when all that was asked at once is done. Undefined where the server refuses to search so.
+ * Asks about a mailbox that was selected a while ago, and whose last known message is `lastUid`. One round trip, where no flags have changed:
+ * Dovecot searches what it told last, and looks again only when all that was asked at once is done. That the server has no news is a claim too,
+ * so the search is for newer messages as well.
  */
-export async function deletedNow(runner: MailboxRunner, signal: AbortSignal): Promise<UidRanges | undefined> {
+export async function heardOf(runner: MailboxRunner, lastUid: Uid | undefined, signal: AbortSignal): Promise<Heard> {
   let hasNews = false;
   const row = (): boolean => {
     hasNews = true;
     return false;
   };
-  const search = shortSearch(runner.connection, 'DELETED');
+  const newer = (lastUid ?? MAX_UID) < MAX_UID ? `OR DELETED UID ${(lastUid ?? 0) + 1}:${MAX_UID}` : 'DELETED';
+  const search = shortSearch(runner.connection, newer);
   const [, isDone] = await Promise.all([
     runner.command('NOOP', signal, { row }),
     unlessRefused(runner.command(search.text, signal, { ...search.collector, row })),
   ]);
-  if (hasNews) return find(runner, 'DELETED', signal);
-  return isDone && search.isAnswered() ? search.found() : undefined;
+  const found = isDone && search.isAnswered() ? search.found() : undefined;
+  const isBehind = lastUid !== undefined && (found?.last ?? 0) > lastUid;
+  return { deleted: hasNews && !isBehind ? await find(runner, 'DELETED', signal) : found, isBehind };
 }
 
 /** For commands that are sent together with others. Where the answer names too many, the caller asks again, alone. */
@@ -92,7 +103,7 @@ export function shortSearch(abilities: Abilities, criterion: string): Search {
   return asSearch(`${returns(abilities) ? 'UID SEARCH RETURN (ALL)' : 'UID SEARCH'} ${criterion}`);
 }
 
-/** Undefined where the server refuses to search so. */
+/** Undefined where the server refuses to search so, or gives no result that can be read. */
 async function searchFor(runner: MailboxRunner, criterion: string, signal: AbortSignal): Promise<UidRanges | undefined> {
   const { connection } = runner;
   let isShortRefused = false;
@@ -102,7 +113,7 @@ async function searchFor(runner: MailboxRunner, criterion: string, signal: Abort
     if (!isShortRefused && short.isExact()) return short.found();
   }
   const whole = asSearch(`UID SEARCH ${criterion}`);
-  if (!(await unlessRefused(runner.command(whole.text, signal, whole.collector)))) return undefined;
+  if (!(await unlessRefused(runner.command(whole.text, signal, whole.collector))) || !whole.isAnswered()) return undefined;
   if (isShortRefused) connection.habits.refusesSearchReturn = true;
   return whole.found();
 }
@@ -162,7 +173,7 @@ function asSearch(text: string): Search {
     collector: { found },
     found: () => UidRanges.union(parts),
     isExact: () => parts.length > 0 && areExact,
-    isAnswered: () => parts.length > 0 || !text.includes('RETURN'),
+    isAnswered: () => parts.length > 0,
   };
 }
 

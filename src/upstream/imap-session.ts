@@ -2,7 +2,7 @@
 import { UpstreamError } from '../errors.ts';
 import type { BodyCache } from './body-cache.ts';
 import type { Lease } from './connection-pool.ts';
-import { deletedNow } from './finding.ts';
+import { heardOf } from './finding.ts';
 import type { ImapConnection, Patience } from './imap-connection.ts';
 import { ImapMailbox } from './imap-mailbox.ts';
 import { ListingAheadRequest, type ListingAhead } from './listing-ahead.ts';
@@ -80,8 +80,9 @@ export class ImapSession implements UpstreamSession {
     this.#checkUsable();
     const kept = this.#connection.kept(path);
     if (kept !== undefined) {
-      const deleted = await this.#probe(() => deletedNow(this.#runnerFor(kept), signal));
-      const isSame = this.#connection.kept(path) === kept;
+      const lastUid = purpose.for === 'listing' ? purpose.lastUid : undefined;
+      const { deleted, isBehind } = await this.#probe(() => heardOf(this.#runnerFor(kept), lastUid, signal));
+      const isSame = !isBehind && this.#connection.kept(path) === kept;
       if (isSame)
         return this.#mailbox(kept, Promise.resolve({ news: kept.news, isWatched: true, deleted, since: undefined, rows: undefined }));
     }

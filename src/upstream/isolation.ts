@@ -6,8 +6,8 @@ import type { Uid } from '../maildrop/numbers.ts';
 
 /** Any connection may be lost once. */
 const LOSSES_BY_CHANCE = 2;
-/** After so many losses in a row from which nothing was learned the server itself is in trouble, not one of its messages. */
-const MAX_IN_VAIN = 5;
+/** After so many losses in a row the server itself is in trouble, not one of its messages. */
+const MAX_LOSSES = 5;
 
 export class Isolation {
   readonly #unlistable = new Set<Uid>();
@@ -15,7 +15,8 @@ export class Isolation {
   #suspects: (readonly Uid[])[] = [];
   #asked: readonly Uid[] | undefined;
   #losses = 0;
-  #inVain = 0;
+  /** Found in the losses since the server last answered. */
+  #found: Uid[] = [];
 
   /** Every command has to be small enough to tell which messages it was that the server choked on. */
   get isCareful(): boolean {
@@ -24,7 +25,7 @@ export class Isolation {
 
   /** To try again on another connection is of use. */
   get isWorthwhile(): boolean {
-    return this.#inVain < MAX_IN_VAIN;
+    return this.#losses < MAX_LOSSES;
   }
 
   isUnlistable(uid: Uid): boolean {
@@ -49,8 +50,9 @@ export class Isolation {
   answered(): void {
     const asked = this.#asked;
     this.#asked = undefined;
+    if (this.#losses >= MAX_LOSSES - 1) this.#doubt(this.#found);
+    this.#found = [];
     this.#losses = 0;
-    this.#inVain = 0;
     if (asked !== undefined) this.#takeOut(asked);
   }
 
@@ -59,14 +61,30 @@ export class Isolation {
     const asked = this.#asked;
     this.#asked = undefined;
     this.#losses += 1;
-    this.#inVain += 1;
     if (asked === undefined) return;
     const wasSuspected = this.#takeOut(asked);
     if (!wasSuspected && this.#losses < LOSSES_BY_CHANCE) return;
-    this.#inVain = 0;
     const [first] = asked;
-    if (first !== undefined && asked.length === 1) this.#unlistable.add(first);
+    if (first !== undefined && asked.length === 1) this.#note(first);
     else this.#suspects = [...this.#suspects, ...halves(asked)];
+  }
+
+  /** Nothing is known any more: the server gave rows of no message at all. */
+  forget(): void {
+    this.#unlistable.clear();
+    this.#suspects = [];
+    this.#found = [];
+  }
+
+  #note(uid: Uid): void {
+    this.#unlistable.add(uid);
+    this.#found.push(uid);
+  }
+
+  /** A server that ended so many connections in a row may have done so over anything. */
+  #doubt(uids: readonly Uid[]): void {
+    for (const uid of uids) this.#unlistable.delete(uid);
+    this.#suspects = [...this.#suspects, ...uids.map((uid) => [uid])];
   }
 
   /**

@@ -4,7 +4,7 @@ import type { BodySection, FetchRow } from '../imap/fetch-row.ts';
 import type { BodySink } from '../imap/response-parser.ts';
 import { MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
 import { messageIdIn, TELLING_FIELDS } from '../maildrop/message-id.ts';
-import { isUid, type Uid } from '../maildrop/numbers.ts';
+import { isUid, MAX_UID, type Uid } from '../maildrop/numbers.ts';
 import { IDENTITY_KINDS } from '../maildrop/rematch.ts';
 import { outsideUidSpace } from '../imap/uid-space.ts';
 import type { Abilities } from './finding.ts';
@@ -17,7 +17,6 @@ const COMMANDS_AT_A_TIME = 8;
 /** A message may be told of more than once, and a mailbox may grow meanwhile. */
 const MAX_REPEATS = 3;
 const SPARE_ROWS = 10_000;
-const MAX_UID = 0xffff_ffff;
 /** Of the header fields that are asked for; what is longer is cut. */
 const MAX_FIELDS_OCTETS = 64 * 1024;
 const MAX_BEGINNING_OCTETS = 64 * 1024;

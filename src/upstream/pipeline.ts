@@ -161,6 +161,7 @@ export class Pipeline implements GateKeeper, Flow {
       if (lines > MAX_SEARCH_LINES) throw new UpstreamError('protocol', 'a search is answered without an end');
       this.#noteUseful();
       const uids = searchResult(line, (this.#exists ?? this.#parts.maxMessages) + SPARE_FINDS - finds);
+      if (uids === undefined) return true;
       finds += uids.parts;
       collector.found?.(uids, isExact(line, uids));
       return true;

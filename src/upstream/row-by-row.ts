@@ -32,7 +32,7 @@ export async function rowsOfEach(
   const isHopeless = (most: number): boolean =>
     unlistable.length > MAX_UNLISTABLE || (uids.length > 1 && gathered.size === 0 && unlistable.length >= most);
   const ask = async (part: readonly Uid[]): Promise<void> => {
-    if (isHopeless(MAX_AT_FIRST)) throw tooMany(unlistable.length, refused);
+    if (isHopeless(MAX_AT_FIRST)) throw tooMany(isolation, unlistable.length, refused);
     isolation.asks(part);
     await gatherRows(runner, part, gathered, signal).catch(noteRefused);
     isolation.answered();
@@ -45,7 +45,7 @@ export async function rowsOfEach(
   };
   for (const part of isolation.partsOf(uids)) await ask(part);
   const left = await findAmong(runner, unlistable.sort(ascending), 'ALL', signal);
-  if (isHopeless(uids.length)) throw tooMany(unlistable.length, refused);
+  if (isHopeless(uids.length)) throw tooMany(isolation, unlistable.length, refused);
   for (const uid of left) gathered.addUntold(uid);
   return gathered.rows();
 }
@@ -54,6 +54,7 @@ function ascending(one: number, other: number): number {
   return one - other;
 }
 
-function tooMany(count: number, cause: unknown): UpstreamError {
+function tooMany(isolation: Isolation, count: number, cause: unknown): UpstreamError {
+  isolation.forget();
   return new UpstreamError('incomplete', `the server gives no rows for ${count} messages or more`, { cause });
 }

@@ -59,20 +59,32 @@ describe('UID SEARCH', () => {
     ['* ESEARCH (TAG "Z1") UID COUNT 2 ALL 4,8 MODSEQ 5', [4, 8]],
   ] as const)('that says %s found that', ([line, uids]) => {
     expect(isSearchResult(text(line), isOwn)).toBe(true);
-    expect(searchResult(text(line), 1000).toUids(10)).toEqual(uids);
+    expect(searchResult(text(line), 1000)?.toUids(10)).toEqual(uids);
   });
 
-  test.for(['* SEARCH 0 1', '* SEARCH 1x', '* SEARCH 4294967296', '* ESEARCH (TAG "Z1") UID ALL 0:3'])(
-    'that says %s makes no sense',
+  test.for(['* SEARCH 0 1', '* SEARCH 4294967296', '* ESEARCH (TAG "Z1") UID ALL 0:3'])('that says %s names what is no UID', (line) => {
+    expect(() => searchResult(text(line), 1000)).toThrow(expect.objectContaining({ kind: 'unsupported' }) as Error);
+  });
+
+  test.for(['* SEARCH 1x', '* SEARCH x', '* SEARCH 1:3', '* ESEARCH (TAG "Z1") UID ALL 1:*', '* ESEARCH (TAG "Z1") UID ALL 1:3x'])(
+    'that says %s tells nothing',
     (line) => {
-      expect(() => searchResult(text(line), 1000)).toThrow(UpstreamError);
+      expect(searchResult(text(line), 1000)).toBeUndefined();
+    },
+  );
+
+  test.for(['* SEARCH 1 3 5 7', '* ESEARCH (TAG "Z1") UID ALL 1,3,5:6,8'])(
+    'that names more than there can be is not read on: %s',
+    (line) => {
+      expect(() => searchResult(text(line), 3)).toThrow(expect.objectContaining({ kind: 'protocol' }) as Error);
+      expect(searchResult(text(line), 4)?.parts).toBe(4);
     },
   );
 
   test('may name thousands of millions in a few octets, of which no list is made', () => {
     const named = searchResult(text('* ESEARCH (TAG "Z1") UID ALL 1:4000000000'), 1000);
-    expect([named.count, named.has(3_999_999_999), named.has(4_000_000_001)]).toEqual([4_000_000_000, true, false]);
-    expect(() => named.toUids(1000)).toThrow(UpstreamError);
+    expect([named?.count, named?.has(3_999_999_999), named?.has(4_000_000_001)]).toEqual([4_000_000_000, true, false]);
+    expect(() => named?.toUids(1000)).toThrow(UpstreamError);
   });
 
   test('is answered by nothing else, nor by the answer to another command', () => {
