@@ -28,9 +28,10 @@ export async function logIn(
   }
   const refused: LoginWay[] = [];
   for (;;) {
-    const client = new ImapflowClient(endpoint, login, (announces) =>
-      habits.loginWays(announces, login).filter((way) => !refused.includes(way)),
-    );
+    const client = new ImapflowClient(endpoint, login, {
+      waysOf: (announces) => habits.loginWays(announces).filter((way) => !refused.includes(way)),
+      mayAnswerUnasked: () => habits.isProven('AUTH=PLAIN'),
+    });
     const deadline = { clock, ms: endsAt - clock.monotonic(), signal, onExpire: () => client.destroy() };
     try {
       await withDeadline(deadline, () => client.connect(clock));
@@ -39,6 +40,7 @@ export async function logIn(
       const { hasSentSecret, transport } = client;
       const failure = client.throttled(error) ?? loginFailure(error, login, { hasSentSecret, certificate: transport.shownCertificate });
       const [way, ...others] = client.loginWays;
+      if (way !== undefined && failure instanceof CredentialsError) habits.noteWrongPassword(way);
       if (way === undefined || others.length === 0 || !isWayRefused(error, hasSentSecret)) throw failure;
       refused.push(way);
       continue;
@@ -49,8 +51,12 @@ export async function logIn(
       client.destroy();
       throw new UpstreamError('refused', 'the server greeted with PREAUTH, so the password was never checked');
     }
+    if (!client.hasSentSecret) {
+      client.destroy();
+      throw new UpstreamError('refused', 'the server said OK to a login before it was sent the password, so that was never checked');
+    }
     const [way] = client.loginWays;
-    if (refused.length > 0 && way !== undefined) habits.noteLoginWay(way);
+    if (way !== undefined) habits.noteSuccess(way, refused);
     return client;
   }
 }

@@ -39,6 +39,19 @@ const MIB = 1024 * 1024;
 const MAX_LINE_OCTETS = 16 * MIB;
 const MAX_LITERAL_OCTETS = 64 * MIB;
 
+/** How a client logs in with a password. */
+export interface LoginManner {
+  /** The ways, the one to take first. Asked as soon as the server has told its capabilities. */
+  readonly waysOf: (announces: (capability: string) => boolean) => readonly LoginWay[];
+  /**
+   * True where the password may go out together with AUTHENTICATE PLAIN, if the server has SASL-IR. Else the server is told of the mechanism
+   * first: if it refuses that, it has judged no password, whatever it says.
+   */
+  readonly mayAnswerUnasked: () => boolean;
+}
+
+const NO_MANNER: LoginManner = { waysOf: () => [], mayAnswerUnasked: () => false };
+
 /** A client not yet connected. */
 export class ImapflowClient {
   readonly flow: ImapFlow;
@@ -50,15 +63,10 @@ export class ImapflowClient {
   #loginWays: readonly LoginWay[] = [];
   #throttledForMs: number | undefined;
 
-  /** `waysOf` is asked for the ways to log in with a password, the one to take first, as soon as the server has told its capabilities. */
-  constructor(
-    endpoint: UpstreamEndpoint,
-    login: UpstreamLogin,
-    waysOf: (announces: (capability: string) => boolean) => readonly LoginWay[] = () => [],
-  ) {
-    this.#shortcuts = new LoginShortcuts(() => this.flow.capabilities.has('SASL-IR'));
+  constructor(endpoint: UpstreamEndpoint, login: UpstreamLogin, manner: LoginManner = NO_MANNER) {
+    this.#shortcuts = new LoginShortcuts(() => this.flow.capabilities.has('SASL-IR') && manner.mayAnswerUnasked());
     const chooseWay = (): string => {
-      this.#loginWays = waysOf((capability) => this.flow.capabilities.has(capability));
+      this.#loginWays = manner.waysOf((capability) => this.flow.capabilities.has(capability));
       return this.#loginWays[0] ?? '';
     };
     this.#secureWithinMs = Math.min(CONNECT_MS, endpoint.commandTimeoutMs);

@@ -13,6 +13,8 @@ export interface Shortcut {
 
 const AUTHENTICATE = /^\S+ AUTHENTICATE \S+\r\n$/;
 const PLAIN = /^\S+ AUTHENTICATE PLAIN\r\n$/;
+/** An answer to a challenge, which has no tag (`*` takes the login back), or a command that holds its secret itself. */
+const WITH_SECRET = /^(?:[^\s*]*\r\n$|\S+ LOGIN |\S+ AUTHENTICATE \S+ )/;
 const NEEDLESS = /^(\S+) (ID \(|NAMESPACE\r\n|LIST "" ""\r\n)/;
 /** Two fields: of fewer imapflow thinks that they are more once logged in. */
 const NOBODY = '* ID ("name" "unknown" "version" "unknown")\r\n';
@@ -23,12 +25,12 @@ export class LoginShortcuts {
   #held: string | undefined;
   #awaitsChallenge = false;
 
-  /** `hasInitialResponse`: the server announces SASL-IR. */
+  /** `hasInitialResponse`: an initial response may be sent with the command. */
   constructor(hasInitialResponse: () => boolean) {
     this.#hasInitialResponse = hasInitialResponse;
   }
 
-  /** A mechanism was named to the server, and nothing was sent since. */
+  /** A mechanism was named to the server, and no challenge was answered since. */
   get awaitsChallenge(): boolean {
     return this.#awaitsChallenge;
   }
@@ -36,7 +38,8 @@ export class LoginShortcuts {
   /** Undefined where the line is to go out as it is. */
   of(line: string): Shortcut | undefined {
     const shortcut = this.#shortcutOf(line);
-    this.#awaitsChallenge = shortcut === undefined && AUTHENTICATE.test(line);
+    if (shortcut === undefined && AUTHENTICATE.test(line)) this.#awaitsChallenge = true;
+    else if (WITH_SECRET.test(line)) this.#awaitsChallenge = false;
     return shortcut;
   }
 

@@ -6,12 +6,17 @@
 /** A way to log in with a password: the LOGIN command (RFC 3501 section 6.2.3), or AUTHENTICATE with the mechanism PLAIN or LOGIN. */
 export type LoginWay = 'LOGIN' | 'AUTH=PLAIN' | 'AUTH=LOGIN';
 
-/** Base64 carries these as they are. LOGIN has to quote or escape them, and its strings are ASCII (RFC 3501 section 9, `quoted`). */
-const NEEDS_CARE = /[^\x20-\x7e]|["\\]/;
-const NOT_ASCII = /[^\x20-\x7e]/;
+/**
+ * Base64 carries every user name and password as it is. LOGIN has to quote them or send them as literals (RFC 3501 section 9, `astring`), but
+ * every server has it.
+ */
+const USUAL_ORDER: readonly LoginWay[] = ['AUTH=PLAIN', 'LOGIN', 'AUTH=LOGIN'];
 
 export class ServerHabits {
-  #loginWay: LoginWay | undefined;
+  /** Ways by which a login succeeded, the oldest first. */
+  readonly #proven = new Set<LoginWay>();
+  /** Ways by which a password was judged wrong while none was proven, the last one at the end. */
+  readonly #doubted = new Set<LoginWay>();
   /** It takes one command at a time: one that comes while another is at work is refused or lost. */
   isSerial = false;
   /** It refuses UID EXPUNGE, or agrees and does nothing, though it announces UIDPLUS. */
@@ -26,23 +31,32 @@ export class ServerHabits {
   refusesSearchReturn = false;
 
   /**
-   * The ways to log in that the server announces, the best one first. LOGIN comes first, because every server has it and it takes one round
-   * trip: some servers announce AUTH=PLAIN and answer every AUTHENTICATE as if the password were wrong, which forbids a second attempt.
+   * The ways to log in that the server announces, the best one first: those that are proven, and behind all others those that have only ever
+   * found passwords wrong.
    */
-  loginWays(
-    announces: (capability: string) => boolean,
-    { user, password }: { readonly user: string; readonly password: string },
-  ): LoginWay[] {
-    // A backslash in a user name is Exchange's domain, and LOGIN is what works there.
-    const needsCare = NOT_ASCII.test(user) || NEEDS_CARE.test(password);
-    const order: readonly LoginWay[] = needsCare ? ['AUTH=PLAIN', 'LOGIN', 'AUTH=LOGIN'] : ['LOGIN', 'AUTH=PLAIN', 'AUTH=LOGIN'];
-    const usable = order.filter((way) => (way === 'LOGIN' ? !announces('LOGINDISABLED') : announces(way)));
-    const known = this.#loginWay;
-    return known !== undefined && usable.includes(known) ? [known, ...usable.filter((way) => way !== known)] : usable;
+  loginWays(announces: (capability: string) => boolean): LoginWay[] {
+    const inOrder = new Set([...this.#proven, ...USUAL_ORDER.filter((way) => !this.#doubted.has(way)), ...this.#doubted]);
+    return [...inOrder].filter((way) => (way === 'LOGIN' ? !announces('LOGINDISABLED') : announces(way)));
   }
 
-  /** A login succeeded that way after another way had been refused: later logins go that way at once. */
-  noteLoginWay(way: LoginWay): void {
-    this.#loginWay = way;
+  /** True where a login has succeeded that way, and the server has not refused the way since. */
+  isProven(way: LoginWay): boolean {
+    return this.#proven.has(way);
+  }
+
+  /** A login succeeded that way, after the server had refused the other ones as such. */
+  noteSuccess(way: LoginWay, refused: readonly LoginWay[]): void {
+    for (const other of refused) this.#proven.delete(other);
+    this.#proven.add(way);
+  }
+
+  /**
+   * The server has seen a password that way, and says that it is wrong. Some servers say so of every password that comes by a way which they
+   * announce and do not have: as long as no way is proven, the next login begins with the next one.
+   */
+  noteWrongPassword(way: LoginWay): void {
+    if (this.#proven.size > 0) return;
+    this.#doubted.delete(way);
+    this.#doubted.add(way);
   }
 }

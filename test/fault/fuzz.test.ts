@@ -187,7 +187,7 @@ test('from servers: a listing is right or an error, no message is another one, a
       let commands = 0;
       const raw = Buffer.from(`${lines.join('\r\n')}\r\n`, 'latin1');
       // A password that was refused stays refused for a while.
-      site.imap.setScript(({ verb }) => (verb !== 'LOGIN' && (commands += 1) === nth ? { raw, next } : undefined));
+      site.imap.setScript(({ verb }) => (verb !== 'AUTHENTICATE' && (commands += 1) === nth ? { raw, next } : undefined));
       const shown = await inTime(site.glance().catch(() => undefined));
       site.imap.setScript(undefined);
       if (shown !== undefined) sessions += 1;

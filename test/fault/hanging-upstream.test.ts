@@ -106,7 +106,7 @@ describe.concurrent('a server that hangs', () => {
   const LISTING = 'UID FETCH 1:*';
 
   test.for([
-    ['the login', 'LOGIN', false],
+    ['the login', 'AUTHENTICATE', false],
     ['SELECT', 'SELECT', false],
     ['the listing', LISTING, false],
     ['the search for what is deleted', 'UID SEARCH', false],

@@ -201,8 +201,8 @@ describe.concurrent('between us and a server with STARTTLS', () => {
   });
 
   test.for([
-    ['LOGIN', 'NO'],
-    ['LOGIN', 'BYE'],
+    ['AUTHENTICATE', 'NO'],
+    ['AUTHENTICATE', 'BYE'],
     ['SELECT', 'NO'],
     ['LIST', 'NO'],
   ] as const)('a referral at %s (%s) is not followed', async ([command, kind], { expect: expected }) => {
@@ -222,10 +222,11 @@ describe.concurrent('between us and a server with STARTTLS', () => {
   test('a referral told with the OK to a login is not followed either', async ({ expect: expected }) => {
     await using elsewhere = await ImapServer.start({ users: { [USER]: PASSWORD } });
     await using it = await startTls({
-      script: on('LOGIN', { reply: `OK [REFERRAL imap://127.0.0.1:${elsewhere.port}/] or there` }),
+      script: on('AUTHENTICATE', { runThen: 'reply', reply: `OK [REFERRAL imap://127.0.0.1:${elsewhere.port}/] or there` }),
     });
     const { answer, client } = await it.pass();
-    expected(answer).toMatch(OURS);
+    // It is the server that was meant, and it took the password.
+    expected(answer).toMatch(/^\+OK /);
     expected(elsewhere.connections).toBe(0);
     client.close();
   });
@@ -316,10 +317,11 @@ describe.concurrent('a server that is believed', () => {
     await it.expectTruth(expected);
   });
 
-  test.for(['LOGIN', 'SELECT', 'UID FETCH'])('and speaks to the client through %s is not heard', async (command, context) => {
+  test.for(['AUTHENTICATE', 'SELECT', 'UID FETCH'])('and speaks to the client through %s is not heard', async (command, context) => {
     const { expect: expected } = context;
     const evil = 'NO \u001B[2J\u0000\u0007 +OK\r +OK you are in\r -ERR [AUTH] give me your password';
-    const isRefused = (verb: string): boolean => verb === command || (command === 'UID FETCH' && verb === 'FETCH');
+    const alike: Readonly<Record<string, string>> = { AUTHENTICATE: 'LOGIN', 'UID FETCH': 'FETCH' };
+    const isRefused = (verb: string): boolean => verb === command || verb === alike[command];
     await using it = await Site.startAlone({ script: ({ verb }) => (isRefused(verb) ? { reply: evil } : undefined) });
     const { answer, client } = await it.pass();
     expected(answer).toMatch(OURS);

@@ -96,7 +96,7 @@ describe('a kept connection', () => {
     const client = await PopDialogue.connect(running.bridge.port());
     await client.command('USER alice');
     expect(await client.command('PASS guess')).toMatch(/^-ERR \[AUTH\]/);
-    expect(running.imap.commands.filter((command) => command.startsWith('LOGIN'))).toHaveLength(2);
+    expect(running.imap.commands.filter((command) => command.startsWith('AUTHENTICATE'))).toHaveLength(2);
     expect(await poll(running)).toEqual(['1', '2', '3']);
     expect(running.imap.logins).toBe(1);
   });

@@ -42,7 +42,7 @@ test('SIGTERM within a login, a listing, a message and a TLS handshake that hang
   const clients = [
     await hangAt('UID FETCH 1 ', 'carol', 'RETR 1', true),
     await hangAt('SELECT', 'bob', `PASS ${USERS.bob}`),
-    await hangAt('LOGIN', 'alice', `PASS ${USERS.alice}`),
+    await hangAt('AUTHENTICATE', 'alice', `PASS ${USERS.alice}`),
     await PopDialogue.connect(bridge.port(1)),
   ];
   expect(await clients[3]?.command('STLS')).toMatch(/^\+OK/);

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/clock.ts';
 import { CredentialsError } from '../../../src/errors.ts';
 import { logIn } from '../../../src/upstream/imap-login.ts';
-import { ServerHabits } from '../../../src/upstream/server-habits.ts';
+import { ServerHabits, type LoginWay } from '../../../src/upstream/server-habits.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
 import { ImapServer } from '../../support/imap-server.ts';
 import type { Fault, ImapRule } from '../../support/imap-server/script.ts';
@@ -14,9 +14,6 @@ import { until } from '../../support/until.ts';
 
 const { signal } = new AbortController();
 const WITH_PLAIN = ['IMAP4rev1', 'SASL-IR', 'AUTH=PLAIN'];
-/** A password that goes by AUTHENTICATE PLAIN first. */
-const QUOTE = 'pass"word';
-
 /** Logs in, and leaves. What the server got, or what came of it. */
 async function attempt(imap: ImapServer, habits: ServerHabits, password = 'secret', isToken = false): Promise<unknown> {
   const from = imap.commands.length;
@@ -46,11 +43,15 @@ const OF_THE_WAY: readonly Fault[] = [
   { raw: '$TAG BAD what?\r\n', next: 'close' },
 ];
 
-const OF_SOMETHING_ELSE: readonly Fault[] = [
+/** As of a wrong password. */
+const OF_THE_PASSWORD: readonly Fault[] = [
   { reply: 'NO [AUTHENTICATIONFAILED] no such mechanism for you' },
   { reply: 'NO LOGIN failed' },
   { reply: 'NO' },
   { reply: 'BAD invalid credentials' },
+];
+
+const OF_SOMETHING_ELSE: readonly Fault[] = [
   { reply: 'NO System error' },
   { reply: 'NO [UNAVAILABLE] mechanism not available' },
   { reply: 'NO [CONTACTADMIN] call us' },
@@ -60,89 +61,135 @@ const OF_SOMETHING_ELSE: readonly Fault[] = [
   { close: true },
 ];
 
-describe('a login by LOGIN', () => {
-  test('is the first to be tried: a server may answer every AUTHENTICATE as if the password were wrong', async () => {
-    const script = on('AUTHENTICATE', { reply: 'NO [AUTHENTICATIONFAILED] Authentication Failed' });
-    await using imap = await ImapServer.start({ users: { alice: 'secret' }, script });
-    expect(await attempt(imap, new ServerHabits())).toEqual(['LOGIN alice ***']);
-    expect(imap.connections).toBe(1);
+/** The server hears the password, and calls it wrong whatever it is. */
+const JUDGES_WRONG: Fault = { runThen: 'reply', reply: 'NO [AUTHENTICATIONFAILED] Authentication failed' };
+
+const serve = (script?: ImapRule | readonly ImapRule[], capabilities = WITH_PLAIN): Promise<ImapServer> => {
+  return ImapServer.start({ users: { alice: 'secret' }, capabilities, ...(script === undefined ? {} : { script }) });
+};
+
+function provenBy(way: LoginWay): ServerHabits {
+  const habits = new ServerHabits();
+  habits.noteSuccess(way, []);
+  return habits;
+}
+
+describe('before any way is proven, a login', () => {
+  test('goes by AUTHENTICATE PLAIN, and the password waits until the server asks for it; later ones take one step', async () => {
+    await using imap = await serve();
+    const habits = new ServerHabits();
+    expect(await attempt(imap, habits)).toEqual(['AUTHENTICATE PLAIN']);
+    expect(await attempt(imap, habits)).toEqual(['AUTHENTICATE PLAIN ***']);
+    expect(imap.connections).toBe(2);
   });
 
-  test.for(OF_THE_WAY)('that is refused as a way (%j) goes by AUTHENTICATE PLAIN, and the next one at once', async (fault) => {
-    await using imap = await ImapServer.start({ users: { alice: 'secret' }, capabilities: WITH_PLAIN, script: on('LOGIN', fault) });
-    const habits = new ServerHabits();
-    expect(await attempt(imap, habits)).toEqual(['LOGIN alice ***', 'AUTHENTICATE PLAIN ***']);
-    expect(imap.connections).toBe(2);
-    expect(await attempt(imap, habits)).toEqual(['AUTHENTICATE PLAIN ***']);
-    expect(imap.connections).toBe(3);
+  test.for([...OF_THE_WAY, ...OF_THE_PASSWORD])(
+    'goes by LOGIN where AUTHENTICATE PLAIN is refused before the password was sent (%j), and so does the next one, at once',
+    async (fault) => {
+      await using imap = await serve(on('AUTHENTICATE', fault));
+      const habits = new ServerHabits();
+      expect(await attempt(imap, habits)).toEqual(['AUTHENTICATE PLAIN', 'LOGIN alice ***']);
+      expect(await attempt(imap, habits)).toEqual(['LOGIN alice ***']);
+      expect(imap.connections).toBe(3);
+    },
+  );
+
+  test.for(OF_THE_PASSWORD)('is not called wrong where there is no other way (%j)', async (fault) => {
+    await using imap = await serve(on('AUTHENTICATE', fault), [...WITH_PLAIN, 'LOGINDISABLED']);
+    expect(await attempt(imap, new ServerHabits())).toMatchObject({ code: 'UPSTREAM_REFUSED' });
+    expect(attempts(imap)).toBe(1);
   });
 
   test.for(OF_SOMETHING_ELSE)('that is refused for another reason (%j) is not tried in another way', async (fault) => {
-    await using imap = await ImapServer.start({ users: { alice: 'secret' }, capabilities: WITH_PLAIN, script: on('LOGIN', fault) });
+    await using imap = await serve(on('AUTHENTICATE', fault));
     expect(await attempt(imap, new ServerHabits())).toBeInstanceOf(Error);
     expect([attempts(imap), imap.connections]).toEqual([1, 1]);
   });
 
-  test('is not tried where the server announces LOGINDISABLED', async () => {
-    await using imap = await ImapServer.start({ users: { alice: 'secret' }, capabilities: [...WITH_PLAIN, 'LOGINDISABLED'] });
-    expect(await attempt(imap, new ServerHabits())).toEqual(['AUTHENTICATE PLAIN ***']);
+  test('whose password was judged wrong ends there, and the next one begins with the next way', async () => {
+    await using imap = await serve(on('AUTHENTICATE', JUDGES_WRONG));
+    const habits = new ServerHabits();
+    expect(await attempt(imap, habits)).toMatchObject({ code: 'AUTH_REFUSED', isCoded: true });
+    expect(imap.connections).toBe(1);
+    expect(await attempt(imap, habits)).toEqual(['LOGIN alice ***']);
+    expect(await attempt(imap, habits, 'wrong')).toMatchObject({ code: 'AUTH_REFUSED' });
+    expect(await attempt(imap, habits)).toEqual(['LOGIN alice ***']);
+    expect(imap.connections).toBe(4);
   });
 
-  test('whose second way finds the password wrong says so, and nothing is remembered', async () => {
-    await using imap = await ImapServer.start({
-      users: { alice: 'secret' },
-      capabilities: WITH_PLAIN,
-      script: on('LOGIN', { reply: 'BAD what?' }),
-    });
+  test('takes the ways in turn as long as each finds the password wrong', async () => {
+    await using imap = await serve();
+    const habits = new ServerHabits();
+    for (let time = 0; time < 3; time += 1) expect(await attempt(imap, habits, 'wrong')).toMatchObject({ code: 'AUTH_REFUSED' });
+    expect(imap.commands.filter((command) => command !== 'CAPABILITY')).toEqual([
+      'AUTHENTICATE PLAIN',
+      'LOGIN alice ***',
+      'AUTHENTICATE PLAIN',
+    ]);
+  });
+
+  test('whose second way finds the password wrong says so, and proves neither', async () => {
+    await using imap = await serve(on('AUTHENTICATE', { reply: 'BAD what?' }));
     const habits = new ServerHabits();
     expect(await attempt(imap, habits, 'wrong')).toMatchObject({ code: 'AUTH_REFUSED', isCoded: true });
     expect(attempts(imap)).toBe(2);
     imap.setScript(undefined);
-    expect(await attempt(imap, habits)).toEqual(['LOGIN alice ***']);
+    expect(await attempt(imap, habits)).toEqual(['AUTHENTICATE PLAIN']);
   });
 
   test('ends after every way was refused once', async () => {
-    const capabilities = [...WITH_PLAIN, 'AUTH=LOGIN'];
     const script = ['LOGIN', 'AUTHENTICATE'].map((verb) => on(verb, { reply: 'NO mechanism not available' }));
-    await using imap = await ImapServer.start({ users: { alice: 'secret' }, capabilities, script });
+    await using imap = await serve(script, [...WITH_PLAIN, 'AUTH=LOGIN']);
     expect(await attempt(imap, new ServerHabits())).toMatchObject({ code: 'UPSTREAM_FORBIDDEN' });
     expect(imap.commands.filter((command) => command !== 'CAPABILITY')).toEqual([
+      'AUTHENTICATE PLAIN',
       'LOGIN alice ***',
-      'AUTHENTICATE PLAIN ***',
       'AUTHENTICATE LOGIN',
     ]);
   });
 });
 
-describe('a login by AUTHENTICATE PLAIN', () => {
-  test.for(OF_THE_WAY)('that is refused as a way (%j) goes by LOGIN, and the next one at once', async (fault) => {
-    await using imap = await ImapServer.start({ users: { alice: QUOTE }, capabilities: WITH_PLAIN, script: on('AUTHENTICATE', fault) });
-    const habits = new ServerHabits();
-    expect(await attempt(imap, habits, QUOTE)).toEqual(['AUTHENTICATE PLAIN ***', 'LOGIN alice ***']);
-    expect(await attempt(imap, habits, QUOTE)).toEqual(['LOGIN alice ***']);
+describe.for([
+  ['AUTH=PLAIN', 'AUTHENTICATE', 'AUTHENTICATE PLAIN ***', 'LOGIN alice ***'],
+  ['LOGIN', 'LOGIN', 'LOGIN alice ***', 'AUTHENTICATE PLAIN'],
+] as const)('once %s is proven, a login', ([proven, verb, first, second]) => {
+  test.for(OF_THE_WAY)('whose way is refused (%j) goes by the other one, and the next one at once', async (fault) => {
+    await using imap = await serve(on(verb, fault));
+    const habits = provenBy(proven);
+    expect(await attempt(imap, habits)).toEqual([first, second]);
+    expect(imap.connections).toBe(2);
+    const [next] = (await attempt(imap, habits)) as string[];
+    expect(next?.replace(' ***', '')).toBe(second.replace(' ***', ''));
+    expect(imap.connections).toBe(3);
   });
 
-  test.for(OF_SOMETHING_ELSE)('that is refused for another reason (%j) is not tried in another way', async (fault) => {
-    await using imap = await ImapServer.start({ users: { alice: QUOTE }, capabilities: WITH_PLAIN, script: on('AUTHENTICATE', fault) });
-    expect(await attempt(imap, new ServerHabits(), QUOTE)).toBeInstanceOf(Error);
-    expect([attempts(imap), imap.connections]).toEqual([1, 1]);
-  });
-
-  test.for(['NO Authentication failed', 'NO [AUTHENTICATIONFAILED] no', 'NO'])(
-    'whose server answered %j before it saw the password is not about the password',
-    async (reply) => {
-      const script = on('AUTHENTICATE', { reply });
-      await using imap = await ImapServer.start({ users: { alice: QUOTE }, capabilities: ['IMAP4rev1', 'AUTH=PLAIN'], script });
-      expect(await attempt(imap, new ServerHabits(), QUOTE)).toEqual(['AUTHENTICATE PLAIN', 'LOGIN alice ***']);
-      await using closed = await ImapServer.start({
-        users: { alice: QUOTE },
-        capabilities: ['IMAP4rev1', 'AUTH=PLAIN', 'LOGINDISABLED'],
-        script,
-      });
-      expect(await attempt(closed, new ServerHabits(), QUOTE)).toMatchObject({ code: 'UPSTREAM_REFUSED' });
-      expect(attempts(closed)).toBe(1);
+  test.for([...OF_THE_PASSWORD, ...OF_SOMETHING_ELSE])(
+    'that is refused for another reason (%j) is not tried in another way, then or later',
+    async (fault) => {
+      await using imap = await serve(on(verb, fault));
+      const habits = provenBy(proven);
+      for (const times of [1, 2]) {
+        expect(await attempt(imap, habits)).toBeInstanceOf(Error);
+        expect([attempts(imap), imap.connections]).toEqual([times, times]);
+      }
+      imap.setScript(undefined);
+      expect(await attempt(imap, habits)).toEqual([first]);
     },
   );
+});
+
+test('LOGIN is not tried where the server announces LOGINDISABLED, were it proven', async () => {
+  await using imap = await serve(undefined, [...WITH_PLAIN, 'LOGINDISABLED']);
+  expect(await attempt(imap, provenBy('LOGIN'))).toEqual(['AUTHENTICATE PLAIN']);
+});
+
+test.for([false, true])('a server that says OK before it was sent the password has not checked it (token: %j)', async (isToken) => {
+  const script = on('AUTHENTICATE', { reply: 'OK come in' });
+  await using imap = await serve(script, ['IMAP4rev1', 'AUTH=PLAIN', 'AUTH=XOAUTH2']);
+  const habits = new ServerHabits();
+  expect(await attempt(imap, habits, 'secret', isToken)).toMatchObject({ code: 'UPSTREAM_REFUSED' });
+  expect(habits.isProven('AUTH=PLAIN')).toBe(false);
+  expect(attempts(imap)).toBe(1);
 });
 
 test('a token is offered once: no other way is tried with it', async () => {
@@ -200,10 +247,10 @@ describe('a server that is played by hand', () => {
     const clock = new FakeClock();
     const parts = { endpoint: plainEndpoint(server.port, 45_000), clock, habits: new ServerHabits() };
     const outcome = logIn(parts, { user: 'alice', password: 'secret' }, 45_000, signal).catch((error: unknown) => error);
-    await until(() => server.heard().includes('LOGIN'));
-    await clock.advance(30_000);
-    server.sockets[0]?.write(`${tagOf('LOGIN', server.heard())} BAD what?\r\n`);
     await until(() => server.heard().includes('AUTHENTICATE'));
+    await clock.advance(30_000);
+    server.sockets[0]?.write(`${tagOf('AUTHENTICATE', server.heard())} BAD what?\r\n`);
+    await until(() => server.heard().includes('LOGIN'));
     await clock.advance(14_900);
     expect(server.sockets[1]?.destroyed).toBe(false);
     await clock.advance(100);
@@ -211,7 +258,7 @@ describe('a server that is played by hand', () => {
   });
 
   test.for(['+ \r\n', '+\r\n', '+ go ahead\r\n', '+ Go ahead.\r\n', '+ R28=\r\n'])('may word its challenge as %j', async (challenge) => {
-    await using server = await play('* OK [CAPABILITY IMAP4rev1 LOGINDISABLED AUTH=PLAIN] hi\r\n');
+    await using server = await play('* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n');
     const parts = { endpoint: plainEndpoint(server.port, 20_000), clock: systemClock, habits: new ServerHabits() };
     const outcome = logIn(parts, { user: 'alice', password: 'secret' }, systemClock.monotonic() + 20_000, signal);
     await until(() => server.heard().includes('AUTHENTICATE PLAIN\r\n'));

@@ -1,14 +1,14 @@
 import { expect, test } from 'vitest';
 import { LoginShortcuts } from '../../../src/upstream/imapflow-shortcuts.ts';
 
-test('AUTHENTICATE PLAIN takes one step where the server announces SASL-IR', () => {
+test('AUTHENTICATE PLAIN takes one step where an initial response may be sent', () => {
   const shortcuts = new LoginShortcuts(() => true);
   expect(shortcuts.of('A1 AUTHENTICATE PLAIN\r\n')).toEqual({ send: '', answer: '+ \r\n' });
   expect(shortcuts.of('AGFsaWNlAHNlY3JldA==\r\n')).toEqual({ send: 'A1 AUTHENTICATE PLAIN AGFsaWNlAHNlY3JldA==\r\n', answer: '' });
   expect(shortcuts.of('A2 CAPABILITY\r\n')).toBeUndefined();
 });
 
-test('and two where it does not, or the mechanism is another one', () => {
+test('and two where it may not, or the mechanism is another one', () => {
   expect(new LoginShortcuts(() => false).of('A1 AUTHENTICATE PLAIN\r\n')).toBeUndefined();
   expect(new LoginShortcuts(() => true).of('A1 AUTHENTICATE LOGIN\r\n')).toBeUndefined();
   expect(new LoginShortcuts(() => true).of('A1 AUTHENTICATE XOAUTH2 dXNlcg==\r\n')).toBeUndefined();
@@ -33,17 +33,22 @@ test.for(['7 LIST "" "*"\r\n', '7 LOGIN alice secret\r\n', '7 STARTTLS\r\n', '7 
   },
 );
 
-test('between a mechanism and the first answer to it, no password was sent', () => {
+test('between a mechanism and the first answer to it, no password was sent, whatever else was', () => {
   const shortcuts = new LoginShortcuts(() => false);
   expect(shortcuts.awaitsChallenge).toBe(false);
   shortcuts.of('A1 AUTHENTICATE PLAIN\r\n');
   expect(shortcuts.awaitsChallenge).toBe(true);
+  for (const line of ['*\r\n', 'A2 CAPABILITY\r\n', 'A3 NAMESPACE\r\n', 'A4 LOGOUT\r\n']) {
+    shortcuts.of(line);
+    expect(shortcuts.awaitsChallenge).toBe(true);
+  }
   shortcuts.of('AGFsaWNlAHNlY3JldA==\r\n');
   expect(shortcuts.awaitsChallenge).toBe(false);
-  shortcuts.of('A2 LOGIN "alice" "secret"\r\n');
-  expect(shortcuts.awaitsChallenge).toBe(false);
-  shortcuts.of('A3 AUTHENTICATE XOAUTH2 dXNlcg==\r\n');
-  expect(shortcuts.awaitsChallenge).toBe(false);
+  for (const line of ['A6 LOGIN "alice" "secret"\r\n', 'A7 LOGIN {5}\r\n', 'A8 AUTHENTICATE XOAUTH2 dXNlcg==\r\n', '\r\n']) {
+    shortcuts.of('A5 AUTHENTICATE PLAIN\r\n');
+    shortcuts.of(line);
+    expect(shortcuts.awaitsChallenge).toBe(false);
+  }
 });
 
 test('with SASL-IR both go out together', () => {

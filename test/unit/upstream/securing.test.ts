@@ -119,7 +119,7 @@ describe('a server that', () => {
     const outcome = logIn('none');
     const socket = await accepted();
     socket.write('* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n');
-    await until(() => heard.includes('LOGIN'));
+    await until(() => heard.includes('AUTHENTICATE'));
     await clock.advance(44_000);
     expect(socket.destroyed).toBe(false);
     await clock.advance(1_000);
