@@ -162,13 +162,17 @@ async function allOf(parts: ListingParts, known: KnownMailbox, said: Said, signa
   return added.uids.length === unknown.length ? { uids, added } : undefined;
 }
 
-/** What SEARCH names, where there are as many as EXISTS says, or what two of three ways to tell agree on; undefined where none do. */
+/**
+ * What SEARCH names, where there are as many as EXISTS says, or what two of three ways to tell agree on; undefined where none do. That there is
+ * nothing takes all three, which are asked elsewhere.
+ */
 async function liveIn({ runner }: ListingParts, { exists, isLast }: Said, signal: AbortSignal): Promise<UidRanges | undefined> {
   const searched = await find(runner, 'ALL', signal);
-  if (searched.count === exists) return searched;
+  if (searched.count === exists && exists > 0) return searched;
   if (!isLast) return undefined;
   const fetched = await findByFetch(runner, signal);
-  return fetched.count === exists || fetched.count === searched.count ? fetched : undefined;
+  const areAgreed = fetched.count === exists || fetched.count === searched.count;
+  return areAgreed && fetched.count > 0 ? fetched : undefined;
 }
 
 /**

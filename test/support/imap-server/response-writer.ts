@@ -11,6 +11,7 @@ export class ResponseWriter {
   #isMuted = false;
   #octetsBeforeCut: number | undefined;
   #isCut = false;
+  #rewrite: ((text: string) => string) | undefined;
 
   constructor(socket: Socket) {
     this.#socket = socket;
@@ -36,11 +37,17 @@ export class ResponseWriter {
     if (!this.#isCut) this.#octetsBeforeCut = octets;
   }
 
+  /** From now on each piece of text is told as that makes it; `undefined` takes it back. */
+  rewriteBy(rewrite: ((text: string) => string) | undefined): void {
+    this.#rewrite = rewrite;
+  }
+
   /** Adds text, one octet a character. */
   text(text: string): void {
     if (this.#isMuted) return;
-    this.#text += text;
-    this.#gathered += text.length;
+    const told = this.#rewrite?.(text) ?? text;
+    this.#text += told;
+    this.#gathered += told.length;
   }
 
   /** Adds a line in UTF-8. */

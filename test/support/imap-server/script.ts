@@ -40,6 +40,8 @@ export type Fault =
   /** Run, but the whole answer is lost, or the tagged one is this. */
   | { readonly runThen: 'close' | 'hang' }
   | { readonly runThen: 'reply'; readonly reply: string }
+  /** Run, and told otherwise: what this makes of each piece of the untagged responses; literals and the tagged response stay as they are. */
+  | { readonly rewrite: (text: string) => string }
   /** Run, and the connection closes when that many octets of the answer were sent. A shorter answer is not cut. */
   | { readonly cutAfter: number }
   /** Waits before it runs the command. */

@@ -184,6 +184,7 @@ export class Session implements CommandContext {
     if ('bye' in fault) return this.#say([`* BYE ${fault.bye}`], 'close');
     if ('runThen' in fault)
       return fault.runThen === 'reply' ? this.#run(command, { reply: fault.reply }) : this.#runUnheard(command, fault.runThen);
+    if ('rewrite' in fault) return this.#runRewritten(command, fault.rewrite);
     if ('cutAfter' in fault) return this.#runCut(command, fault.cutAfter);
     if ('delayMs' in fault) return this.#runLate(command, delay(fault.delayMs, undefined, { ref: false }));
     if ('after' in fault) return this.#runLate(command, fault.after);
@@ -216,6 +217,13 @@ export class Session implements CommandContext {
     this.out.mute(true);
     await this.#run(command);
     this.out.mute(false);
+    return outcome;
+  }
+
+  async #runRewritten(command: Command, rewrite: (text: string) => string): Promise<Outcome> {
+    this.out.rewriteBy(rewrite);
+    const outcome = await this.#run(command);
+    this.out.rewriteBy(undefined);
     return outcome;
   }
 

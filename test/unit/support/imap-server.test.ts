@@ -901,6 +901,13 @@ describe('by its script', () => {
     expect((await wire.ended()).length).toBe(200_000);
   });
 
+  test('tells otherwise what a command found, though not the octets of messages', async () => {
+    const { wire, server } = await fetching({ rewrite: (text) => text.replaceAll(/UID |body/g, '$&1') });
+    expect(await wire.until('x OK')).toBe(`${rows(3).replaceAll('UID ', 'UID 1')}x OK Fetch completed.\r\n`);
+    server.setScript(undefined);
+    expect(await wire.dialogue('y UID FETCH 1 BODY.PEEK[]')).toBe(`${rows(1)}y OK Fetch completed.\r\n`);
+  });
+
   test('answers late', async () => {
     const started = performance.now();
     const { wire } = await fetching({ delayMs: 60 });
