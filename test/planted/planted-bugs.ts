@@ -139,4 +139,64 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     tests: ['test/unit/maildrop'],
     seeds: [],
   },
+  {
+    name: 'a message is hidden because a search says so, whatever its FLAGS are',
+    changes: [
+      {
+        file: 'upstream/listing.ts',
+        from: "  const proven = new Set(await confirmed(runner, doubtful, 'DELETED', signal));\n",
+        to: "  const proven = new Set(doubtful);\n  if (proven.size < 0) await confirmed(runner, doubtful, 'DELETED', signal);\n",
+      },
+    ],
+    tests: ['test/fault/listing-claims.test.ts'],
+    seeds: [],
+  },
+  {
+    name: 'a search may name messages that it was not asked about',
+    changes: [
+      {
+        file: 'upstream/finding.ts',
+        from: '    if (named !== undefined && known.length < named.count) throw stranger(asked, named);\n    found = found.concat(known);\n',
+        to: '    if (named !== undefined && known.length < 0) throw stranger(asked, named);\n    found = found.concat(named?.toUids(1000) ?? known);\n',
+      },
+    ],
+    tests: ['test/fault/server-claims.test.ts'],
+    seeds: [],
+  },
+  {
+    name: 'fewer copies than messages are good enough to expunge all of them',
+    changes: [
+      {
+        file: 'imap/copy-answer.ts',
+        from: '  if (source.count !== copies.count) throw',
+        to: '  if (source.count < 0 && copies.count < 0) throw',
+      },
+    ],
+    tests: ['test/unit/imap/copy-answer.test.ts'],
+    seeds: [],
+  },
+  {
+    name: 'an EXISTS of 0 empties the maildrop',
+    changes: [
+      {
+        file: 'upstream/listing.ts',
+        from: '    const isEmpty = await isReallyEmpty(parts, known, now, signal);\n',
+        to: '    const isEmpty = exists === 0 || (await isReallyEmpty(parts, known, now, signal));\n',
+      },
+    ],
+    tests: ['test/fault/listing-claims.test.ts'],
+    seeds: [],
+  },
+  {
+    name: 'a folder that the list leaves out vanishes',
+    changes: [
+      {
+        file: 'daemon/maildrop-folders.ts',
+        from: '  const leftOut = (await shownBefore()).filter(\n',
+        to: '  const leftOut = (await shownBefore()).slice(0, 0).filter(\n',
+      },
+    ],
+    tests: ['test/fault/folders-that-fail.test.ts'],
+    seeds: [],
+  },
 ];
