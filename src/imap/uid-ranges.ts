@@ -61,11 +61,6 @@ export class UidRanges {
     return this.#ranges[0]?.[0];
   }
 
-  /** The highest UID of the set. */
-  get last(): number | undefined {
-    return this.#ranges.at(-1)?.[1];
-  }
-
   has(uid: number): boolean {
     let low = 0;
     let high = this.#ranges.length - 1;

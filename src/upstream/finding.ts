@@ -6,7 +6,7 @@ import { isRefusal, UpstreamError } from '../errors.ts';
 import { hasFlag, type FetchRow } from '../imap/fetch-row.ts';
 import { MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
 import { UidRanges } from '../imap/uid-ranges.ts';
-import { asUid, isUid, MAX_UID, type Uid } from '../maildrop/numbers.ts';
+import { asUid, isUid, type Uid } from '../maildrop/numbers.ts';
 import type { MailboxRunner } from './imap-session.ts';
 import type { Collector } from './pipeline.ts';
 import type { ServerHabits } from './server-habits.ts';
@@ -69,18 +69,18 @@ export function findByFetch(runner: MailboxRunner, signal: AbortSignal): Promise
   return findByFlags(runner, 'ALL', '1:*', signal);
 }
 
-/** What is heard of a mailbox that was selected a while ago. */
+/** What is heard of a mailbox that was selected a while ago; undefined where the server gave no result, or was not asked. */
 export interface Heard {
-  /** Messages called \Deleted; undefined where the server refuses to search so. */
+  /** Messages called \Deleted. */
   readonly deleted: UidRanges | undefined;
-  /** Messages came of which the server told nothing. */
-  readonly isBehind: boolean;
+  /** What is there from the last known message on. */
+  readonly since: UidRanges | undefined;
 }
 
 /**
  * Asks about a mailbox that was selected a while ago, and whose last known message is `lastUid`. One round trip, where no flags have changed:
  * Dovecot searches what it told last, and looks again only when all that was asked at once is done. That the server has no news is a claim too,
- * so the search is for newer messages as well.
+ * so newer messages are searched for.
  */
 export async function heardOf(runner: MailboxRunner, lastUid: Uid | undefined, signal: AbortSignal): Promise<Heard> {
   let hasNews = false;
@@ -88,15 +88,17 @@ export async function heardOf(runner: MailboxRunner, lastUid: Uid | undefined, s
     hasNews = true;
     return false;
   };
-  const newer = (lastUid ?? MAX_UID) < MAX_UID ? `OR DELETED UID ${(lastUid ?? 0) + 1}:${MAX_UID}` : 'DELETED';
-  const search = shortSearch(runner.connection, newer);
-  const [, isDone] = await Promise.all([
+  const asked = async (criterion: string): Promise<UidRanges | undefined> => {
+    const search = shortSearch(runner.connection, criterion);
+    const isDone = await unlessRefused(runner.command(search.text, signal, { ...search.collector, row }));
+    return isDone && search.isAnswered() ? search.found() : undefined;
+  };
+  const [, deleted, since] = await Promise.all([
     runner.command('NOOP', signal, { row }),
-    unlessRefused(runner.command(search.text, signal, { ...search.collector, row })),
+    asked('DELETED'),
+    lastUid === undefined ? undefined : asked(`UID ${lastUid}:*`),
   ]);
-  const found = isDone && search.isAnswered() ? search.found() : undefined;
-  const isBehind = lastUid !== undefined && (found?.last ?? 0) > lastUid;
-  return { deleted: hasNews && !isBehind ? await find(runner, 'DELETED', signal) : found, isBehind };
+  return { deleted: hasNews ? await find(runner, 'DELETED', signal) : deleted, since };
 }
 
 /** For commands that are sent together with others. Where the answer names too many, the caller asks again, alone. */

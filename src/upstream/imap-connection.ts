@@ -35,6 +35,8 @@ export interface Patience {
 
 /** However long the login took, SELECT gets this long. */
 const MIN_SELECT_MS = 1_000;
+/** After so many connections that ended when a folder was opened, another one is of no use. */
+const MAX_CUTS = 2;
 
 export class ImapConnection {
   readonly client: ImapflowClient;
@@ -216,7 +218,7 @@ export class ImapConnection {
       // Selected again as it is, it might be the same old view.
       if (this.has('UNSELECT')) await this.#letGo(signal).catch(unlessRefused);
       const leave = await this.#enter({}, signal);
-      const opened = this.#timed(ms, () => this.#openNoting(path, ahead)).finally(() => {
+      const opened = this.#timed(ms, () => this.#openNoting(path, ahead, signal)).finally(() => {
         void (ahead?.answer() ?? Promise.resolve()).catch(() => {}).finally(leave);
       });
       return await unlessAborted(opened, signal, 'cancelled');
@@ -283,15 +285,17 @@ export class ImapConnection {
   }
 
   /** Remembers whether the folder is there at all. */
-  async #openNoting(path: string, ahead: ListingAheadRequest | undefined): Promise<SelectedMailbox> {
+  async #openNoting(path: string, ahead: ListingAheadRequest | undefined, signal: AbortSignal): Promise<SelectedMailbox> {
     try {
       const mailbox = await this.#open(path, ahead);
       this.memory.noteMissing(path, false);
       return mailbox;
     } catch (error) {
       if (error instanceof UpstreamError && error.kind === 'missing') this.memory.noteMissing(path, true);
-      if (error instanceof UpstreamError && error.kind === 'unreachable') this.memory.noteCut(path);
-      throw error;
+      if (!(error instanceof UpstreamError) || error.kind !== 'unreachable' || signal.aborted) throw error;
+      this.memory.noteCut(path);
+      if (this.memory.cuts(path) > MAX_CUTS) throw error;
+      throw new UpstreamError('cut-while-listing', `the server ended the connection when ${path} was opened`, { cause: error });
     }
   }
 

@@ -81,10 +81,9 @@ export class ImapSession implements UpstreamSession {
     const kept = this.#connection.kept(path);
     if (kept !== undefined) {
       const lastUid = purpose.for === 'listing' ? purpose.lastUid : undefined;
-      const { deleted, isBehind } = await this.#probe(() => heardOf(this.#runnerFor(kept), lastUid, signal));
-      const isSame = !isBehind && this.#connection.kept(path) === kept;
-      if (isSame)
-        return this.#mailbox(kept, Promise.resolve({ news: kept.news, isWatched: true, deleted, since: undefined, rows: undefined }));
+      const heard = await this.#probe(() => heardOf(this.#runnerFor(kept), lastUid, signal));
+      const isSame = this.#connection.kept(path) === kept;
+      if (isSame) return this.#mailbox(kept, Promise.resolve({ news: kept.news, rows: undefined, ...heard }));
     }
     this.#operations += 1;
     if (purpose.for === 'other') return this.#mailbox(await this.#connection.select(path, signal));

@@ -12,8 +12,6 @@ import type { ListingRows, Purpose } from './upstream.ts';
 /** As of one moment, at which the connection had that many news. */
 export interface ListingAhead {
   readonly news: number;
-  /** The mailbox was selected before, and the server has told of every change since. */
-  readonly isWatched: boolean;
   /** Messages that SEARCH calls \Deleted; undefined where the server refused to say. */
   readonly deleted: UidRanges | undefined;
   /** What is there from the last known message on, or of everything; undefined where it was not asked for or did not come. */
@@ -59,7 +57,6 @@ export class ListingAheadRequest {
     if (news === undefined) return undefined;
     return {
       news,
-      isWatched: false,
       deleted: newsOfDeleted === news ? resultOf(deleted.search) : undefined,
       since: newsOfSince === news ? resultOf(since?.search) : undefined,
       rows: newsOfRows === news ? gathered.rows() : undefined,

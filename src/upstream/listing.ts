@@ -119,9 +119,6 @@ async function changesSince(
   const { runner, selected } = parts;
   const last = known.lastUid;
   if (last === undefined || known.count > exists) return undefined;
-  // A connection that has watched the mailbox since it was listed would have heard of every change.
-  const isSame = selected.uidNext > last && selected.uidNext === known.uidNext && known.count === exists;
-  if (ahead?.isWatched === true && isSame) return 'unchanged';
   const since = ahead?.since ?? (await findFrom(runner, last, signal));
   // Whatever lies below was not asked about: then the search is good for nothing.
   if (since.first !== last || known.count + since.count - 1 !== exists || !isUnchangedSince(runner, selected)) return undefined;
