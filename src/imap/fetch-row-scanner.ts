@@ -15,7 +15,7 @@
  */
 import { UpstreamError } from '../errors.ts';
 import { itemNamed, looksLikeItem, type Item } from './fetch-items.ts';
-import type { BodySection, FetchRow, InlineBody, Literal } from './fetch-row.ts';
+import { emptyRow, type BodySection, type FetchRow, type InlineBody, type Literal } from './fetch-row.ts';
 import { flagsEnd } from './flags-list.ts';
 import { internalDateSeconds } from './internal-date.ts';
 import {
@@ -35,6 +35,7 @@ import {
   TILDE,
   isBlank,
   isDigit,
+  looksLikeLiteral,
   numberIn,
   unescaped,
 } from './octets.ts';
@@ -53,16 +54,13 @@ const READ_AS_TEXT: ReadonlySet<Item> = new Set<Item>(['uid', 'octets', 'arrival
 
 /** Sizes, dates and identifiers are shorter. */
 const MAX_VALUE_OCTETS = 256;
-/** What could be the announcement of a literal, where the line as a whole could not be read. */
-const LOOKS_LIKE_LITERAL = /[ (\]>]~?\{\d+\+?\}$/;
-const LONGEST_ANNOUNCEMENT = 32;
 
 /** A line that cannot be read, though what the next octets are is clear. */
 class Unreadable extends UpstreamError {}
 
 /** Reads one response. `scan` is given each line in turn, without its line end. */
 export class FetchRowScanner {
-  readonly row: FetchRow = { uid: 0, octets: undefined, arrival: undefined, emailId: undefined, gmailId: undefined, flags: undefined };
+  readonly row: FetchRow;
   #line: Buffer = NO_OCTETS;
   #at = 0;
   #end = 0;
@@ -76,6 +74,11 @@ export class FetchRowScanner {
   #depth = 0;
   #inline: InlineBody[] | undefined;
   #pending: { readonly item: Item; readonly value: Buffer[] } | undefined;
+
+  /** Of the message of that number. */
+  constructor(number: number) {
+    this.row = emptyRow(number);
+  }
 
   /** True where the row has a literal: what follows it then belongs to it or is a response. */
   get hasLiteral(): boolean {
@@ -113,7 +116,7 @@ export class FetchRowScanner {
       if (this.#hasStrangers) throw doubt('an unknown item stands behind a literal, and the row has no end');
       return 'more';
     } catch (error) {
-      if (!(error instanceof Unreadable) || !isFirst || this.#looksLikeLiteral()) throw error;
+      if (!(error instanceof Unreadable) || !isFirst || looksLikeLiteral(line, this.#end)) throw error;
       this.#inline = undefined;
       return 'unreadable';
     }
@@ -319,10 +322,6 @@ export class FetchRowScanner {
 
   #isNil(start: number): boolean {
     return this.#at - start === 3 && this.#line.toString('latin1', start, this.#at).toUpperCase() === 'NIL';
-  }
-
-  #looksLikeLiteral(): boolean {
-    return LOOKS_LIKE_LITERAL.test(this.#line.toString('latin1', Math.max(0, this.#end - LONGEST_ANNOUNCEMENT), this.#end));
   }
 
   #skipBlanks(): void {

@@ -2,6 +2,8 @@
 
 /** What one response told of one message so far; items come in any order, UID may come last. */
 export interface FetchRow {
+  /** Message-number (RFC 3501 section 2.3.1.2). */
+  readonly number: number;
   /** 0 until told. */
   uid: number;
   /** RFC822.SIZE. Undefined where it was not told, or is no size: NIL, negative, or no number. */
@@ -13,6 +15,11 @@ export interface FetchRow {
   gmailId: string | undefined;
   /** The text between the parentheses of FLAGS; see hasFlag. Undefined where the row has no FLAGS. */
   flags: string | undefined;
+}
+
+/** The row of the message of that number, of which nothing is told yet. */
+export function emptyRow(number: number): FetchRow {
+  return { number, uid: 0, octets: undefined, arrival: undefined, emailId: undefined, gmailId: undefined, flags: undefined };
 }
 
 /** True where the flags of a row hold that one, such as `\Deleted`, in any case. */

@@ -19,6 +19,8 @@ export const BRACE_END = 0x7d;
 export const TILDE = 0x7e;
 const ZERO = 0x30;
 
+const LITERAL = /[ (\]>]~?\{\d+\+?\}$/;
+const LONGEST_ANNOUNCEMENT = 32;
 const MAX_NUMBER = Number.MAX_SAFE_INTEGER / 16;
 
 /** True for what may stand at the end of a line without meaning anything. */
@@ -28,6 +30,11 @@ export function isBlank(octet: number | undefined): boolean {
 
 export function isDigit(octet: number | undefined): boolean {
   return octet !== undefined && octet >= ZERO && octet <= ZERO + 9;
+}
+
+/** True where [0, end) ends in what could be the announcement of a literal, though the line as a whole could not be read. */
+export function looksLikeLiteral(octets: Buffer, end: number): boolean {
+  return LITERAL.test(octets.toString('latin1', Math.max(0, end - LONGEST_ANNOUNCEMENT), end));
 }
 
 /** The number that all of [start, end) is; undefined where that is none, or one too large to count with. */

@@ -166,7 +166,8 @@ export class ResponseParser {
     const isUntagged = octets[start] === STAR && octets[start + 1] === SPACE;
     const row = isUntagged && this.#handler.takesRows ? FETCH.exec(octets.toString('latin1', start, start + FETCH_OCTETS)) : null;
     if (row !== null) {
-      if (!this.#scan(new FetchRowScanner(), octets, start + row[0].length, textEnd)) this.#handler.unreadable?.(Number(row[1]));
+      const number = Number(row[1]);
+      if (!this.#scan(new FetchRowScanner(number), octets, start + row[0].length, textEnd)) this.#handler.unreadable?.(number);
       return;
     }
     if (isUntagged && this.#handler.takesAll === true && isGatherable(octets, start)) {

@@ -5,30 +5,26 @@ import type { BodySink } from '../imap/response-parser.ts';
 import type { BodySlot } from './body-slot.ts';
 
 export interface BodyCollector {
-  /** `isOnly`: no other command that asks for bodies is running, so a row without a UID can only be the answer to this one. */
-  readonly body: (row: FetchRow, section: BodySection, octets: number | undefined, isOnly?: boolean) => BodySink | undefined;
+  readonly body: (row: FetchRow, section: BodySection, octets: number | undefined) => BodySink | undefined;
   readonly row: (row: FetchRow) => boolean;
-  /** True once a body came of which nobody could say whose it was. Its message may be asked for again, with nothing beside it. */
+  /** True once a body came of which nobody could say whose it was. Its message may be asked for again, once its number is known. */
   readonly hadUnnamed: () => boolean;
 }
 
-/** A body of which the server does not say beforehand whose it is may be so long; longer ones are asked for alone. */
+/** A body of which nobody can say beforehand whose it is may be so long; longer ones are asked for once their number is known. */
 const MAX_UNNAMED_OCTETS = 4 * 1024 * 1024;
 
 /** For the slots `wanted`, by UID, of that section. Some servers tell only behind a body whose it was, and some never. */
 export function collectorFor(wanted: ReadonlyMap<number, BodySlot>, section: string): BodyCollector {
-  const [only] = wanted.values();
-  const alone = wanted.size === 1 ? only : undefined;
   /** Of the row that is being read: whose body it brings, or where that is not known yet, its octets. */
   let slot: BodySlot | undefined;
   let unnamed: Buffer[] | undefined;
   let hadUnnamed = false;
   return {
-    body: ({ uid }, { name, origin }, octets, isOnly = false) => {
+    body: ({ uid }, { name, origin }, octets) => {
       const isWanted = name === section && (origin ?? 0) === 0 && slot === undefined && unnamed === undefined;
       if (!isWanted || octets === undefined) return undefined;
-      const named = uid === 0 && isOnly ? alone : wanted.get(uid);
-      if (uid === 0 && named === undefined) {
+      if (uid === 0) {
         if (octets > MAX_UNNAMED_OCTETS) {
           hadUnnamed = true;
           return undefined;
@@ -37,6 +33,7 @@ export function collectorFor(wanted: ReadonlyMap<number, BodySlot>, section: str
         unnamed = chunks;
         return { write: (chunk) => void chunks.push(chunk) };
       }
+      const named = wanted.get(uid);
       if (named === undefined || named.isOpen) return undefined;
       named.open(octets);
       slot = named;
@@ -50,8 +47,7 @@ export function collectorFor(wanted: ReadonlyMap<number, BodySlot>, section: str
         fill(wanted.get(uid), chunks);
       }
       if (taken === undefined) return chunks !== undefined;
-      if (uid !== 0 && taken.uid !== uid)
-        throw new UpstreamError('protocol', 'the server gave a body of another message than was asked for');
+      if (taken.uid !== uid) throw new UpstreamError('protocol', 'the server gave a body of another message than was asked for');
       taken.complete();
       return true;
     },

@@ -3,9 +3,9 @@ import { UpstreamError } from '../errors.ts';
 import type { TaggedResponse } from '../imap/response-parser.ts';
 import { MAX_BODY_OCTETS, type MailboxBodies } from './body-cache.ts';
 import type { BodyCollector } from './body-collector.ts';
-import type { Patience } from './imap-connection.ts';
 import type { MailboxRunner } from './imap-session.ts';
-import { ReadAhead, type BodyCommands, type ReadAheadBudget } from './read-ahead.ts';
+import { askForNumber } from './message-numbers.ts';
+import { ReadAhead, type BodyCommands, type FetchHow, type ReadAheadBudget } from './read-ahead.ts';
 import type { SelectedMailbox } from './selected-mailbox.ts';
 import type { FetchRequest } from './upstream.ts';
 import { inWindows } from './windows.ts';
@@ -102,9 +102,14 @@ function commandsOf(runner: MailboxRunner, mailbox: SelectedMailbox): BodyComman
   const { connection } = runner;
   const { pipeline, holding } = connection;
   const never = new AbortController().signal;
-  const fetch = async (what: string, collector: BodyCollector, how: Patience): Promise<TaggedResponse> => {
+  const fetch = async (what: string, collector: BodyCollector, how: FetchHow): Promise<TaggedResponse> => {
     const leave = await connection.reading(mailbox, never, how);
     try {
+      const { numbered } = how;
+      if (numbered !== undefined) {
+        runner.count();
+        await pipeline.ask(askForNumber(numbered), pipeline.numbers.learner(numbered));
+      }
       runner.count();
       return await pipeline.ask(`UID FETCH ${what}`, collector);
     } finally {

@@ -12,13 +12,14 @@ import type { UidRanges } from '../imap/uid-ranges.ts';
 import { classifyRefusal } from '../imap/upstream-failure.ts';
 import type { Gate, GateKeeper } from './gated-socket.ts';
 import type { Flow } from './holding.ts';
+import { MessageNumbers } from './message-numbers.ts';
 import { SentCommands } from './sent-commands.ts';
 import type { ServerHabits } from './server-habits.ts';
 
 /** What a command takes of the untagged responses that come while it runs. */
 export interface Collector {
-  /** A body of a message begins; undefined says that it is none of ours. `isOnly`: no other command waits for bodies. */
-  readonly body?: (row: FetchRow, section: BodySection, octets: number | undefined, isOnly: boolean) => BodySink | undefined;
+  /** A body of a message begins; undefined says that it is none of ours. */
+  readonly body?: (row: FetchRow, section: BodySection, octets: number | undefined) => BodySink | undefined;
   /** A row is complete; true takes it. */
   readonly row?: (row: FetchRow) => boolean;
   /** What a search found; `isExact` says that no UID is named that was not found. */
@@ -57,6 +58,8 @@ const LONGEST_NEWS = 40;
 const MAX_TEXT = 300;
 
 export class Pipeline implements GateKeeper, Flow {
+  /** By these a body without a UID is known. */
+  readonly numbers = new MessageNumbers();
   readonly #parts: PipelineParts;
   readonly #parser: ResponseParser;
   readonly #commands: SentCommands<Collector>;
@@ -113,6 +116,7 @@ export class Pipeline implements GateKeeper, Flow {
   /** Another mailbox is about to be selected: what was told of the one before does not hold for it. */
   forgetMailbox(): void {
     this.#exists = undefined;
+    this.numbers.forget();
   }
 
   /** Commands sent so far. */
@@ -225,6 +229,7 @@ export class Pipeline implements GateKeeper, Flow {
 
   #noteNews(what: string | undefined, count: number): void {
     this.#news += 1;
+    if (what !== 'EXISTS') this.numbers.forget();
     if (what === 'EXISTS') this.#exists = count;
     // One that there cannot be was not counted before either.
     else if (what === 'EXPUNGE' && count >= 1 && count <= (this.#exists ?? 0)) this.#exists = (this.#exists ?? 0) - 1;
@@ -232,21 +237,15 @@ export class Pipeline implements GateKeeper, Flow {
 
   /** All bodies of a row go to one command: another one that waits for the same message must not be given the second of them. */
   #body(row: FetchRow, section: BodySection, octets: number | undefined): BodySink | undefined {
-    if (this.#rowTaker !== undefined) return this.#counted(this.#rowTaker.body?.(row, section, octets, false));
-    const isOnly = this.#countReading() === 1;
+    if (this.#rowTaker !== undefined) return this.#counted(this.#rowTaker.body?.(row, section, octets));
+    if (row.uid === 0) row.uid = this.numbers.uidOf(row.number);
     for (const { collector } of this.#commands.sent) {
-      const sink = collector.body?.(row, section, octets, isOnly);
+      const sink = collector.body?.(row, section, octets);
       if (sink === undefined) continue;
       this.#rowTaker = collector;
       return this.#counted(sink);
     }
     return undefined;
-  }
-
-  #countReading(): number {
-    let count = 0;
-    for (const { collector } of this.#commands.sent) if (collector.body !== undefined) count += 1;
-    return count;
   }
 
   /** Octets that somebody wants are progress. */

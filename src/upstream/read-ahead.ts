@@ -17,7 +17,7 @@ import type { FetchRequest, UpcomingMessage } from './upstream.ts';
 /** Commands in the mailbox. */
 export interface BodyCommands {
   /** Sends `UID FETCH` with these arguments; resolves with the answer to it. */
-  fetch(what: string, bodies: BodyCollector, how: Patience): Promise<TaggedResponse>;
+  fetch(what: string, bodies: BodyCollector, how: FetchHow): Promise<TaggedResponse>;
   /** Reads no more from the server until it is let go. */
   hold(holder: Holder): void;
   letGo(holder: Holder): void;
@@ -25,6 +25,11 @@ export interface BodyCommands {
   abandon(holder: Holder): void;
   /** Others wait for the connection. */
   readonly isWanted: boolean;
+}
+
+export interface FetchHow extends Patience {
+  /** The server is asked first for the number of that message: by that its body is known, though it may come without a UID. */
+  readonly numbered?: Uid | undefined;
 }
 
 /** Octets that all sessions together may hold; shared. */
@@ -76,7 +81,7 @@ export class ReadAhead implements SlotWatcher, Holder {
   /** Not answered yet. */
   readonly #commandsSent = new Set<{ readonly wanted: ReadonlyMap<Uid, BodySlot>; readonly done: Promise<void> }>();
   #isClosed = false;
-  /** The server does not always say whose a body is: messages are asked for one by one. */
+  /** The server does not always say whose a body is: messages are asked for one by one, each when its number is known. */
   #asksSingly = false;
   /** The connection is needed by others: what comes is not held back. */
   #takesAll = false;
@@ -279,7 +284,8 @@ export class ReadAhead implements SlotWatcher, Holder {
     try {
       const items = `${set} (UID BODY.PEEK[${this.#section}])`;
       const bodies = collectorFor(wanted, this.#section);
-      const response = await this.#commands.fetch(items, bodies, isGuess ? { isPatient: true } : { behalf: this });
+      const [numbered] = this.#asksSingly ? wanted.keys() : [];
+      const response = await this.#commands.fetch(items, bodies, { numbered, ...(isGuess ? { isPatient: true } : { behalf: this }) });
       this.#asksSingly ||= bodies.hadUnnamed();
       const [alone] = wanted.size === 1 && !bodies.hadUnnamed() ? wanted.values() : [];
       for (const slot of wanted.values()) slot.miss(alone && whyMissing(alone.uid, response));

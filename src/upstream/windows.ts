@@ -6,6 +6,7 @@ import { isRefusal, UpstreamError } from '../errors.ts';
 import type { BodySection, FetchRow } from '../imap/fetch-row.ts';
 import type { BodySink } from '../imap/response-parser.ts';
 import type { MailboxRunner } from './imap-session.ts';
+import { askForNumber } from './message-numbers.ts';
 import type { FetchRequest } from './upstream.ts';
 
 const MIB = 1024 * 1024;
@@ -116,9 +117,13 @@ async function window(runner: MailboxRunner, request: FetchRequest, signal: Abor
   }
 }
 
-/** Other rows may come in between: flags that changed, or a late answer to an earlier request (Apache James). */
+/**
+ * Other rows may come in between: flags that changed, or a late answer to an earlier request (Apache James). A body without a UID may be that
+ * too: it is believed once the number of the message is known.
+ */
 async function part(runner: MailboxRunner, { uid }: FetchRequest, signal: AbortSignal, { start, maxLength }: Span): Promise<Answer> {
   let answer: Answer = { octets: undefined, isMarked: false };
+  let isUnnamed = false;
   let coming: { readonly chunks: Buffer[]; readonly isMarked: boolean } | undefined;
   const body = (row: FetchRow, { name, origin }: BodySection, octets: number | undefined): BodySink | undefined => {
     const isAnswer =
@@ -132,11 +137,16 @@ async function part(runner: MailboxRunner, { uid }: FetchRequest, signal: AbortS
   const row = (told: FetchRow): boolean => {
     const taken = coming;
     coming = undefined;
-    if (taken === undefined || (told.uid !== uid && told.uid !== 0)) return false;
+    isUnnamed ||= taken !== undefined && told.uid === 0;
+    if (taken === undefined || told.uid !== uid) return false;
     answer = { octets: Buffer.concat(taken.chunks), isMarked: taken.isMarked };
     return true;
   };
-  await runner.command(`UID FETCH ${uid} (UID BODY.PEEK[]<${start}.${maxLength}>)`, signal, { body, row });
+  const ask = (): Promise<void> => runner.command(`UID FETCH ${uid} (UID BODY.PEEK[]<${start}.${maxLength}>)`, signal, { body, row });
+  await ask();
+  if (answer.octets !== undefined || !isUnnamed) return answer;
+  await runner.command(askForNumber(uid), signal, runner.connection.pipeline.numbers.learner(uid));
+  await ask();
   return answer;
 }
 

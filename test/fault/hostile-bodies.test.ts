@@ -49,6 +49,17 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
     raw([...rows.flatMap(({ uid, body }) => [text(`* ${uid} FETCH (`), literal(section, body), text(` UID ${uid})\r\n`)]), OK]),
   'with no UID': ({ section, rows }) =>
     raw([...rows.flatMap(({ uid, body }) => [text(`* ${uid} FETCH (`), literal(section, body), text(')\r\n')]), OK]),
+  'with no UID, and others first': ({ section, rows }) =>
+    raw([
+      ...rows.flatMap(({ uid, body }) => [
+        text(`* ${uid + 1_000} FETCH (`),
+        literal(section, text('of another')),
+        text(`)\r\n* ${uid} FETCH (`),
+        literal(section, body),
+        text(')\r\n'),
+      ]),
+      OK,
+    ]),
   'without the last rows': ({ section, rows }) => raw([...rows.slice(0, -1).map(({ uid, body }) => row(uid, section, body)), OK]),
   'with rows nobody asked for': ({ section, rows }) =>
     raw([
@@ -307,6 +318,7 @@ const HARMLESS = new Set([
   'last first',
   'with the UID behind the body',
   'with no UID',
+  'with no UID, and others first',
   'with rows nobody asked for',
   'every row twice, with other octets',
   'with two bodies in a row',

@@ -80,6 +80,7 @@ function parse(octets: Buffer, cuts: readonly number[] = [], takesRows = true, t
 
 const text = (value: string): Buffer => Buffer.from(value, 'latin1');
 const row = (fields: object): object => ({
+  number: 1,
   uid: 0,
   octets: undefined,
   arrival: undefined,
@@ -172,7 +173,7 @@ describe('a FETCH response', () => {
   ])('on one line that makes no sense is dropped, and nothing else with it: %s', (line) => {
     const { rows, unreadable, tagged, forwarded, failure } = parse(text(`* 12 FETCH ${line}\r\n* 2 FETCH (UID 9)\r\nZ1 OK done\r\n`));
     expect({ rows, unreadable, tagged, forwarded, failure }).toEqual({
-      rows: [{ row: row({ uid: 9 }), bodies: [] }],
+      rows: [{ row: row({ number: 2, uid: 9 }), bodies: [] }],
       unreadable: [12],
       tagged: ['Z1|OK|done'],
       forwarded: '',
@@ -236,7 +237,7 @@ describe('a value', () => {
     ['UID 7 X-KEY {draft} X-GM-LABELS ("a (b" {c} "d")', { uid: 7 }],
   ] as const)('%s is read', ([item, fields]) => {
     expect(parse(text(`* 1 FETCH (${item})\r\n* 2 FETCH (UID 9)\r\n`))).toMatchObject({
-      rows: [{ row: row(fields) }, { row: row({ uid: 9 }) }],
+      rows: [{ row: row(fields) }, { row: row({ number: 2, uid: 9 }) }],
       failure: undefined,
     });
   });

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import type { FetchRow } from '../../../src/imap/fetch-row.ts';
+import { emptyRow } from '../../../src/imap/fetch-row.ts';
 import type { TaggedResponse } from '../../../src/imap/response-parser.ts';
 import { asUid } from '../../../src/maildrop/numbers.ts';
 import type { BodyCollector } from '../../../src/upstream/body-collector.ts';
-import { ReadAhead, type BodyCommands } from '../../../src/upstream/read-ahead.ts';
+import { ReadAhead, type BodyCommands, type FetchHow } from '../../../src/upstream/read-ahead.ts';
 import type { FetchRequest } from '../../../src/upstream/upstream.ts';
 
 const KIB = 1024;
@@ -12,6 +12,7 @@ const never = new AbortController().signal;
 interface Asked {
   readonly what: string;
   readonly bodies: BodyCollector;
+  readonly numbered: number | undefined;
   readonly answer: (response: TaggedResponse) => void;
 }
 
@@ -22,9 +23,9 @@ class FakeServer implements BodyCommands {
   isDestroyed = false;
   isWanted = false;
 
-  fetch(what: string, bodies: BodyCollector): Promise<TaggedResponse> {
+  fetch(what: string, bodies: BodyCollector, { numbered }: FetchHow): Promise<TaggedResponse> {
     const { promise, resolve } = Promise.withResolvers<TaggedResponse>();
-    this.asked.push({ what, bodies, answer: resolve });
+    this.asked.push({ what, bodies, numbered, answer: resolve });
     return promise;
   }
 
@@ -46,18 +47,18 @@ class FakeServer implements BodyCommands {
 
   /** Gives the body of a message in answer to the command of that number. */
   give(command: number, uid: number, octets: number): void {
-    const row: FetchRow = { uid, octets: undefined, arrival: undefined, emailId: undefined, gmailId: undefined, flags: undefined };
+    const row = { ...emptyRow(uid), uid };
     const { bodies } = this.asked[command] ?? {};
     const sink = bodies?.body(row, { name: '', origin: undefined }, octets);
     sink?.write(Buffer.alloc(octets, uid));
     bodies?.row(row);
   }
 
-  /** The same without its UID; `isOnly`: no other command is running. */
-  giveUnnamed(command: number, uid: number, octets: number, isOnly: boolean): void {
-    const row: FetchRow = { uid: 0, octets: undefined, arrival: undefined, emailId: undefined, gmailId: undefined, flags: undefined };
-    const { bodies } = this.asked[command] ?? {};
-    bodies?.body(row, { name: '', origin: undefined }, octets, isOnly)?.write(Buffer.alloc(octets, uid));
+  /** The same without its UID: it is known only where the number of that message was asked for. */
+  giveUnnamed(command: number, uid: number, octets: number): void {
+    const { bodies, numbered } = this.asked[command] ?? {};
+    const row = { ...emptyRow(uid), uid: numbered === uid ? uid : 0 };
+    bodies?.body(row, { name: '', origin: undefined }, octets)?.write(Buffer.alloc(octets, uid));
     bodies?.row(row);
   }
 
@@ -237,7 +238,7 @@ test('nothing is asked for ahead where the session may hold nothing, nor while o
   }
 });
 
-test('where rows come without UIDs, a message is asked for again with nothing beside it, and no more is asked for ahead', async () => {
+test('where rows come without UIDs, a message is asked for again once its number is known, and no more is asked for ahead', async () => {
   const server = new FakeServer();
   const { reader, budget } = readerOn(server, 4 * 1024 * KIB);
   const first = read(
@@ -249,30 +250,31 @@ test('where rows come without UIDs, a message is asked for again with nothing be
     ]),
   );
   await turns();
-  server.giveUnnamed(0, 1, 10, false);
+  server.giveUnnamed(0, 1, 10);
   server.end(0);
-  server.giveUnnamed(1, 2, 10, false);
+  server.giveUnnamed(1, 2, 10);
   server.end(1);
   await turns();
-  server.giveUnnamed(2, 1, 10, true);
+  server.giveUnnamed(2, 1, 10);
   server.end(2);
   expect(await first).toEqual([10]);
   const second = read(reader, request(2, 10, [[3, 300 * KIB]]));
   await turns();
-  server.giveUnnamed(3, 2, 10, true);
+  server.giveUnnamed(3, 2, 10);
   server.end(3);
   expect(await second).toEqual([10]);
   expect(server.asked.map(({ what }) => what.replace(' (UID BODY.PEEK[])', ''))).toEqual(['1', '2', '1', '2']);
+  expect(server.asked.map(({ numbered }) => numbered)).toEqual([undefined, undefined, 1, 2]);
   expect(budget.used).toBe(0);
 });
 
-test('a message whose row never has a UID, though others are read beside it, cannot be read, and is not asked for without an end', async () => {
+test('a message whose row has neither a UID nor its number cannot be read, and is not asked for without an end', async () => {
   const server = new FakeServer();
   const { reader } = readerOn(server);
   const first = read(reader, request(1, 10)).catch((error: unknown) => error);
   for (const command of [0, 1]) {
     await turns();
-    server.giveUnnamed(command, 1, 10, false);
+    server.giveUnnamed(command, 7, 10);
     server.end(command);
   }
   expect(await first).toMatchObject({ kind: 'message-unreadable' });
