@@ -42,17 +42,24 @@ export class MessageReader {
     }
   }
 
+  /** In windows where the server gives no more than a part of it else. */
   async *#whole(request: FetchRequest, signal: AbortSignal): AsyncGenerator<Uint8Array, void, void> {
-    if (request.octets > MAX_BODY_OCTETS) {
-      yield* this.#bodies.read(request, signal);
-      return;
-    }
+    const isKept = request.octets <= MAX_BODY_OCTETS;
     const pieces: Uint8Array[] = [];
-    for await (const chunk of this.#bodies.read(request, signal)) {
-      pieces.push(chunk);
-      yield chunk;
+    let hasBegun = false;
+    try {
+      for await (const chunk of this.#bodies.read(request, signal)) {
+        hasBegun = true;
+        if (isKept) pieces.push(chunk);
+        yield chunk;
+      }
+      if (isKept) this.#kept.add(request.uid, request.octets, pieces);
+      return;
+    } catch (error) {
+      const isPart = !hasBegun && this.#bodies.givesParts && error instanceof UpstreamError && error.kind === 'message-unreadable';
+      if (!isPart) throw error;
     }
-    this.#kept.add(request.uid, request.octets, pieces);
+    yield* this.#inWindows(request, signal);
   }
 
   /** Nothing more will be read. */

@@ -81,6 +81,7 @@ export class ReadAhead implements SlotWatcher, Holder {
   /** Not answered yet. */
   readonly #commandsSent = new Set<{ readonly wanted: ReadonlyMap<Uid, BodySlot>; readonly done: Promise<void> }>();
   #isClosed = false;
+  #givesParts = false;
   /** The server does not always say whose a body is: messages are asked for one by one, each when its number is known. */
   #asksSingly = false;
   /** The connection is needed by others: what comes is not held back. */
@@ -118,6 +119,11 @@ export class ReadAhead implements SlotWatcher, Holder {
       slot.discard();
       if (slot.due > DRAIN_OCTETS) this.#commands.abandon(this);
     }
+  }
+
+  /** The server gives parts of messages where they are asked for as a whole. */
+  get givesParts(): boolean {
+    return this.#givesParts;
   }
 
   /** True where it was asked for already. */
@@ -287,6 +293,7 @@ export class ReadAhead implements SlotWatcher, Holder {
       const [numbered] = this.#asksSingly ? wanted.keys() : [];
       const response = await this.#commands.fetch(items, bodies, { numbered, ...(isGuess ? { isPatient: true } : { behalf: this }) });
       this.#asksSingly ||= bodies.hadUnnamed();
+      this.#givesParts ||= bodies.hadPart();
       const [alone] = wanted.size === 1 && !bodies.hadUnnamed() ? wanted.values() : [];
       for (const slot of wanted.values()) slot.miss(alone && whyMissing(alone.uid, response));
     } catch (error) {

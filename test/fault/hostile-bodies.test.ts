@@ -102,6 +102,17 @@ const ANSWERS: Readonly<Record<string, Answer>> = {
       ),
       OK,
     ]),
+  'with the first octets alone': ({ section, rows }) =>
+    raw([
+      ...rows.map(({ uid, body }) =>
+        Buffer.concat([
+          text(`* ${uid} FETCH (UID ${uid} BODY[${section}]<0> {${body.length - 3}}\r\n`),
+          body.subarray(0, -3),
+          text(')\r\n'),
+        ]),
+      ),
+      OK,
+    ]),
   'with blank lines and blanks': ({ section, rows }) =>
     raw([
       ...rows.flatMap(({ uid, body }, index) => [
@@ -319,6 +330,7 @@ const HARMLESS = new Set([
   'with the UID behind the body',
   'with no UID',
   'with no UID, and others first',
+  'with the first octets alone',
   'with rows nobody asked for',
   'every row twice, with other octets',
   'with two bodies in a row',
