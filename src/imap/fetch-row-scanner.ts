@@ -33,6 +33,7 @@ import {
   SPACE,
   TAB,
   TILDE,
+  identityIn,
   isBlank,
   isDigit,
   looksLikeLiteral,
@@ -264,7 +265,7 @@ export class FetchRowScanner {
     }
     if (isQuoted) throw doubt('a quoted string has no end');
     if (this.#isAtEnd()) throw unreadable('a list has no end');
-    if (item === 'emailId') this.row.emailId = this.#line.toString('latin1', start, this.#at).trim();
+    if (item === 'emailId') this.row.emailId = identityIn(this.#line, start, this.#at);
     this.#at += 1;
     return undefined;
   }
@@ -303,7 +304,7 @@ export class FetchRowScanner {
         return;
       case 'emailId':
       case 'gmailId':
-        this.row[item] = octets.toString('latin1', start, end);
+        this.row[item] = identityIn(octets, start, end);
         return;
       case 'flags':
       case 'body':

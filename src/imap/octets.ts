@@ -21,6 +21,8 @@ const ZERO = 0x30;
 
 const LITERAL = /[ (\]>]~?\{\d+\+?\}$/;
 const LONGEST_ANNOUNCEMENT = 32;
+/** RFC 8474 section 4. */
+const MAX_IDENTITY_OCTETS = 255;
 const MAX_NUMBER = Number.MAX_SAFE_INTEGER / 16;
 
 /** True for what may stand at the end of a line without meaning anything. */
@@ -47,6 +49,14 @@ export function numberIn(octets: Buffer, start: number, end: number): number | u
     if (value > MAX_NUMBER) return undefined;
   }
   return end > start ? value : undefined;
+}
+
+/** The identity of a message that all of [start, end) is, without blanks around it; undefined where it is too long to be one. */
+export function identityIn(octets: Buffer, start: number, end: number): string | undefined {
+  let [first, last] = [start, end];
+  while (first < last && isBlank(octets[first])) first += 1;
+  while (last > first && isBlank(octets[last - 1])) last -= 1;
+  return last - first > MAX_IDENTITY_OCTETS ? undefined : octets.toString('latin1', first, last);
 }
 
 /** The text between the quotes of a quoted string, without the backslashes that escape the octet behind them. */

@@ -231,6 +231,7 @@ describe('a value', () => {
     ['UID 7\tRFC822.SIZE 3', { uid: 7, octets: 3 }],
     ['UID 7 X-GM-MSGID NIL', { uid: 7 }],
     ['UID 7 EMAILID NIL', { uid: 7 }],
+    ['UID 7 EMAILID ( M1\t)', { uid: 7, emailId: 'M1' }],
     ['UID 7 FLAGS NIL', { uid: 7, flags: '' }],
     ['UID 7 FLAGS ()', { uid: 7, flags: '' }],
     ['UID 7 FLAGS(\\Seen)', { uid: 7, flags: '\\Seen' }],
