@@ -12,7 +12,8 @@ import { describeWithPeers } from '../support/peers/peers.ts';
 import { runProgram } from '../support/peers/run-program.ts';
 import { patience } from '../support/patience.ts';
 
-allowInLog('tls-failed');
+// It looks whether a web server answers, too.
+allowInLog('connection-refused', 'tls-failed');
 
 const STARTTLS = 1;
 const TLS = 2;
