@@ -23,14 +23,14 @@ export class LoginShortcuts {
   readonly #hasInitialResponse: () => boolean;
   /** A command that waits for its initial response (RFC 4959). */
   #held: string | undefined;
-  #awaitsChallenge = false;
+  #awaitsChallenge = true;
 
   /** `hasInitialResponse`: an initial response may be sent with the command. */
   constructor(hasInitialResponse: () => boolean) {
     this.#hasInitialResponse = hasInitialResponse;
   }
 
-  /** A mechanism was named to the server, and no challenge was answered since. */
+  /** No secret was sent to the server yet, or none since a mechanism was named to it. */
   get awaitsChallenge(): boolean {
     return this.#awaitsChallenge;
   }

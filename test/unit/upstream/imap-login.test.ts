@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 import { describe, expect, test } from 'vitest';
 import { systemClock } from '../../../src/clock.ts';
-import { CredentialsError } from '../../../src/errors.ts';
+import { CredentialsError, UpstreamError } from '../../../src/errors.ts';
 import { logIn } from '../../../src/upstream/imap-login.ts';
 import { ServerHabits, type LoginWay } from '../../../src/upstream/server-habits.ts';
 import { FakeClock } from '../../support/fake-clock.ts';
@@ -256,6 +256,17 @@ describe('a server that is played by hand', () => {
     await clock.advance(100);
     expect(await outcome).toMatchObject({ kind: 'timeout' });
   });
+
+  test.for(['* BYE Invalid user or password\r\n', '* BYE [AUTHENTICATIONFAILED] no\r\n', '* OK hi\r\n* BYE no such user\r\n'])(
+    'has not judged a password where its greeting is %j',
+    async (greeting) => {
+      await using server = await play(greeting);
+      const parts = { endpoint: plainEndpoint(server.port, 20_000), clock: systemClock, habits: new ServerHabits() };
+      const outcome = logIn(parts, { user: 'alice', password: 'secret' }, systemClock.monotonic() + 20_000, signal);
+      await expect(outcome).rejects.toBeInstanceOf(UpstreamError);
+      expect(server.heard()).not.toContain('secret');
+    },
+  );
 
   test.for(['+ \r\n', '+\r\n', '+ go ahead\r\n', '+ Go ahead.\r\n', '+ R28=\r\n'])('may word its challenge as %j', async (challenge) => {
     await using server = await play('* OK [CAPABILITY IMAP4rev1 SASL-IR AUTH=PLAIN] hi\r\n');

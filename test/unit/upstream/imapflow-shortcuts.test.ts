@@ -33,10 +33,12 @@ test.for(['7 LIST "" "*"\r\n', '7 LOGIN alice secret\r\n', '7 STARTTLS\r\n', '7 
   },
 );
 
-test('between a mechanism and the first answer to it, no password was sent, whatever else was', () => {
+test('before the login no password was sent, nor between a mechanism and the first answer to it, whatever else was', () => {
   const shortcuts = new LoginShortcuts(() => false);
-  expect(shortcuts.awaitsChallenge).toBe(false);
-  shortcuts.of('A1 AUTHENTICATE PLAIN\r\n');
+  expect(shortcuts.awaitsChallenge).toBe(true);
+  shortcuts.of('A1 CAPABILITY\r\n');
+  expect(shortcuts.awaitsChallenge).toBe(true);
+  shortcuts.of('A2 AUTHENTICATE PLAIN\r\n');
   expect(shortcuts.awaitsChallenge).toBe(true);
   for (const line of ['*\r\n', 'A2 CAPABILITY\r\n', 'A3 NAMESPACE\r\n', 'A4 LOGOUT\r\n']) {
     shortcuts.of(line);
@@ -51,9 +53,18 @@ test('between a mechanism and the first answer to it, no password was sent, what
   }
 });
 
+test.for(['A1 LOGIN "alice" "secret"\r\n', 'A1 AUTHENTICATE XOAUTH2 dXNlcg==\r\n'])('%j holds the password itself', (line) => {
+  const shortcuts = new LoginShortcuts(() => true);
+  shortcuts.of(line);
+  expect(shortcuts.awaitsChallenge).toBe(false);
+  shortcuts.of('A2 CAPABILITY\r\n');
+  expect(shortcuts.awaitsChallenge).toBe(false);
+});
+
 test('with SASL-IR both go out together', () => {
   const shortcuts = new LoginShortcuts(() => true);
   shortcuts.of('A1 AUTHENTICATE PLAIN\r\n');
+  expect(shortcuts.awaitsChallenge).toBe(true);
   shortcuts.of('AGFsaWNlAHNlY3JldA==\r\n');
   expect(shortcuts.awaitsChallenge).toBe(false);
 });
