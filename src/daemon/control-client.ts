@@ -1,7 +1,6 @@
 /** Asks the daemon that runs on a state directory. */
-import { connect } from 'node:net';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { z } from 'zod';
 import type { Progress } from './control-socket.ts';
 import { hasOwnSocket } from './own-files.ts';
@@ -43,7 +42,7 @@ export async function askDaemon(
   socket.write(`${JSON.stringify({ request, params })}\n`);
   const parts: unknown[] = [];
   try {
-    for await (const line of createInterface({ input: socket })) {
+    for await (const line of linesOf(socket)) {
       const answer = answerLine.parse(JSON.parse(line));
       if ('progress' in answer) progress(answer.progress.done, answer.progress.total, answer.progress.what);
       else if ('part' in answer) parts.push(answer.part);
@@ -54,4 +53,18 @@ export async function askDaemon(
     socket.destroy();
   }
   throw new Error('the daemon went away before it answered');
+}
+
+/** The lines that are ended. JSON may hold every other character that somebody takes for the end of a line: U+2028 and U+2029 as they are. */
+async function* linesOf(socket: Socket): AsyncGenerator<string> {
+  let begun: string[] = [];
+  socket.setEncoding('utf8');
+  for await (const chunk of socket) {
+    const [first = '', ...others] = String(chunk).split('\n');
+    begun.push(first);
+    for (const next of others) {
+      yield begun.join('');
+      begun = [next];
+    }
+  }
 }
