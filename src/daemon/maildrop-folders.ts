@@ -10,13 +10,13 @@ export interface MaildropFolder {
   readonly path: string;
   /** The configuration names it; else a pattern matches it. */
   readonly isNamed: boolean;
-  /** False where the server left it out of its list: only opening it tells whether it is there. */
+  /** False where the server's list leaves it out, or says that it cannot be opened: only opening it tells whether it is there. */
   readonly isListed: boolean;
 }
 
 /**
  * The view's folders; the server is only asked for them where a text may mean more than the name that it spells. `shownBefore` are paths of
- * folders that the maildrop showed once: one that is missing in the list need not be gone.
+ * folders that the maildrop showed once: one that is missing in the list, or cannot be opened by it, need not be gone.
  */
 export async function foldersOf(
   view: ViewConfig,
@@ -29,10 +29,10 @@ export async function foldersOf(
   const listed = await session.folders(signal);
   // What clients delete must not come back to them from where it went.
   const target = targetOf(view.delete, listed);
-  const leftOut = (await shownBefore()).filter(
-    (path) => !session.wasMissing(path) && !listed.folders.some((one) => isSameMailbox(one.path, path)),
-  );
-  const paths = chosenFolders(folders, [...listed.folders, ...leftOut.map((path) => asListed(path, listed))], target);
+  const isOpenable = (path: string): boolean => listed.folders.some((one) => one.isSelectable && isSameMailbox(one.path, path));
+  const leftOut = (await shownBefore()).filter((path) => !session.wasMissing(path) && !isOpenable(path));
+  const others = listed.folders.filter(({ path }) => !leftOut.some((one) => isSameMailbox(one, path)));
+  const paths = chosenFolders(folders, [...others, ...leftOut.map((path) => asListed(path, listed))], target);
   if (paths.length === 0) throw noneMatches(view);
   return paths.map((path) => ({ path, isNamed: folders.some((text) => isNamedBy(text, path)), isListed: !leftOut.includes(path) }));
 }
@@ -46,8 +46,10 @@ function isNamedBy(text: string, path: string): boolean {
   return isSameMailbox(text, path) || isSameMailbox(unescapedName(text), path);
 }
 
-/** As the server would list it: patterns need to know what divides the levels of the hierarchy. */
+/** As the server would list it if it could be opened: patterns need to know what divides the levels of the hierarchy. */
 function asListed(path: string, { folders }: FolderList): ListedFolder {
+  const known = folders.find((one) => isSameMailbox(one.path, path));
+  if (known !== undefined) return { ...known, isSelectable: true };
   const delimiter = folders.find((one) => one.delimiter !== '')?.delimiter ?? '';
   return { path, delimiter, isSelectable: true, isPersonal: true, role: undefined, namedRole: undefined, specialUses: new Set() };
 }

@@ -47,8 +47,7 @@ export class FolderCommands {
     const { status, text } = await this.#pipeline.ask(`SELECT ${this.named(path)}`, { untagged: (line) => answer.take(line) });
     if (status === 'OK') return text;
     const failure = refusal(status, text);
-    // Many servers do not say why.
-    const isGone = failure.kind === 'refused' && status === 'NO' && !text.startsWith('[') && !(await this.#exists(path));
+    const isGone = status === 'NO' && mayMeanGone(failure, text) && !(await this.#canBeOpened(path));
     throw isGone ? new UpstreamError('missing', failure.message, { cause: failure }) : failure;
   }
 
@@ -95,10 +94,10 @@ export class FolderCommands {
     return name;
   }
 
-  async #exists(path: string): Promise<boolean> {
+  async #canBeOpened(path: string): Promise<boolean> {
     const octets = this.#memory.octetsOf(path);
     const listed = await this.#listed(`LIST "" ${this.named(path)}`);
-    return listed.some((one) => isSameMailbox(one.octets, octets));
+    return listed.some((one) => isSameMailbox(one.octets, octets) && isSelectable(one));
   }
 
   async #listed(command: string): Promise<ListedName[]> {
@@ -145,12 +144,21 @@ export class FolderCommands {
   }
 }
 
+/** Many servers do not say why they refuse SELECT; CANNOT (RFC 5530) says that it will never succeed. */
+function mayMeanGone({ kind }: UpstreamError, text: string): boolean {
+  return /^\[CANNOT\]/i.test(text) || (kind === 'refused' && !text.startsWith('['));
+}
+
+function isSelectable({ attributes }: Pick<ListedName, 'attributes'>): boolean {
+  return !attributes.some((attribute) => NOT_SELECTABLE.has(attribute.toLowerCase()));
+}
+
 function folderOf(path: string, { attributes, delimiter }: ListedName, namespaces: Namespaces): ListedFolder {
   const uses = new Set(attributes.map((attribute) => XLIST_NAMES.get(attribute.toLowerCase()) ?? attribute));
   return {
     path,
     delimiter,
-    isSelectable: !attributes.some((attribute) => NOT_SELECTABLE.has(attribute.toLowerCase())),
+    isSelectable: isSelectable({ attributes }),
     isPersonal: isPersonal(path, namespaces),
     role: undefined,
     namedRole: undefined,

@@ -1,5 +1,5 @@
 /** Folders that cannot be opened, or that the server leaves out of its list, before the scripted server. */
-import { afterAll, afterEach, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
 import type { Fault, ImapRule } from '../support/imap-server/script.ts';
@@ -97,6 +97,70 @@ test('a folder that is not listed, and fails in another way than by not being th
   await it.look();
   it.imap.setScript([atSelect('Work', REFUSAL), withoutWork]);
   await expect(it.look()).rejects.toThrow(/SYS\/TEMP/);
+});
+
+/** LIST says that Work cannot be opened. */
+function listingWorkAs(attribute: string): ImapRule {
+  return ({ verb, command }) => {
+    if (verb !== 'LIST') return undefined;
+    const work = `* LIST (${attribute}) "/" Work`;
+    return { reply: 'OK done', untagged: command.includes('Work') ? [work] : ['* LIST () "/" INBOX', '* LIST (\\Trash) "/" Trash', work] };
+  };
+}
+
+describe.for(['\\Noselect', '\\NonExistent', '\\HasNoChildren \\NOSELECT'])(
+  'a folder that was shown before and is now listed as %s',
+  (attribute) => {
+    test('is shown where it can be opened all the same', async () => {
+      const it = await site('["*"]');
+      const before = await it.look();
+      it.imap.setScript(listingWorkAs(attribute));
+      expect(await it.look()).toEqual(before);
+    });
+
+    test.for(['NO [NONEXISTENT] no such mailbox', 'NO Mailbox is not selectable', 'NO [CANNOT] Mailbox is not selectable'])(
+      'is gone where SELECT says %j; no later login asks for it, until it is listed as before',
+      async (reply) => {
+        const it = await site('["*"]');
+        const before = await it.look();
+        const asked = (): number => it.imap.commands.filter((command) => command.startsWith('SELECT') && command.includes('Work')).length;
+        const shown = asked();
+        it.imap.setScript([atSelect('Work', { reply }), listingWorkAs(attribute)]);
+        expect((await it.look()).subjects).toEqual(['inbox 1']);
+        expect(it.bridge.events('folder-skipped')).toEqual([]);
+        const once = asked();
+        expect(once).toBeGreaterThan(shown);
+        expect((await it.look()).subjects).toEqual(['inbox 1']);
+        expect(asked()).toBe(once);
+        it.imap.setScript(undefined);
+        expect(await it.look()).toEqual(before);
+      },
+    );
+
+    test('is not taken for gone where it fails in another way', async () => {
+      const it = await site('["*"]');
+      await it.look();
+      it.imap.setScript([atSelect('Work', REFUSAL), listingWorkAs(attribute)]);
+      await expect(it.look()).rejects.toThrow(/SYS\/TEMP/);
+    });
+  },
+);
+
+test.for(['NO Mailbox is not selectable', 'NO [CANNOT] that is not possible'])(
+  'a folder that is listed as before is not gone where SELECT says %j',
+  async (reply) => {
+    const it = await site('["*"]');
+    await it.look();
+    it.imap.setScript(atSelect('Work', { reply }));
+    await expect(it.look()).rejects.toThrow(/SYS\//);
+  },
+);
+
+test('a folder that was never shown is not opened where it is listed as one that cannot be', async () => {
+  const it = await site('["*"]');
+  it.imap.setScript(listingWorkAs('\\Noselect'));
+  expect((await it.look()).subjects).toEqual(['inbox 1']);
+  expect(it.imap.commands.filter((command) => command.startsWith('SELECT') && command.includes('Work'))).toEqual([]);
 });
 
 test('a folder that was shown before is not looked for where the configuration no longer matches it', async () => {
