@@ -71,7 +71,7 @@ export function oldmailReader(): ClientFileReader {
     accounts,
     line(text) {
       if (text === '') return undefined;
-      const [, uniqueId] = /^([^\0]*)\0-?\d+$/.exec(text.trim()) ?? [];
+      const [, uniqueId] = /^([^\0]*)\0-?\d+[ \t]*$/.exec(text.replace(/^[ \t]+/, '')) ?? [];
       if (uniqueId === undefined) return `${shownText(text)} is damaged; a line is UNIQUE-ID, an octet 0 and SECONDS`;
       return accounts.addId(undefined, undefined, uniqueId);
     },

@@ -39,7 +39,7 @@ const GRAMMARS: { readonly [V in Verb]: Grammar } = {
   CAPA: bare('CAPA'),
   STLS: bare('STLS'),
   LAST: bare('LAST'),
-  USER: (_, argument) => credential('user name', argument.trim(), (user) => ({ verb: 'USER', user })),
+  USER: (_, argument) => credential('user name', unblanked(argument), (user) => ({ verb: 'USER', user })),
   PASS: (_, argument) => credential('password', argument, (password) => ({ verb: 'PASS', password })),
   AUTH: (_, argument) => parseAuth(argument),
   RETR: (_, argument) => withNumber('RETR', argument, (message) => ({ verb: 'RETR', message })),
@@ -58,12 +58,24 @@ function isVerb(word: string): word is Verb {
 
 /** Parses a line without its end. Verbs are taken in any case, blanks around arguments are dropped, save for PASS. */
 export function parseCommand(line: Uint8Array): Command | CommandError {
-  const text = decodeText(line).trimStart();
+  const text = decodeText(line).replace(/^[ \t]+/, '');
   const blank = text.search(/[ \t]/);
   const word = upperCase(blank < 0 ? text : text.slice(0, blank));
   if (!isVerb(word)) return { problem: word === '' ? 'empty command' : 'unknown command' };
   const command = GRAMMARS[word](word, blank < 0 ? '' : text.slice(blank + 1));
   return isCommandError(command) ? { ...command, verb: word } : command;
+}
+
+/** Without the blanks around it: SP and HTAB alone. The `trim` of JavaScript takes more, such as U+00A0, which is no blank to the client. */
+export function unblanked(text: string): string {
+  let [start, end] = [0, text.length];
+  while (isBlank(text[start])) start += 1;
+  while (end > start && isBlank(text[end - 1])) end -= 1;
+  return text.slice(start, end);
+}
+
+function isBlank(character: string | undefined): boolean {
+  return character === ' ' || character === '\t';
 }
 
 /** ASCII letters alone: a dotless i must not become the I of QUIT. */
@@ -102,7 +114,7 @@ function credential(what: 'user name' | 'password', value: string, make: (value:
 }
 
 function bare(verb: PlainVerb): Grammar {
-  return (_, argument) => (argument.trim() === '' ? { verb } : { problem: `${verb} takes no argument` });
+  return (_, argument) => (unblanked(argument) === '' ? { verb } : { problem: `${verb} takes no argument` });
 }
 
 function parseNumber(text: string): number | undefined {
@@ -110,17 +122,17 @@ function parseNumber(text: string): number | undefined {
 }
 
 function withNumber(verb: Verb, argument: string, make: (message: number) => Command): Command | CommandError {
-  const message = parseNumber(argument.trim());
+  const message = parseNumber(unblanked(argument));
   return message === undefined ? { problem: `${verb} takes one message-number` } : make(message);
 }
 
 function withOptionalNumber(verb: 'LIST' | 'UIDL', argument: string): Command | CommandError {
-  if (argument.trim() === '') return { verb, message: undefined };
+  if (unblanked(argument) === '') return { verb, message: undefined };
   return withNumber(verb, argument, (message) => ({ verb, message }));
 }
 
 function parseTop(argument: string): Command | CommandError {
-  const [first = '', second = '', ...more] = argument.trim().split(/[ \t]+/);
+  const [first = '', second = '', ...more] = unblanked(argument).split(/[ \t]+/);
   const message = parseNumber(first);
   const lines = parseNumber(second);
   if (message === undefined || lines === undefined || more.length > 0) {
@@ -130,8 +142,8 @@ function parseTop(argument: string): Command | CommandError {
 }
 
 function parseAuth(argument: string): Command | CommandError {
-  const words = argument.trim().split(/[ \t]+/);
+  const words = unblanked(argument).split(/[ \t]+/);
   const [mechanism = '', initialResponse, ...more] = words;
   if (more.length > 0) return { problem: 'AUTH takes a mechanism and one initial response' };
-  return { verb: 'AUTH', mechanism: mechanism === '' ? undefined : mechanism.toUpperCase(), initialResponse };
+  return { verb: 'AUTH', mechanism: mechanism === '' ? undefined : upperCase(mechanism), initialResponse };
 }

@@ -2,7 +2,7 @@
  * The SASL mechanisms PLAIN (RFC 4616) and LOGIN (as Outlook speaks it) of AUTH (RFC 5034), as pure steps: what the client
  * sent in, the next challenge or the credentials out.
  */
-import { credentialProblem, decodeText } from './command.ts';
+import { credentialProblem, decodeText, unblanked } from './command.ts';
 
 /** A user name and password that a client gave. */
 export interface Credentials {
@@ -37,7 +37,7 @@ export function startExchange(mechanism: Mechanism, initialResponse: string | un
 
 /** The client's answer to a challenge, a line of base64, or "*" to cancel. */
 export function continueExchange(exchange: SaslExchange, line: Uint8Array): SaslStep {
-  const text = Buffer.from(line.buffer, line.byteOffset, line.length).toString('latin1').trim();
+  const text = unblanked(Buffer.from(line.buffer, line.byteOffset, line.length).toString('latin1'));
   if (text === '*') return { next: 'fail', problem: 'authentication cancelled' };
   return advance(exchange, text);
 }

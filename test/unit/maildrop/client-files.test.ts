@@ -118,6 +118,8 @@ const BAD: readonly (readonly [format: ClientFileFormat | undefined, text: strin
   ['oldmail', '1\x005\n2\n', 'line 2: "2" is damaged; a line is UNIQUE-ID, an octet 0 and SECONDS'],
   ['oldmail', '1\x00\n', 'line 1: "1?" is damaged'],
   ['oldmail', '1\x005\x006\n', 'line 1: "1?5?6" is damaged'],
+  ['oldmail', '\xa01\x005\n', 'line 1: "?1" can be no unique-id'],
+  ['oldmail', '1\x005\xa0\n', 'line 1: "1?5?" is damaged'],
   ['oldmail', '\x005\n', 'line 1: "" can be no unique-id'],
   ['mpop', ' 2 h a\n1\n', 'line 2: 1 more unique-ids of "a" at "h" should follow; the file was cut or edited'],
   ['mpop', ' 2 h a\n1\n 1 h b\n1\n', 'line 3: " 1 h b" comes too early: 1 more unique-ids of "a" at "h" should follow'],

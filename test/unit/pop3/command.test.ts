@@ -24,6 +24,10 @@ const GOOD: readonly (readonly [line: string, command: Command])[] = [
   ['USER host:alice', { verb: 'USER', user: 'host:alice' }],
   ['USER a\\b/c+d', { verb: 'USER', user: 'a\\b/c+d' }],
   ['USER alice of wonderland', { verb: 'USER', user: 'alice of wonderland' }],
+  ['USER \xa0alice\xa0', { verb: 'USER', user: '\xa0alice\xa0' }],
+  ['USER \xc2\xa0alice', { verb: 'USER', user: '\xa0alice' }],
+  ['PASS \xa0secret\xa0', { verb: 'PASS', password: '\xa0secret\xa0' }],
+  ['AUTH pla\xc4\xb1n', { verb: 'AUTH', mechanism: 'PLA\u0131N', initialResponse: undefined }],
   ['PASS secret', { verb: 'PASS', password: 'secret' }],
   ['pass secret', { verb: 'PASS', password: 'secret' }],
   ['PASS  secret', { verb: 'PASS', password: ' secret' }],
@@ -58,6 +62,9 @@ const GOOD: readonly (readonly [line: string, command: Command])[] = [
   ['top 1\t20', { verb: 'TOP', message: 1, lines: 20 }],
 ];
 
+/** Blanks to some, as Latin-1 or UTF-8: U+00A0, U+0085, VT, FF, CR, U+FEFF, U+2003. */
+const NO_BLANKS = ['\xa0', '\x85', '\v', '\f', '\r', '\xc2\xa0', '\xef\xbb\xbf', '\xe2\x80\x83'];
+
 const BAD: readonly (readonly [line: string, problem: string])[] = [
   ['', 'empty command'],
   ['   ', 'empty command'],
@@ -69,6 +76,15 @@ const BAD: readonly (readonly [line: string, problem: string])[] = [
   ['constructor', 'unknown command'],
   ['__proto__', 'unknown command'],
   ['STAT\0', 'unknown command'],
+  ...NO_BLANKS.flatMap((octet): [string, string][] => [
+    [`${octet}QUIT`, 'unknown command'],
+    [`QUIT${octet}`, 'unknown command'],
+    [`QUIT ${octet}`, 'QUIT takes no argument'],
+    [`DELE ${octet}1`, 'DELE takes one message-number'],
+    [`DELE 1${octet}`, 'DELE takes one message-number'],
+    [`LIST ${octet}`, 'LIST takes one message-number'],
+    [`TOP 1 2${octet}`, 'TOP takes a message-number and a number of lines'],
+  ]),
   ['STAT 1', 'STAT takes no argument'],
   ['QUIT now', 'QUIT takes no argument'],
   ['NOOP NOOP', 'NOOP takes no argument'],

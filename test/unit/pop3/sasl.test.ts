@@ -76,6 +76,12 @@ describe('SASL PLAIN', () => {
     expect(continueExchange({ mechanism: 'PLAIN' }, octets(` ${base64('\0alice\0secret')} `))).toEqual(credentials('alice', 'secret'));
   });
 
+  test.for(['\xa0', '\x85', '\v', '\f', '\r'])('%j is no blank, and no base64', (octet) => {
+    for (const line of [`${octet}*`, `*${octet}`, `${octet}${base64('\0alice\0secret')}`]) {
+      expect(continueExchange({ mechanism: 'PLAIN' }, octets(line))).toEqual(failing('bad base64'));
+    }
+  });
+
   test('"*" cancels only as an answer to a challenge', () => {
     expect(continueExchange({ mechanism: 'PLAIN' }, octets('*'))).toEqual(failing('authentication cancelled'));
     expect(startExchange('PLAIN', '*')).toEqual(failing('bad base64'));
