@@ -3,8 +3,7 @@
  * and which cannot be listed. Nothing that was promised depends on it, so it lives in memory and is bounded.
  */
 import { LRUCache } from 'lru-cache';
-import type { ListedName } from '../imap/list-response.ts';
-import { decodedName, encodedName } from '../imap/mailbox-name.ts';
+import { encodedName } from '../imap/mailbox-name.ts';
 import type { Uid, UidValidity } from '../maildrop/numbers.ts';
 import { Isolation } from './isolation.ts';
 
@@ -34,17 +33,11 @@ export class AccountMemory {
   readonly #missing = new LRUCache<string, true>(GROWING);
   readonly #mailboxes = new LRUCache<string, MailboxMemory>(GROWING);
 
-  /** A folder was listed under that name; gives the path that stands for it. `taken` tells of paths that stand for another folder. */
-  learnName({ octets, delimiter }: ListedName, taken: (path: string) => boolean): string {
-    if (octets.toUpperCase() === 'INBOX') return 'INBOX';
-    const decoded = decodedName(octets);
-    const bare = delimiter !== '' && decoded.startsWith(delimiter) ? decoded.slice(delimiter.length) : decoded;
-    const name = bare.toUpperCase() === 'INBOX' ? 'INBOX' : bare;
-    const path = taken(name) ? `${name} (${Buffer.from(octets, 'latin1').toString('hex')})` : name;
+  /** A folder was listed under that name, as latin1, and that path stands for it. */
+  learnName(path: string, octets: string): void {
     // INBOX has no other name (RFC 3501 section 5.1): it must not become another mailbox because folders were listed.
     if (path === 'INBOX' || encodedName(path) === octets) this.#octets.delete(path);
     else this.#octets.set(path, octets);
-    return path;
   }
 
   /** The name of a folder on the wire, as latin1. */

@@ -4,13 +4,14 @@
  */
 import { UpstreamError } from '../errors.ts';
 import { listedName, type ListedName } from '../imap/list-response.ts';
-import { decodedName, encodedName, quotedName } from '../imap/mailbox-name.ts';
+import { quotedName } from '../imap/mailbox-name.ts';
 import { namespacesIn, type NamespaceResponse } from '../imap/namespace-response.ts';
 import { isPersonal, isTopLevel, type Namespaces } from '../imap/namespaces.ts';
 import type { SelectAnswer } from '../imap/select-answer.ts';
 import { isSameMailbox } from '../maildrop/folder-name.ts';
 import type { ListedFolder } from '../imap/special-use.ts';
 import type { AccountMemory } from './account-memory.ts';
+import { foldersByPath } from './folder-paths.ts';
 import { rolesByName } from './imapflow-client.ts';
 import { refusal, type Pipeline } from './pipeline.ts';
 import type { FolderList } from './upstream.ts';
@@ -67,7 +68,9 @@ export class FolderCommands {
     const isOld = this.#server.has('XLIST') && !this.#server.has('SPECIAL-USE');
     const listed = await this.#listed(`${isOld ? 'XLIST' : 'LIST'} "" "*"`);
     const prefixes = { personal: prefixesOf(namespaces.personal), foreign: prefixesOf([...namespaces.other, ...namespaces.shared]) };
-    const folders = [...this.#byPath(listed)].map(([path, name]) => folderOf(path, name, prefixes));
+    const byPath = foldersByPath(listed, isSelectable);
+    for (const [path, { octets }] of byPath) this.#memory.learnName(path, octets);
+    const folders = [...byPath].map(([path, name]) => folderOf(path, name, prefixes));
     const given = new Set<string>();
     for (const { isPersonal: isMine, specialUses } of folders) if (isMine) for (const use of specialUses) given.add(use);
     const byName = rolesByName(
@@ -111,17 +114,6 @@ export class FolderCommands {
     };
     await this.#pipeline.command(command, { untagged });
     return listed;
-  }
-
-  /** Names that every server would write so come first: they keep their paths. */
-  #byPath(listed: readonly ListedName[]): Map<string, ListedName> {
-    const byPath = new Map<string, ListedName>();
-    const isUsual = ({ octets }: ListedName): boolean => encodedName(decodedName(octets)) === octets;
-    for (const name of [...listed.filter(isUsual), ...listed.filter((one) => !isUsual(one))]) {
-      const path = this.#memory.learnName(name, (taken) => byPath.has(taken) && byPath.get(taken)?.octets !== name.octets);
-      byPath.set(path, name);
-    }
-    return byPath;
   }
 
   #learnNamespaces(): Promise<NamespaceResponse> {
