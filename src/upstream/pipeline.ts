@@ -41,6 +41,8 @@ export interface PipelineParts {
 
 const MIB = 1024 * 1024;
 const LIMITS = { lineOctets: 16 * MIB, literalOctets: 2 ** 40 };
+/** So much a server may say while no command waits for an answer: what others do in the mailbox. */
+const MAX_UNASKED_OCTETS = 4 * MIB;
 /** Fewer octets in the whole of a deadline are no progress. */
 const LEAST_PROGRESS_OCTETS = 512;
 /** So many deadlines long a line may take to come, and no answer with it. */
@@ -76,6 +78,10 @@ export class Pipeline implements GateKeeper, Flow {
   /** When something last came that a command wants: what else a server says, it may say for ever. */
   #usefulAt = 0;
   #progressOctets = 0;
+  /** The most octets of a line without an end since then: that a line grows is progress, that another one comes in its place is not. */
+  #longestPending = 0;
+  /** Of what came since the last command was answered. */
+  #unaskedOctets = 0;
   #cancelWatch: Cancel | undefined;
 
   constructor(parts: PipelineParts) {
@@ -150,6 +156,7 @@ export class Pipeline implements GateKeeper, Flow {
     const gate = this.#gate;
     if (this.#lost !== undefined || gate === undefined) return Promise.reject(this.#lost ?? gone());
     if (this.isIdle) this.#noteUseful();
+    this.#unaskedOctets = 0;
     const answer = this.#commands.ask(text, collector.found === undefined ? collector : this.#searching(collector));
     this.#watch();
     return answer;
@@ -187,15 +194,22 @@ export class Pipeline implements GateKeeper, Flow {
   // GateKeeper
 
   receive(chunk: Buffer): void {
-    const before = this.#parser.pendingOctets;
     try {
+      if (this.isIdle) this.#countUnasked(chunk.length);
       this.#parser.feed(chunk);
-      const grown = this.#parser.pendingOctets - before;
-      if (grown > 0 && this.#parts.clock.monotonic() - this.#usefulAt < MAX_LINE_DEADLINES * this.#parts.timeoutMs) this.#noteOctets(grown);
+      const grown = this.#parser.pendingOctets - this.#longestPending;
+      if (grown <= 0) return;
+      this.#longestPending += grown;
+      if (this.#parts.clock.monotonic() - this.#usefulAt < MAX_LINE_DEADLINES * this.#parts.timeoutMs) this.#noteOctets(grown);
     } catch (error) {
       this.#fail(error instanceof UpstreamError ? error : new UpstreamError('protocol', 'the answer could not be read', { cause: error }));
       this.#parts.destroy();
     }
+  }
+
+  #countUnasked(octets: number): void {
+    this.#unaskedOctets += octets;
+    if (this.#unaskedOctets > MAX_UNASKED_OCTETS) throw new UpstreamError('protocol', 'the server talks without an end, and nobody asked');
   }
 
   lost(error: Error | undefined): void {
@@ -276,6 +290,7 @@ export class Pipeline implements GateKeeper, Flow {
   #noteUseful(): void {
     this.#noteProgress();
     this.#usefulAt = this.#progressAt;
+    this.#longestPending = 0;
   }
 
   #noteProgress(): void {

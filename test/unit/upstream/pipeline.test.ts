@@ -171,6 +171,23 @@ describe('the deadline', () => {
     expect(await Promise.race([failure, Promise.resolve('none')])).toMatchObject({ kind: 'timeout' });
   });
 
+  test.for([
+    ['lines', '* OK still here, and here, and here\r\n'],
+    ['long lines', `* OK ${'x'.repeat(1_500)}\r\n`],
+    ['rows', '* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n'],
+  ] as const)('is not put off by %s that nobody wants, cut anywhere', async ([, line]) => {
+    const { clock, pipeline, says, state } = wire();
+    void failureOf(pipeline.command('UID FETCH 1:* (UID RFC822.SIZE)', { row: () => false }));
+    const flood = line.repeat(200);
+    for (let at = 0; at < flood.length && clock.monotonic() < 3 * TIMEOUT_MS && !state.isDestroyed; at += 1_001) {
+      says(flood.slice(at, at + 1_001));
+      await clock.advance(TIMEOUT_MS / 5);
+    }
+    expect(state.isDestroyed).toBe(true);
+    // What is cut off at first may be the beginning of a long line.
+    expect(clock.monotonic()).toBeLessThan(2 * TIMEOUT_MS);
+  });
+
   test('waits for a long line that comes slowly, though not for ever', async () => {
     const { clock, pipeline, state, says } = wire();
     void failureOf(pipeline.command('UID SEARCH ALL', { found: () => {} }));
@@ -183,6 +200,20 @@ describe('the deadline', () => {
     expect(state.isDestroyed).toBe(false);
     for (let count = 0; count < 3; count += 1) await step();
     expect(state.isDestroyed).toBe(true);
+  });
+
+  test('and for the next one behind it', async () => {
+    const { clock, pipeline, state, says } = wire();
+    void failureOf(pipeline.command('UID SEARCH ALL', { found: () => {} }));
+    for (let line = 0; line < 2; line += 1) {
+      says('* SEARCH');
+      for (let count = 0; count < 2; count += 1) {
+        says(' 1'.repeat(400));
+        await clock.advance(TIMEOUT_MS - 1);
+      }
+      says('\r\n');
+    }
+    expect(state.isDestroyed).toBe(false);
   });
 
   test('and no search is answered by lines without an end', async () => {
@@ -211,6 +242,45 @@ describe('the deadline', () => {
     pipeline.lost(new Error('reset'));
     expect((await failure).kind).toBe('unreachable');
     expect(clock.pending).toBe(0);
+  });
+});
+
+describe('what comes while no command waits for an answer', () => {
+  const MIB = 1024 * 1024;
+  const NEWS = '* 3 EXISTS\r\n'.repeat(5_000);
+
+  test.for([
+    ['lines', NEWS],
+    ['a line without an end', 'x'.repeat(60_000)],
+    ['rows', '* 1 FETCH (UID 1 FLAGS (\\Seen))\r\n'.repeat(1_500)],
+  ] as const)('ends the connection where it is a flood of %s', async ([, said]) => {
+    const { pipeline, says, state } = wire();
+    let octets = 0;
+    for (; octets < 16 * MIB && !state.isDestroyed; octets += said.length) says(said);
+    expect(state.isDestroyed).toBe(true);
+    expect(octets).toBeGreaterThan(MIB);
+    expect((await failureOf(pipeline.command('NOOP'))).kind).toBe('protocol');
+  });
+
+  test('is no flood where a command waits for an answer', async () => {
+    const { pipeline, says, state } = wire();
+    const answer = pipeline.command('NOOP');
+    for (let octets = 0; octets < 8 * MIB; octets += NEWS.length) says(NEWS);
+    says('Z1 OK done\r\n');
+    await answer;
+    expect(state.isDestroyed).toBe(false);
+  });
+
+  test('is counted from command to command', async () => {
+    const { gate, pipeline, says, state } = wire();
+    for (let count = 0; count < 100; count += 1) {
+      const answer = pipeline.command('NOOP');
+      const [tag = ''] = gate.sent.at(-1)?.split(' ', 1) ?? [];
+      says(`${NEWS}${tag} OK done\r\n`);
+      await answer;
+      says(NEWS);
+    }
+    expect(state.isDestroyed).toBe(false);
   });
 });
 
