@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 import { TLSSocket, type CipherNameAndProtocol } from 'node:tls';
+import { UpstreamError } from '../errors.ts';
 import type { Flow } from './holding.ts';
 import type { LoginShortcuts } from './imapflow-shortcuts.ts';
 
@@ -26,6 +27,8 @@ export interface Gate extends Flow {
 
 /** As much as one read from the network gives. */
 const GATHER_OCTETS = 64 * 1024;
+/** Greeting, capabilities and the answers to a login are a few lines; imapflow would read for as long as the login may take. */
+const MAX_LOGIN_OCTETS = 256 * 1024;
 
 export class GatedSocket extends Duplex implements Gate {
   readonly #raw: Socket;
@@ -37,6 +40,8 @@ export class GatedSocket extends Duplex implements Gate {
   /** Came and was not handed on yet. */
   #gathered: Buffer[] = [];
   #gatheredOctets = 0;
+  /** Came for imapflow. */
+  #loginOctets = 0;
 
   constructor(raw: Socket, shortcuts: LoginShortcuts) {
     super({ allowHalfOpen: false });
@@ -143,7 +148,10 @@ export class GatedSocket extends Duplex implements Gate {
   }
 
   #handOn(octets: Buffer): void {
-    if (!this.push(octets)) this.hold(this);
+    this.#loginOctets += octets.length;
+    if (this.#loginOctets > MAX_LOGIN_OCTETS)
+      this.destroy(new UpstreamError('protocol', 'the server talks without an end before the login'));
+    else if (!this.push(octets)) this.hold(this);
   }
 
   /** TLS gives a chunk for every record, and some servers make records of 4 KiB: what comes at once is handed on at once. */

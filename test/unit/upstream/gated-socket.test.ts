@@ -1,6 +1,7 @@
 import { Duplex } from 'node:stream';
 import { TLSSocket } from 'node:tls';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { UpstreamError } from '../../../src/errors.ts';
 import { GatedSocket, type GateKeeper } from '../../../src/upstream/gated-socket.ts';
 import { LoginShortcuts } from '../../../src/upstream/imapflow-shortcuts.ts';
 
@@ -54,4 +55,33 @@ test('what came before the end of the connection is handed on before the end is 
   gate.destroy();
 
   expect(seen).toEqual(['* BYE\r\n', 'lost']);
+});
+
+describe('before the login', () => {
+  const SAID = Buffer.from('* OK still here\r\n'.repeat(1_000));
+  const MOST = 1024 * 1024;
+
+  test('a flood ends the connection, however much of it is read', async () => {
+    const raw = tlsSocket();
+    const gate = new GatedSocket(raw, new LoginShortcuts(() => false));
+    let failure: unknown;
+    gate.once('error', (error) => (failure = error));
+    gate.resume();
+    let octets = 0;
+    for (; octets < 4 * MOST && !gate.destroyed; octets += SAID.length) {
+      raw.emit('data', SAID);
+      await turn();
+    }
+    expect(failure).toBeInstanceOf(UpstreamError);
+    expect(failure).toMatchObject({ kind: 'protocol' });
+    expect(octets).toBeLessThan(MOST);
+  });
+
+  test('is over with the keeper, who may be told as much as there is', () => {
+    const raw = tlsSocket();
+    const { gate } = gateOn(raw);
+    for (let octets = 0; octets < 4 * MOST; octets += SAID.length) raw.emit('data', SAID);
+    expect(gate.destroyed).toBe(false);
+    gate.destroy();
+  });
 });

@@ -115,6 +115,25 @@ describe('a server that', () => {
     for (const secret of SECRETS) expect(heard).not.toContain(secret);
   });
 
+  test.for([
+    ['no end of a line', '* OK ', 'x'],
+    ['no end of lines', '* OK hi\r\n', '* OK still here\r\n'],
+    ['no end of answers', '* OK hi\r\n', 'A1 OK done\r\n'],
+    ['no end of capabilities', '* OK hi\r\n* CAPABILITY IMAP4rev1', ' X1'],
+  ] as const)('has %s before the login is given up at once', async ([, greeting, said]) => {
+    const outcome = logIn('none');
+    const socket = await accepted();
+    socket.write(greeting);
+    const chunk = said.repeat(10_000);
+    const more = (): void => {
+      while (!socket.destroyed && socket.write(chunk));
+    };
+    socket.on('drain', more);
+    more();
+    expect(await outcome).toMatchObject({ kind: 'protocol' });
+    for (const secret of SECRETS) expect(heard).not.toContain(secret);
+  });
+
   test('needs no TLS has the time of a command: 15 s are nothing special then', async () => {
     const outcome = logIn('none');
     const socket = await accepted();
