@@ -66,6 +66,16 @@ describe('a kept connection', () => {
     expect(running.imap.logins).toBe(1);
   });
 
+  test('shows what came though the server keeps silent about it', async () => {
+    const running = await site();
+    await poll(running);
+    const withoutNews = (text: string): string => text.replace(/^\* \d+ (?:EXISTS|RECENT)\r\n/gm, '');
+    running.imap.setScript(({ verb }) => (verb === 'SELECT' ? undefined : { rewrite: withoutNews }));
+    running.imap.mailbox('INBOX').append('Subject: 4\r\n\r\nbody 4\r\n');
+    expect(await poll(running)).toEqual(['1', '2', '3', '4']);
+    expect(running.imap.logins).toBe(1);
+  });
+
   test('shows what came and went meanwhile, and what somebody flagged as deleted', async () => {
     const running = await site();
     await poll(running);
