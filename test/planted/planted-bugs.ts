@@ -192,8 +192,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     changes: [
       {
         file: 'daemon/maildrop-folders.ts',
-        from: '  const leftOut = (await shownBefore()).filter(\n',
-        to: '  const leftOut = (await shownBefore()).slice(0, 0).filter(\n',
+        from: '  const leftOut = (await shownBefore()).filter(',
+        to: '  const leftOut = (await shownBefore()).slice(0, 0).filter(',
       },
     ],
     tests: ['test/fault/folders-that-fail.test.ts'],
