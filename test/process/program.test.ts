@@ -188,7 +188,7 @@ describe('serve', () => {
   test('--upstream needs no file', async () => {
     const state = join(folder, 'no-file');
     const child = runBridge(['serve', '--upstream', `imap+insecure://127.0.0.1:${imap.port}`, '--listen', '127.0.0.1:0', '--state', state]);
-    await until(() => existsAs(join(state, 'control.sock')));
+    await until(() => answers(state));
     const status = await control(state, 'status');
     const { listeners, pid } = status as { listeners: { port: number }[]; pid: number };
     const client = await PopDialogue.connect(listeners[0]?.port ?? 0);
@@ -226,7 +226,7 @@ describe('serve', () => {
     chmodSync(mixed, 0o755);
     writeFileSync(join(mixed, 'other'), '');
     const child = runBridge(['serve', '--upstream', 'imaps://imap.example.com', '--listen', '127.0.0.1:0', '--state', mixed]);
-    await until(() => existsAs(join(mixed, 'control.sock')));
+    await until(() => answers(mixed));
     const { pid } = (await control(mixed, 'status')) as { pid: number };
     expect(statSync(mixed).mode & 0o777).toBe(0o755);
     process.kill(pid, 'SIGTERM');
@@ -246,7 +246,7 @@ describe('serve', () => {
     const full = openSync('/dev/full', 'w');
     const args = ['serve', '--upstream', `imap+insecure://127.0.0.1:${imap.port}`, '--listen', '127.0.0.1:0', '--state', state];
     const child = runBridge(args, '', {}, full);
-    await until(() => existsAs(join(state, 'control.sock')));
+    await until(() => answers(state));
     const { listeners, pid } = (await control(state, 'status')) as { listeners: { port: number }[]; pid: number };
     const client = await PopDialogue.connect(listeners[0]?.port ?? 0);
     await client.login('alice', 'open sesame');
@@ -433,8 +433,12 @@ describe('serve', () => {
   });
 });
 
-function existsAs(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
+/** The socket is there a moment before anybody listens on it. */
+function answers(state: string): Promise<boolean> {
+  return control(state, 'status').then(
+    () => true,
+    () => false,
+  );
 }
 
 async function control(state: string, request: string): Promise<unknown> {
