@@ -11,7 +11,7 @@ import { LoginLine, WINDOW_MS, type Leave, type LineRules } from './login-line.t
 export interface Applicant {
   /** Address or network of the client. */
   readonly address: string;
-  /** One name for an account, whatever view and spelling the client chose. */
+  /** The name of the account: it is the same whatever view and spelling the client chose. */
   readonly account: string;
   readonly password: string;
 }

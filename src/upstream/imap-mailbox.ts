@@ -137,7 +137,7 @@ export class ImapMailbox implements UpstreamMailbox, RemovalCommands, FolderFind
     const [unseen, seen] = await Promise.all([find(this.#runner, 'UNSEEN', signal), find(this.#runner, 'SEEN', signal)]);
     const doubtful = uids.filter((uid) => unseen.has(uid) === seen.has(uid));
     const found = new Set(unseen.among(uids).filter((uid) => !seen.has(uid)));
-    // What nobody knows of is shown.
+    // A message is shown unless its FLAGS tell that it was read.
     const known = new Set(await confirmed(this.#runner, doubtful, 'SEEN', signal));
     for (const uid of doubtful) if (!known.has(uid)) found.add(uid);
     return found;

@@ -199,7 +199,7 @@ export interface UpstreamMailbox {
   rows(uids: readonly Uid[], request: RowsRequest, signal: AbortSignal): Promise<ListingRows>;
   /** The first 64 KiB of a message, as the server has them now: never kept ones. Undefined where it doesn't give them. */
   beginning(uid: Uid, signal: AbortSignal): Promise<Uint8Array | undefined>;
-  /** Those of the messages without the flag \Seen; ascending UIDs. */
+  /** Gives those of the messages that lack the flag \Seen. The UIDs have to ascend. */
   unseen(uids: readonly Uid[], signal: AbortSignal): Promise<ReadonlySet<Uid>>;
   /** Whether the message truly has no octets, by every way of asking. */
   isEmptyMessage(uid: Uid, signal: AbortSignal): Promise<boolean>;
