@@ -2,7 +2,7 @@
 import type { ViewConfig } from '../config/schema.ts';
 import { StoreError, UpstreamError, type BridgeError } from '../errors.ts';
 import { applyTemplate } from '../maildrop/unique-id.ts';
-import { countIn, knownMessage, lastUidIn, uidsIn, type UidMap } from '../maildrop/uid-map.ts';
+import { countIn, knownMessage, lastUidIn, lastUidsIn, uidsIn, type UidMap } from '../maildrop/uid-map.ts';
 import type { MailboxKey, MaildropKey, Store } from '../store/store.ts';
 import { NOTHING_KNOWN, type KnownMailbox, type Purpose, type UpstreamMailbox, type UpstreamSession } from '../upstream/upstream.ts';
 import { derivationText, namesOf } from './derivation.ts';
@@ -94,7 +94,7 @@ async function openedAndListed(
 
 /** What SELECT is sent for: what the listing will need comes together with it. */
 function purposeOf(stored: UidMap | undefined): Purpose {
-  return stored === undefined ? { for: 'first-listing' } : { for: 'listing', lastUid: lastUidIn(stored) };
+  return stored === undefined ? { for: 'first-listing' } : { for: 'listing', known: knownMailbox(stored) };
 }
 
 /** `isOld`: what SELECT told before the overdue work proves nothing any more. */
@@ -119,6 +119,7 @@ function knownMailbox(map: UidMap): KnownMailbox {
     uidNext: map.uidNext,
     count: countIn(map),
     lastUid: lastUidIn(map),
+    lastUids: (most) => lastUidsIn(map, most),
     uids: () => uidsIn(map),
     arrivalOf: (uid) => knownMessage(map, uid)?.arrival,
   };

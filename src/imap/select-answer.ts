@@ -39,6 +39,12 @@ export class SelectAnswer {
     return Number.isSafeInteger(value) && value > 0 ? value : undefined;
   }
 
+  /** Grows with every change of the mailbox (RFC 7162 section 3.1.2.1); of up to 63 bits. Undefined where the server keeps no such number. */
+  get highestModSeq(): string | undefined {
+    const value = this.#codes.get('HIGHESTMODSEQ');
+    return value !== undefined && /^[1-9]\d{0,19}$/.test(value) ? value : undefined;
+  }
+
   /** Some servers say so in an untagged line, others with the answer itself; `text` is that of the answer. */
   isReadOnly(text: string): boolean {
     const code = /^\[([A-Z-]+)\]/i.exec(text)?.[1]?.toUpperCase();

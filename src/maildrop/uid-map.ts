@@ -128,6 +128,17 @@ export function lastUidIn(map: UidMap): Uid | undefined {
   return last === undefined ? undefined : asUid(last);
 }
 
+/** The highest UIDs in the map, at most so many, ascending. */
+export function lastUidsIn(map: UidMap, most: number): Uid[] {
+  const numbers = [...map.segments.keys()].sort((one, other) => other - one);
+  let last: Uid[] = [];
+  for (const number of numbers) {
+    last = uidsOf(map.segments.get(number)).concat(last);
+    if (last.length >= most) break;
+  }
+  return last.slice(Math.max(0, last.length - most));
+}
+
 /** Looks a message up. */
 export function knownMessage(map: UidMap, uid: Uid): KnownMessage | undefined {
   const found = locate(map, uid);

@@ -19,6 +19,8 @@ const GROWING = { maxSize: MAX_FOLDERS, sizeCalculation: (): number => 1 };
 export interface MailboxMemory {
   /** Messages whose FLAGS named \Deleted when they were last looked at. */
   deleted: ReadonlySet<Uid>;
+  /** HIGHESTMODSEQ when the mailbox was last listed; undefined where it is not known. */
+  modSeq: string | undefined;
   readonly isolation: Isolation;
 }
 
@@ -75,7 +77,7 @@ export class AccountMemory {
 
   mailbox(path: string, uidValidity: UidValidity): MailboxMemory {
     const key = `${uidValidity} ${path}`;
-    const known = this.#mailboxes.get(key) ?? { deleted: new Set(), isolation: new Isolation() };
+    const known = this.#mailboxes.get(key) ?? { deleted: new Set(), modSeq: undefined, isolation: new Isolation() };
     this.#mailboxes.set(key, known);
     return known;
   }

@@ -6,13 +6,17 @@ import { isRefusal, UpstreamError } from '../errors.ts';
 import { hasFlag, type FetchRow } from '../imap/fetch-row.ts';
 import { MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
 import { UidRanges } from '../imap/uid-ranges.ts';
-import { asUid, isUid, type Uid } from '../maildrop/numbers.ts';
+import { asUid, isUid, MAX_UID, type Uid } from '../maildrop/numbers.ts';
 import type { MailboxRunner } from './imap-session.ts';
 import type { Collector } from './pipeline.ts';
 import type { ServerHabits } from './server-habits.ts';
+import type { KnownEnd } from './upstream.ts';
 
 /** A property that both SEARCH and FLAGS tell. */
 export type Key = 'ALL' | 'DELETED' | 'UNDELETED' | 'SEEN' | 'UNSEEN';
+
+/** So many UIDs make an answer of 8 KiB at most. */
+export const COMPARED_MESSAGES = 1_000;
 
 /** What a server announces and does. */
 export interface Abilities {
@@ -36,9 +40,15 @@ export async function find(runner: MailboxRunner, key: Key, signal: AbortSignal)
   return (await searchFor(runner, key, signal)) ?? findByFlags(runner, key, '1:*', signal);
 }
 
-/** What is there from that UID on. Where it was the last and is gone, the server names another last one (RFC 3501 section 6.4.8). */
-export async function findFrom(runner: MailboxRunner, uid: Uid, signal: AbortSignal): Promise<UidRanges> {
-  return (await searchFor(runner, `UID ${uid}:*`, signal)) ?? findByFlags(runner, 'ALL', `${uid}:*`, signal);
+/** The first of the known messages that are compared with what is there, one by one: those below are only counted. */
+export function firstCompared(known: KnownEnd): number {
+  return known.lastUids(COMPARED_MESSAGES)[0] ?? 1;
+}
+
+/** What is there from that UID on. Where it is above all others, the server names the last one (RFC 3501 section 6.4.8). */
+export async function findFrom(runner: MailboxRunner, from: number, signal: AbortSignal): Promise<Since> {
+  const found = (await searchFor(runner, `UID ${from}:*`, signal)) ?? (await findByFlags(runner, 'ALL', `${from}:*`, signal));
+  return { from, found };
 }
 
 /** Those of ascending UIDs that have the property. Throws UpstreamError `protocol` where the server names any other. */
@@ -69,20 +79,30 @@ export function findByFetch(runner: MailboxRunner, signal: AbortSignal): Promise
   return findByFlags(runner, 'ALL', '1:*', signal);
 }
 
-/** What is heard of a mailbox that was selected a while ago; undefined where the server gave no result, or was not asked. */
+/** The messages of a mailbox from one UID on. */
+export interface Since {
+  /** It may be a UID that no message has. */
+  readonly from: number;
+  readonly found: UidRanges;
+}
+
+/** What is heard of a mailbox that was selected a while ago; undefined where it has to be asked about again. */
 export interface Heard {
   /** Messages called \Deleted. */
   readonly deleted: UidRanges | undefined;
-  /** What is there from the last known message on. */
-  readonly since: UidRanges | undefined;
+  /** What came behind the last known message. */
+  readonly since: Since | undefined;
 }
 
 /**
- * Asks about a mailbox that was selected a while ago, and whose last known message is `lastUid`. One round trip, where no flags have changed:
- * Dovecot searches what it told last, and looks again only when all that was asked at once is done. That the server has no news is a claim too,
- * so newer messages are searched for.
+ * Asks about a mailbox that was selected a while ago. One round trip, where no flags have changed: Dovecot searches what it told last, and looks
+ * again only when all that was asked at once is done. That the server has no news is a claim too, so newer messages are searched for, by the
+ * same search that finds what is \Deleted: up to the last known message it names what is \Deleted, beyond that whatever is there.
  */
-export async function heardOf(runner: MailboxRunner, lastUid: Uid | undefined, signal: AbortSignal): Promise<Heard> {
+export async function heardOf(runner: MailboxRunner, known: Pick<KnownEnd, 'lastUid'> | undefined, signal: AbortSignal): Promise<Heard> {
+  const { habits } = runner.connection;
+  const last = known?.lastUid ?? 0;
+  const areJoined = known !== undefined && last < MAX_UID && !habits.refusesOr;
   let hasNews = false;
   const row = (): boolean => {
     hasNews = true;
@@ -93,12 +113,19 @@ export async function heardOf(runner: MailboxRunner, lastUid: Uid | undefined, s
     const isDone = await unlessRefused(runner.command(search.text, signal, { ...search.collector, row }));
     return isDone && search.isAnswered() ? search.found() : undefined;
   };
-  const [, deleted, since] = await Promise.all([
+  const [, found] = await Promise.all([
     runner.command('NOOP', signal, { row }),
-    asked('DELETED'),
-    lastUid === undefined ? undefined : asked(`UID ${lastUid}:*`),
+    asked(areJoined ? `OR DELETED UID ${last + 1}:${MAX_UID}` : 'DELETED'),
   ]);
-  return { deleted: hasNews ? await find(runner, 'DELETED', signal) : deleted, since };
+  if (areJoined && found === undefined) habits.refusesOr = true;
+  const deleted = areJoined ? found?.upTo(last) : found;
+  const newer = areJoined ? found?.beyond(last) : undefined;
+  // Of what is new the search does not tell whether it is \Deleted.
+  const isTold = !hasNews && (newer === undefined || newer.count === 0);
+  return {
+    deleted: isTold ? deleted : undefined,
+    since: newer && { from: last + 1, found: newer },
+  };
 }
 
 /** For commands that are sent together with others. Where the answer names too many, the caller asks again, alone. */

@@ -9,7 +9,14 @@ import { ListingAheadRequest, type ListingAhead } from './listing-ahead.ts';
 import type { Collector } from './pipeline.ts';
 import type { ReadAheadBudget } from './read-ahead.ts';
 import type { SelectedMailbox } from './selected-mailbox.ts';
-import type { FolderList, Purpose, UpstreamAbilities, UpstreamMailbox, UpstreamSession } from './upstream.ts';
+import {
+  NOTHING_KNOWN,
+  type FolderList,
+  type Purpose,
+  type UpstreamAbilities,
+  type UpstreamMailbox,
+  type UpstreamSession,
+} from './upstream.ts';
 
 /** Runs commands in one mailbox, and counts them. */
 export interface MailboxRunner {
@@ -80,10 +87,12 @@ export class ImapSession implements UpstreamSession {
     this.#checkUsable();
     const kept = this.#connection.kept(path);
     if (kept !== undefined) {
-      const lastUid = purpose.for === 'listing' ? purpose.lastUid : undefined;
-      const heard = await this.#probe(() => heardOf(this.#runnerFor(kept), lastUid, signal));
+      const known = purpose.for === 'listing' ? purpose.known : undefined;
+      const heard = await this.#probe(() => heardOf(this.#runnerFor(kept), known, signal));
       const isSame = this.#connection.kept(path) === kept;
-      if (isSame) return this.#mailbox(kept, Promise.resolve({ news: kept.news, rows: undefined, ...heard }));
+      // SELECT told its HIGHESTMODSEQ a while ago.
+      const mailbox = { ...kept, modSeq: undefined };
+      if (isSame) return this.#mailbox(mailbox, Promise.resolve({ news: kept.news, rows: undefined, ...heard }));
     }
     this.#operations += 1;
     if (purpose.for === 'other') return this.#mailbox(await this.#connection.select(path, signal));
@@ -92,7 +101,7 @@ export class ImapSession implements UpstreamSession {
     const ahead = new ListingAheadRequest(
       this.#connection.pipeline,
       this.#connection,
-      isCareful ? { ...purpose, for: 'listing' } : purpose,
+      isCareful && purpose.for === 'first-listing' ? { for: 'listing', known: NOTHING_KNOWN } : purpose,
     );
     const selected = await this.#connection.select(path, signal, ahead);
     this.#operations += ahead.commands;

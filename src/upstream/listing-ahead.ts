@@ -4,7 +4,7 @@
  */
 import { isRefusal } from '../errors.ts';
 import type { UidRanges } from '../imap/uid-ranges.ts';
-import { shortSearch, type Abilities, type Search } from './finding.ts';
+import { firstCompared, shortSearch, type Abilities, type Search, type Since } from './finding.ts';
 import { RowGatherer } from './mailbox-listing.ts';
 import type { Pipeline } from './pipeline.ts';
 import type { ListingRows, Purpose } from './upstream.ts';
@@ -14,8 +14,8 @@ export interface ListingAhead {
   readonly news: number;
   /** Messages that SEARCH calls \Deleted; undefined where the server refused to say. */
   readonly deleted: UidRanges | undefined;
-  /** What is there from the last known message on, or of everything; undefined where it was not asked for or did not come. */
-  readonly since: UidRanges | undefined;
+  /** What is there from one of the last known messages on; undefined where it was not asked for or did not come. */
+  readonly since: Since | undefined;
   /** Of all messages; undefined where they were not asked for, or did not come. */
   readonly rows: ListingRows | undefined;
 }
@@ -49,16 +49,18 @@ export class ListingAheadRequest {
   async #ask(): Promise<ListingAhead | undefined> {
     const deleted = this.#search('DELETED');
     const isFirst = this.#purpose.for === 'first-listing';
-    const since = isFirst ? undefined : this.#search(`UID ${this.#purpose.lastUid ?? 1}:*`);
+    const from = this.#purpose.for === 'listing' ? firstCompared(this.#purpose.known) : 1;
+    const since = isFirst ? undefined : this.#search(`UID ${from}:*`);
     const gathered = new RowGatherer(this.#abilities, undefined, () => this.#pipeline.exists ?? 0);
     const rows = isFirst ? this.#unlessRefused(this.#pipeline.command(`UID FETCH 1:* ${gathered.items}`, gathered)) : undefined;
     const [newsOfDeleted, newsOfSince, newsOfRows] = await Promise.all([deleted.news, since?.news, rows]);
     const news = newsOfRows ?? newsOfSince ?? newsOfDeleted;
     if (news === undefined) return undefined;
+    const found = newsOfSince === news ? resultOf(since?.search) : undefined;
     return {
       news,
       deleted: newsOfDeleted === news ? resultOf(deleted.search) : undefined,
-      since: newsOfSince === news ? resultOf(since?.search) : undefined,
+      since: found && { from, found },
       rows: newsOfRows === news ? gathered.rows() : undefined,
     };
   }

@@ -6,7 +6,7 @@ import type { UidRanges } from '../imap/uid-ranges.ts';
 import type { Uid } from '../maildrop/numbers.ts';
 import { hasAnotherDate } from '../maildrop/verification.ts';
 import type { MailboxMemory } from './account-memory.ts';
-import { confirmed, find, findByFetch, findFrom } from './finding.ts';
+import { COMPARED_MESSAGES, confirmed, find, findByFetch, findFrom, firstCompared } from './finding.ts';
 import type { SelectedMailbox } from './selected-mailbox.ts';
 import type { MailboxRunner } from './imap-session.ts';
 import type { ListingAhead } from './listing-ahead.ts';
@@ -48,10 +48,11 @@ export async function tryListing(
   }
   const deleted = deletedIn(parts, now, signal);
   const [since, claimed] = await Promise.all([changesSince(parts, known, exists, now, signal), deleted]);
-  if (since === 'unchanged')
-    return unchanged(known, { uidValidity, uidNext, deleted: await truly(parts, claimed, () => known.uids(), signal) });
   const rest = since ?? (await changesOf(parts, known, { exists, isLast }, now, signal));
   if (rest === undefined || rest === 'others') return rest;
+  parts.memory.modSeq = parts.selected.modSeq ?? parts.memory.modSeq;
+  if (rest === 'unchanged')
+    return unchanged(known, { uidValidity, uidNext, deleted: await truly(parts, claimed, () => known.uids(), signal) });
   return { uidValidity, uidNext, ...rest, deleted: await truly(parts, claimed, () => rest.uids, signal), ...AS_LISTED };
 }
 
@@ -75,7 +76,7 @@ async function isReallyEmpty(
   ahead: ListingAhead | undefined,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (known.count === 0 && (ahead?.since?.count === 0 || ahead?.rows?.uids.length === 0)) return true;
+  if (known.count === 0 && (ahead?.since?.found.count === 0 || ahead?.rows?.uids.length === 0)) return true;
   const [searched, fetched] = await Promise.all([find(runner, 'ALL', signal), findByFetch(runner, signal)]);
   return searched.count + fetched.count === 0;
 }
@@ -107,7 +108,7 @@ async function truly(
 
 /**
  * Where none of the known messages went, only what came behind them is looked at. New UIDs are above all others (RFC 3501 section 2.3.1.1), so
- * what is there from the last known one on, and how many there are in all, tell so. Undefined where that cannot be said.
+ * what is there from one of the last known ones on, and how many there are in all, tell so. Undefined where that cannot be said.
  */
 async function changesSince(
   parts: ListingParts,
@@ -119,12 +120,20 @@ async function changesSince(
   const { runner, selected } = parts;
   const last = known.lastUid;
   if (last === undefined || known.count > exists) return undefined;
-  const since = ahead?.since ?? (await findFrom(runner, last, signal));
-  // Whatever lies below was not asked about: then the search is good for nothing.
-  if (since.first !== last || known.count + since.count - 1 !== exists || !isUnchangedSince(runner, selected)) return undefined;
-  if (since.count === 1) return 'unchanged';
-  const added = await rowsAfter(parts, known, last, since.toUids(exists).slice(1), signal);
+  const { from, found } = ahead?.since ?? (await findFrom(runner, firstCompared(known), signal));
+  const compared = known.lastUids(COMPARED_MESSAGES).filter((uid) => uid >= from);
+  const newer = found.beyond(last);
+  // What lies below was not asked about: then the search is good for nothing.
+  const areThere = found.count === compared.length + newer.count && found.among(compared).length === compared.length;
+  if (!areThere || known.count + newer.count !== exists || !isUnchangedSince(runner, selected)) return undefined;
+  const isSure = compared.length === known.count || hasSameModSeq(parts);
+  const [added, all] = await Promise.all([
+    newer.count === 0 ? noRows() : rowsAfter(parts, known, last, newer.toUids(exists), signal),
+    isSure ? undefined : find(runner, 'ALL', signal),
+  ]);
   if (added === 'others') return added;
+  if (all !== undefined && all.among(known.uids()).length < known.count) return undefined;
+  if (newer.count === 0) return 'unchanged';
   // What came meanwhile could make up for what went.
   const isWhole = known.count + added.uids.length === exists && isUnchangedSince(runner, selected);
   return isWhole ? { uids: known.uids().concat(added.uids), added } : undefined;
@@ -134,6 +143,11 @@ async function changesSince(
 interface Said {
   readonly exists: number;
   readonly isLast: boolean;
+}
+
+/** True also where the server tells of no such number, or told of none before: then the count has to do. */
+function hasSameModSeq({ selected, memory }: ListingParts): boolean {
+  return selected.modSeq === undefined || memory.modSeq === undefined || selected.modSeq === memory.modSeq;
 }
 
 async function changesOf(

@@ -12,6 +12,8 @@ export interface SelectedMailbox {
   /** How many messages it holds; undefined where the server told nothing. */
   readonly exists: number | undefined;
   readonly isReadOnly: boolean;
+  /** HIGHESTMODSEQ: as long as it is the same, nothing has changed. Undefined where it is not known. */
+  readonly modSeq: string | undefined;
   /** The news of the connection when it was selected: with more of them it is no longer what it was. */
   readonly news: number;
 }
@@ -25,7 +27,7 @@ export interface UpstreamLimits {
 /** Throws UpstreamError where no unique-ids could be made, or there are more messages than popbridge takes. */
 export function selectedMailbox(
   path: string,
-  { uidValidity: told, uidNext = 0 }: SelectAnswer,
+  { uidValidity: told, uidNext = 0, highestModSeq: modSeq }: SelectAnswer,
   isReadOnly: boolean,
   { exists, news }: Pick<SelectedMailbox, 'exists' | 'news'>,
   limits: UpstreamLimits,
@@ -36,5 +38,5 @@ export function selectedMailbox(
   if (exists !== undefined && exists > limits.messages) {
     throw new UpstreamError('unsupported', `the server claims ${exists} messages in ${path}; limits.messages allows ${limits.messages}`);
   }
-  return { path, uidValidity, uidNext, exists, isReadOnly, news };
+  return { path, uidValidity, uidNext, exists, isReadOnly, modSeq, news };
 }

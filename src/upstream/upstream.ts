@@ -48,11 +48,10 @@ export interface FolderList {
 }
 
 /** Why a mailbox is selected: what will be asked for anyway is asked for at the same time. */
-export interface Purpose {
-  readonly for: 'first-listing' | 'listing' | 'other';
-  /** The last message that is known of a mailbox that was listed before. */
-  readonly lastUid?: Uid | undefined;
-}
+export type Purpose =
+  | { readonly for: 'first-listing' | 'other' }
+  /** `known` is of a listing before. */
+  | { readonly for: 'listing'; readonly known: KnownEnd };
 
 export interface UpstreamSession {
   /** `host:port`. */
@@ -98,13 +97,19 @@ export interface RowsRequest {
   readonly withMessageIds: boolean;
 }
 
+/** The end of what is known of a mailbox. */
+export interface KnownEnd {
+  /** The highest UID of all. */
+  readonly lastUid: Uid | undefined;
+  /** The last messages, at most so many, ascending. */
+  lastUids(most: number): readonly Uid[];
+}
+
 /** What is known of a mailbox under its UIDVALIDITY: only what changed since is asked for. */
-export interface KnownMailbox {
+export interface KnownMailbox extends KnownEnd {
   /** UIDNEXT at the listing before; 0 where the server told none. */
   readonly uidNext: number;
   readonly count: number;
-  /** The highest of all. */
-  readonly lastUid: Uid | undefined;
   /** All of them, ascending. */
   uids(): readonly Uid[];
   /** INTERNALDATE in seconds since 1970; undefined where the message is not known. */
@@ -116,6 +121,7 @@ export const NOTHING_KNOWN: KnownMailbox = {
   uidNext: 0,
   count: 0,
   lastUid: undefined,
+  lastUids: () => [],
   uids: () => [],
   arrivalOf: () => undefined,
 };

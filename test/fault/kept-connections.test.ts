@@ -62,7 +62,7 @@ describe('a kept connection', () => {
     const running = await site();
     await poll(running);
     const commands = await asked(running, async () => expect(await poll(running)).toEqual(['1', '2', '3']));
-    expect(commands.sort()).toEqual(['NOOP', 'UID SEARCH RETURN (ALL) DELETED', 'UID SEARCH RETURN (ALL) UID 3:*']);
+    expect(commands.sort()).toEqual(['NOOP', 'UID SEARCH RETURN (ALL) OR DELETED UID 4:4294967295']);
     expect(running.imap.logins).toBe(1);
   });
 
@@ -129,6 +129,29 @@ describe('a kept connection', () => {
     once(running.imap, 'UID SEARCH', { reply: 'NO [SERVERBUG] mailbox changed' });
     expect(await poll(running)).toEqual(['1', '2', '3']);
     expect(running.imap.logins).toBe(1);
+  });
+
+  test('that refuses keys joined by OR is asked without them from then on', async () => {
+    const running = await site();
+    running.imap.setScript(({ command }) => (command.includes(' OR ') ? { reply: 'BAD unknown key OR' } : undefined));
+    const joined = (): number => running.imap.commands.filter((command) => command.includes(' OR ')).length;
+    for (let polls = 0; polls < 2; polls += 1) expect(await poll(running)).toEqual(['1', '2', '3']);
+    const refused = joined();
+    expect(refused).toBeGreaterThan(0);
+    expect(await poll(running)).toEqual(['1', '2', '3']);
+    expect(joined()).toBe(refused);
+    running.imap.mailbox('INBOX').setFlags(3, ['\\Deleted']);
+    running.imap.mailbox('INBOX').append('Subject: 4\r\n\r\nbody 4\r\n');
+    expect(await poll(running)).toEqual(['1', '2', '4']);
+    expect(running.imap.logins).toBe(1);
+  });
+
+  test('hides of what came meanwhile that which is flagged as deleted', async () => {
+    const running = await site();
+    await poll(running);
+    running.imap.mailbox('INBOX').append('Subject: 4\r\n\r\nbody 4\r\n');
+    running.imap.mailbox('INBOX').append('Subject: 5\r\n\r\nbody 5\r\n', { flags: ['\\Deleted'] });
+    expect(await poll(running)).toEqual(['1', '2', '3', '4']);
   });
 
   test('notices at once that the mailbox is another one', async () => {

@@ -201,13 +201,13 @@ describe('a mailbox that is truly empty', () => {
   });
 });
 
+/** SELECT tells this, or nothing, of the changes in the mailbox. */
+const modSequence = (told: () => number | undefined): ImapRule => {
+  return ({ verb }) => (verb === 'SELECT' ? { rewrite: (text) => text.replace(/^\* \d+ EXISTS\r\n/, `$&${highest(told())}`) } : undefined);
+};
+const highest = (value: number | undefined): string => (value === undefined ? '' : `* OK [HIGHESTMODSEQ ${value}] Highest\r\n`);
+
 describe('UIDNEXT that stands still while one message goes and another comes', () => {
-  /** SELECT tells this, or nothing, of the changes in the mailbox. */
-  const modSequence = (told: () => number | undefined): ImapRule => {
-    return ({ verb }) =>
-      verb === 'SELECT' ? { rewrite: (text) => text.replace(/^\* \d+ EXISTS\r\n/, `$&${highest(told())}`) } : undefined;
-  };
-  const highest = (value: number | undefined): string => (value === undefined ? '' : `* OK [HIGHESTMODSEQ ${value}] Highest\r\n`);
   let changes = 1;
 
   describe.each([
@@ -241,6 +241,79 @@ describe('UIDNEXT that stands still while one message goes and another comes', (
     inbox(it).expunge(2);
     it.deliver('INBOX', 'new');
     expect((await it.glance()).subjects).toEqual(['one', 'three', 'new']);
+  });
+});
+
+describe('a message that goes while another comes in its place, below the last one', () => {
+  /** A mailbox in which UID 2 was never given, so that a server can give it late. */
+  async function siteWithGap(messages: number): Promise<Site> {
+    const it = await BridgeSite.startIn(shared);
+    open.push(it);
+    it.deliver('INBOX', 'one', 'never seen');
+    inbox(it).expunge(2);
+    it.deliver('INBOX', ...Array.from({ length: messages - 1 }, (_, place) => `message ${place}`));
+    return it;
+  }
+  const swap = (it: Site): void => {
+    inbox(it).expunge(3);
+    inbox(it).append('Subject: late\r\nMessage-ID: <late@example.com>\r\n\r\nbody\r\n', { uid: 2 });
+  };
+  const commandsOf = async (it: Site, work: () => Promise<unknown>): Promise<string[]> => {
+    const before = it.imap.commands.length;
+    await work();
+    return it.imap.commands.slice(before).filter((command) => command.startsWith('UID SEARCH'));
+  };
+
+  test('is noticed in a small mailbox, where the messages are compared with those known', async () => {
+    const it = await siteWithGap(5);
+    expect(await shown(it)).toHaveLength(5);
+    swap(it);
+    expect(await shown(it)).toEqual(['one', 'late', 'message 1', 'message 2', 'message 3']);
+  });
+
+  test('is noticed in a large one where HIGHESTMODSEQ tells that something changed, and costs nothing while it does not', async () => {
+    const it = await siteWithGap(1_100);
+    let changes = 1;
+    goesBy(
+      it,
+      modSequence(() => changes),
+    );
+    const uniqueIds = async (): Promise<string[]> => {
+      const client = await it.open();
+      const lines = await client.multi('UIDL');
+      await client.command('QUIT');
+      return lines.map((line) => line.replace(/^\d+ /, ''));
+    };
+    const before = await uniqueIds();
+    const asked = await commandsOf(it, async () => expect(await uniqueIds()).toEqual(before));
+    expect(asked).toEqual(['UID SEARCH RETURN (ALL) DELETED', 'UID SEARCH RETURN (ALL) UID 102:*']);
+    swap(it);
+    changes += 1;
+    const after = await uniqueIds();
+    expect(after).toEqual([before[0], expect.any(String), ...before.slice(2)]);
+    expect(before).not.toContain(after[1]);
+  });
+
+  test('does not keep what came at the same time waiting', async () => {
+    const it = await siteWithGap(1_100);
+    let changes = 1;
+    goesBy(
+      it,
+      modSequence(() => changes),
+    );
+    await it.glance();
+    it.deliver('INBOX', 'new');
+    changes += 1;
+    const rows = Promise.withResolvers<void>();
+    it.imap.setScript([
+      modSequence(() => changes),
+      ({ command }) => (command.startsWith('UID SEARCH RETURN (ALL COUNT) ALL') ? { after: rows.promise } : undefined),
+      ({ command }) => {
+        if (command.includes('RFC822.SIZE')) rows.resolve();
+        return undefined;
+      },
+    ]);
+    expect((await it.glance()).subjects).toHaveLength(1_101);
   });
 });
 

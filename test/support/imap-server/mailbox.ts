@@ -5,6 +5,8 @@ export interface AppendOptions {
   readonly internalDate?: Date;
   /** What RFC822.SIZE says, for servers that lie. */
   readonly declaredSize?: number;
+  /** A UID that no message has, for servers that do not give ascending ones. */
+  readonly uid?: number;
 }
 
 export interface FakeMessage {
@@ -65,15 +67,16 @@ export class FakeMailbox {
   /** Adds a message and tells its UID; sessions hear of it with their next command. */
   append(raw: Buffer | string, options: AppendOptions = {}): number {
     const message = {
-      uid: this.uidNext,
+      uid: options.uid ?? this.uidNext,
       raw: typeof raw === 'string' ? Buffer.from(raw) : raw,
       flags: canonicalFlags(options.flags ?? []),
       internalDate: options.internalDate ?? this.#clock(),
       declaredSize: options.declaredSize,
       isExpunged: false,
     };
-    this.uidNext += 1;
     this.#messages.push(message);
+    if (options.uid === undefined) this.uidNext += 1;
+    else this.#messages.sort((one, other) => one.uid - other.uid);
     for (const observer of this.#observers) observer.messagesChanged();
     return message.uid;
   }

@@ -101,6 +101,18 @@ describe('a mailbox is read-only', () => {
   });
 });
 
+test.for([
+  ['* OK [HIGHESTMODSEQ 715194045007] Highest', '715194045007'],
+  ['* OK [HIGHESTMODSEQ 9223372036854775807]', '9223372036854775807'],
+  ['* ok [highestmodseq 3]', '3'],
+  ['* OK [NOMODSEQ] Sorry', undefined],
+  ['* OK [HIGHESTMODSEQ 0]', undefined],
+  ['* OK [HIGHESTMODSEQ -3]', undefined],
+  ['* OK [HIGHESTMODSEQ NIL]', undefined],
+] as const)('%s tells the HIGHESTMODSEQ, or none: %s', ([line, modSeq]) => {
+  expect(answerOf(...USUAL, line).highestModSeq).toBe(modSeq);
+});
+
 test('only lines that tell of the mailbox are taken; all others are left to whom they concern', () => {
   const answer = new SelectAnswer();
   const isTaken = (line: string): boolean => answer.take(Buffer.from(line, 'latin1'));

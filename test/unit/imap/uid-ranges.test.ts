@@ -49,6 +49,17 @@ describe('a set of UIDs', () => {
     );
   });
 
+  test('falls into what lies up to a number and what lies beyond it', () => {
+    holds(
+      fc.property(ranges, fc.integer({ min: 0, max: HIGHEST + 12 }), (all, last) => {
+        const set = UidRanges.of(all);
+        const model = ascending(modelOf(all));
+        expect(set.upTo(last).toUids(model.length)).toEqual(model.filter((number) => number <= last));
+        expect(set.beyond(last).toUids(model.length)).toEqual(model.filter((number) => number > last));
+      }),
+    );
+  });
+
   test('picks out of ascending UIDs just those that both name', () => {
     holds(
       fc.property(ranges, ranges, (all, others) => {

@@ -1,7 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { uid, uids, uidValidity } from '../../support/fake-maildrop.ts';
 import { withoutMessages, withTrueOctets } from '../../../src/maildrop/map-changes.ts';
-import { UNTOUCHED, emptyMap, knownMessage, segmentNumber, uidsIn, uniqueIdsIn, type UidMap } from '../../../src/maildrop/uid-map.ts';
+import {
+  UNTOUCHED,
+  emptyMap,
+  knownMessage,
+  lastUidsIn,
+  segmentNumber,
+  uidsIn,
+  uniqueIdsIn,
+  type UidMap,
+} from '../../../src/maildrop/uid-map.ts';
 import { listing, reconciled } from './listing.ts';
 
 const MAP: UidMap = reconciled(undefined, listing(7, [1, 2, 1023, 1024, 5000]));
@@ -24,6 +33,16 @@ describe('the UID map', () => {
   test('keeps segments of 1,024 UIDs', () => {
     expect([...MAP.segments.keys()]).toEqual([0, 1, 4]);
     expect([segmentNumber(uid(1023)), segmentNumber(uid(1024))]).toEqual([0, 1]);
+  });
+
+  test.for([
+    [1, [5000]],
+    [2, [1024, 5000]],
+    [4, [2, 1023, 1024, 5000]],
+    [99, [1, 2, 1023, 1024, 5000]],
+  ] as const)('gives its last messages, %s of them at most', ([most, last]) => {
+    expect(lastUidsIn(MAP, most)).toEqual(last);
+    expect(lastUidsIn(emptyMap(uidValidity(7)), most)).toEqual([]);
   });
 
   test('is the very same object after the same listing', () => {
