@@ -27,13 +27,13 @@ export function messageIdIn(header: Buffer): string | undefined {
  */
 export function plainMessageIdIn(header: Buffer): string | undefined {
   const text = header.toString('latin1');
-  const fields = plainFieldsIn(text);
-  if (fields === undefined) return undefined;
-  const [messageId = '', ...more] = fields.get('message-id') ?? [];
-  const isNamed = tells(unfolded(messageId));
-  const used = isNamed ? [[messageId]] : STAND_INS.map((name) => fields.get(name) ?? []);
-  const isPlain = more.length === 0 && used.every((values) => values.length < 2 && values.every(isPlainValue));
-  return isPlain ? (readIn(text) ?? '') : undefined;
+  if (!PLAIN_HEADER.test(text)) return undefined;
+  const values = plainValuesIn(text);
+  const messageId = values['message-id'];
+  if (messageId === undefined || tells(messageId)) return messageId;
+  const standIns = STAND_INS.map((name) => values[name]);
+  if (standIns.includes(undefined)) return undefined;
+  return standIns.every((value) => value === '') ? '' : standIns.join(SEPARATOR);
 }
 
 /** Everything that messageIdIn has ever told of such a header: earlier versions took a bare CR for the end of a line. */
@@ -55,6 +55,12 @@ const FIELDS: ReadonlyMap<TellingField, RegExp> = new Map(
   ]),
 );
 
+/**
+ * Each line is a field with a name of printable ASCII up to the colon (RFC 5322 section 2.2), or a fold of one with something in it; NUL and bare CR
+ * are nowhere.
+ */
+const PLAIN_HEADER = /^(?:[!-9;-~]+:[^\0\r\n]*\r?\n(?:[ \t]+[^ \t\0\r\n][^\0\r\n]*\r?\n)*)*$/;
+
 function readIn(header: string): string | undefined {
   const messageId = valueOf(header, 'message-id');
   if (tells(messageId)) return messageId;
@@ -75,29 +81,41 @@ function unfolded(value: string): string {
   return value.replace(/\s+/g, ' ').trim();
 }
 
-/** The values of the telling fields by name, folds included. Undefined where a line is neither a field nor a fold with something in it. */
-function plainFieldsIn(header: string): Map<string, string[]> | undefined {
-  const fields = new Map<string, string[]>();
-  let values: string[] | undefined;
-  const lines = header.split(/\r?\n/);
-  if (lines.pop() !== '') return undefined;
-  for (const line of lines) {
-    if (/[\0\r]/.test(line)) return undefined;
-    if (/^[ \t]+[^ \t]/.test(line) && values !== undefined) {
-      values.push(`${values.pop() ?? ''}${line}`);
-      continue;
+const LONGEST_NAME = Math.max(...TELLING_FIELDS.map(({ length }) => length));
+
+type PlainValues = Record<TellingField, string | undefined>;
+
+/** Of a plain header; '' of a field that is not there, undefined of one that a server may read, recode, replace or cut in another way. */
+function plainValuesIn(header: string): PlainValues {
+  const values: PlainValues = { 'message-id': '', date: '', from: '', subject: '' };
+  const seen = new Set<TellingField>();
+  for (let at = 0; at < header.length;) {
+    const end = endOfField(header, at);
+    const colon = header.indexOf(':', at);
+    const name = colon - at > LONGEST_NAME ? '' : header.slice(at, colon).toLowerCase();
+    if (isTelling(name)) {
+      const value = header.slice(colon + 1, end);
+      values[name] = seen.has(name) || !isPlainValue(value) ? undefined : unfolded(value);
+      seen.add(name);
     }
-    // RFC 5322 section 2.2: printable ASCII up to the colon.
-    const name = /^([!-9;-~]+):/.exec(line)?.[1];
-    if (name === undefined) return undefined;
-    values = fields.get(name.toLowerCase()) ?? [];
-    values.push(line.slice(name.length + 1));
-    if (TELLING_FIELDS.some((telling) => telling === name.toLowerCase())) fields.set(name.toLowerCase(), values);
+    at = end;
   }
-  return fields;
+  return values;
 }
 
-/** Nothing in it that a server may recode, replace or cut. */
+function isTelling(name: string): name is TellingField {
+  return name === 'message-id' || name === 'date' || name === 'from' || name === 'subject';
+}
+
+/** Where the next field begins. */
+function endOfField(header: string, from: number): number {
+  let at = from;
+  do at = header.indexOf('\n', at) + 1;
+  while (header[at] === ' ' || header[at] === '\t');
+  return at;
+}
+
+/** `value` holds the line ends of its folds. */
 function isPlainValue(value: string): boolean {
-  return value.length < MAX_VALUE && /^[\t -~]*$/.test(value);
+  return /^[\t\r\n -~]*$/.test(value) && value.replace(/\r?\n/g, '').length < MAX_VALUE;
 }
