@@ -2,10 +2,10 @@
  * Checks app passwords. A derivation takes memory and a quarter of a second, so few run at a time, and what was tried once is recognised by a
  * keyed hash afterwards: clients poll.
  */
-import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import type { ScryptCost } from '../config/scrypt-hash.ts';
+import { KeyedHash } from '../keyed-hash.ts';
 import type { AccountKey } from '../store/account-store.ts';
 import { FairTurns, type Asker } from './fair-turns.ts';
 import { matchingHash } from './password-hash.ts';
@@ -24,7 +24,7 @@ const AT_A_TIME = 2;
 const MAX_RECENT = 10_000;
 
 export class PasswordChecker {
-  readonly #key = randomBytes(32);
+  readonly #hash = new KeyedHash();
   /** The hash that a password matched, by a keyed hash of all that the answer depends on. */
   readonly #right = new LRUCache<string, string>({ max: MAX_RECENT });
   /** Apart from those, so that many guesses make none of them forgotten. */
@@ -40,9 +40,7 @@ export class PasswordChecker {
    * does.
    */
   async matching({ of, password, hashes, atLeast, by }: PasswordCheck): Promise<number> {
-    const name = createHmac('sha256', this.#key)
-      .update(JSON.stringify([of.upstream, of.user, password, hashes]))
-      .digest('base64');
+    const name = this.#hash.textOf(of.upstream, of.user, password, hashes);
     const known = this.#right.get(name);
     if (known !== undefined) return hashes.indexOf(known);
     if (this.#wrong.get(name) === true) return -1;

@@ -68,9 +68,11 @@ export class LiveSecrets {
 
   /** Adds a secret and gives what removes it. */
   add(secret: string): () => void {
-    if (secret.length < MIN_SECRET_CHARACTERS) return () => {};
-    const removeFromAll = this.#all?.add(secret);
-    const forms = formsOf(secret);
+    return secret.length < MIN_SECRET_CHARACTERS ? () => {} : this.#add(formsOf(secret));
+  }
+
+  #add(forms: readonly string[]): () => void {
+    const removeFromAll = this.#all === undefined ? undefined : this.#all.#add(forms);
     for (const form of forms) this.#use(form);
     const remove = (): void => {
       if (!this.#held.delete(remove)) return;

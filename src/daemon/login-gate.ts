@@ -2,9 +2,9 @@
  * Holds logins back before anything is tried, so that a client that hangs up gains nothing: by address and by account. A password
  * that was right lately does not wait behind the guesses of others. Names and passwords are kept as keyed hashes only.
  */
-import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
+import { KeyedHash } from '../keyed-hash.ts';
 import { LoginLine, WINDOW_MS, type Leave, type LineRules } from './login-line.ts';
 
 /** Who wants to log in. */
@@ -48,7 +48,7 @@ const MAX_MISSES = 20;
 
 export class LoginGate {
   readonly #clock: Clock;
-  readonly #key = randomBytes(32);
+  readonly #hash = new KeyedHash();
   readonly #ofAddress: LineRules;
   readonly #addresses = new LRUCache<string, LoginLine>({ max: MAX_ADDRESSES });
   readonly #accounts = new LRUCache<string, LoginLine>({ max: MAX_ACCOUNTS });
@@ -66,7 +66,7 @@ export class LoginGate {
    * wait takes too long, and with UpstreamError `unreachable` when the signal aborts.
    */
   async admit({ address, account, password }: Applicant, signal: AbortSignal): Promise<Settle> {
-    const hash = this.#hash(account, password);
+    const hash = this.#hash.textOf(account, password);
     const atAddress = this.#line(this.#addresses, address, this.#ofAddress);
     const atAccount = this.#line(this.#accounts, account, OF_AN_ACCOUNT);
     const places: Leave[] = [];
@@ -119,15 +119,11 @@ export class LoginGate {
   }
 
   #line(lines: LRUCache<string, LoginLine>, name: string, rules: LineRules): LoginLine {
-    const line = lines.get(name) ?? new LoginLine(this.#clock, rules);
+    const known = lines.get(name);
+    if (known !== undefined) return known;
+    const line = new LoginLine(this.#clock, rules);
     lines.set(name, line);
     return line;
-  }
-
-  #hash(account: string, password: string): string {
-    return createHmac('sha256', this.#key)
-      .update(JSON.stringify([account, password]))
-      .digest('base64');
   }
 }
 

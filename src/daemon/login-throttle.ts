@@ -3,10 +3,10 @@
  * growing while, at most five refused passwords an account in ten minutes reach the upstream, and a server that asked for a
  * pause gets it. Passwords are kept as keyed hashes only, under a key that lives as long as the process.
  */
-import { createHmac, randomBytes } from 'node:crypto';
 import { LRUCache } from 'lru-cache';
 import type { Clock } from '../clock.ts';
 import { BusyError, CredentialsError, UpstreamError, type BridgeError } from '../errors.ts';
+import { KeyedHash } from '../keyed-hash.ts';
 import { unlessAborted } from '../upstream/deadline.ts';
 import { RefusalDoubts } from './refusal-doubts.ts';
 
@@ -47,7 +47,7 @@ export interface Attempt {
 export class LoginThrottle {
   readonly doubts: RefusalDoubts;
   readonly #clock: Clock;
-  readonly #key = randomBytes(32);
+  readonly #hash = new KeyedHash();
   /** By name in lower case: servers may hold spellings for one user, and lock out the one for guesses at all. */
   readonly #accounts = new LRUCache<string, AccountRecord>({ max: MAX_ACCOUNTS });
   /** Names for which no password was right so far, apart from those: many made-up names make no user forgotten. */
@@ -65,7 +65,7 @@ export class LoginThrottle {
    */
   async admit(account: string, password: string, signal: AbortSignal): Promise<Attempt> {
     const record = this.#record(account);
-    const hash = this.#hash(account, password);
+    const hash = this.#hash.textOf(account, password);
     for (;;) {
       const running = record.proven === hash ? undefined : record.trying.get(hash);
       if (running === undefined) break;
@@ -114,7 +114,7 @@ export class LoginThrottle {
 
   /** Whether that password was the last that worked. */
   isProven(account: string, password: string): boolean {
-    return this.#record(account).proven === this.#hash(account, password);
+    return this.#record(account).proven === this.#hash.textOf(account, password);
   }
 
   /** LOGIN-DELAY (RFC 2449 section 6.5): throws BusyError where the maildrop was logged in to less than `delayMs` ago. */
@@ -169,12 +169,6 @@ export class LoginThrottle {
     };
     this.#strangers.set(name, record);
     return record;
-  }
-
-  #hash(account: string, password: string): string {
-    return createHmac('sha256', this.#key)
-      .update(JSON.stringify([account, password]))
-      .digest('base64');
   }
 }
 

@@ -119,8 +119,8 @@ async function changedMaps(request: OpenRequest, listed: readonly ListedMailbox[
   return updateMaps(request, listed, unlisted, recognised);
 }
 
-function checkGmail({ view, session: { abilities } }: OpenRequest): void {
-  if (view.maildrop.uniqueId.text !== GMAIL || abilities.capabilities.includes('X-GM-EXT-1')) return;
+function checkGmail({ view, session }: OpenRequest): void {
+  if (view.maildrop.uniqueId.text !== GMAIL || session.abilities.capabilities.includes('X-GM-EXT-1')) return;
   throw new UpstreamError('forbidden', 'maildrop.unique_id = "gmail" needs a server with X-GM-EXT-1, and this one has it not');
 }
 

@@ -16,7 +16,7 @@ export function isPattern(text: string): boolean {
 
 /** True for a text that means one name and nothing else: it has no wildcard, and no backslash that could belong to the name or not. */
 export function isPlainName(text: string): boolean {
-  return !isPattern(text) && unescapedName(text) === text;
+  return !/[*%?]|\\\\/.test(text);
 }
 
 /** The name that a text without wildcards stands for: `\*`, `\%`, `\?` and `\\` lose their backslash, and any other backslash stays. */

@@ -77,9 +77,11 @@ export class AccountMemory {
 
   mailbox(path: string, uidValidity: UidValidity): MailboxMemory {
     const key = `${uidValidity} ${path}`;
-    const known = this.#mailboxes.get(key) ?? { deleted: new Set(), modSeq: undefined, isolation: new Isolation() };
-    this.#mailboxes.set(key, known);
-    return known;
+    const known = this.#mailboxes.get(key);
+    if (known !== undefined) return known;
+    const fresh = { deleted: new Set<Uid>(), modSeq: undefined, isolation: new Isolation() };
+    this.#mailboxes.set(key, fresh);
+    return fresh;
   }
 }
 
@@ -88,8 +90,10 @@ export class AccountMemories {
   readonly #byUser = new LRUCache<string, AccountMemory>({ max: MAX_ACCOUNTS });
 
   of(user: string): AccountMemory {
-    const known = this.#byUser.get(user) ?? new AccountMemory();
-    this.#byUser.set(user, known);
-    return known;
+    const known = this.#byUser.get(user);
+    if (known !== undefined) return known;
+    const fresh = new AccountMemory();
+    this.#byUser.set(user, fresh);
+    return fresh;
   }
 }

@@ -2,8 +2,9 @@
  * Connections that stay when a session ends, so that the next poll costs no login (CONTRACT section 5.7). Who is served by one has to give
  * the very password that opened it, at most an hour after it did; every other password is proven by a login of its own.
  */
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+import { timingSafeEqual } from 'node:crypto';
 import type { Cancel, Clock } from '../clock.ts';
+import { KeyedHash } from '../keyed-hash.ts';
 import type { ImapConnection } from './imap-connection.ts';
 import type { UpstreamLogin } from './upstream.ts';
 
@@ -52,7 +53,7 @@ const PROVEN_MS = 60 * 60_000;
 
 export class ConnectionPool {
   readonly #parts: PoolParts;
-  readonly #key = randomBytes(32);
+  readonly #hash = new KeyedHash();
   readonly #accounts = new Map<string, Account>();
   #isRetired = false;
 
@@ -184,9 +185,7 @@ export class ConnectionPool {
 
   /** Passwords are kept as keyed hashes only, under a key that lives as long as the process. */
   #proof({ user, password, provenAs }: UpstreamLogin): Buffer {
-    return createHmac('sha256', this.#key)
-      .update(JSON.stringify(provenAs === undefined ? [user, password] : [user, 'proven as', provenAs]))
-      .digest();
+    return provenAs === undefined ? this.#hash.of(user, password) : this.#hash.of(user, 'proven as', provenAs);
   }
 }
 

@@ -40,6 +40,8 @@ export class GatedSocket extends Duplex implements Gate {
   /** Came and was not handed on yet. */
   #gathered: Buffer[] = [];
   #gatheredOctets = 0;
+  /** To be sent when all that runs now has run. */
+  #toSend = '';
   /** Came for imapflow. */
   #loginOctets = 0;
 
@@ -63,8 +65,10 @@ export class GatedSocket extends Duplex implements Gate {
     this.#keeper = keeper;
   }
 
+  /** What is sent at once goes out in one piece. */
   send(octets: string): void {
-    if (!this.#raw.destroyed) this.#raw.write(octets, 'latin1');
+    if (this.#toSend === '') process.nextTick(this.#sendGathered);
+    this.#toSend += octets;
   }
 
   /** Reads no more until all who hold let go: what the server sends waits in the network. */
@@ -173,6 +177,12 @@ export class GatedSocket extends Duplex implements Gate {
     this.#gathered = [];
     this.#gatheredOctets = 0;
     this.#keeper?.receive(octets);
+  };
+
+  readonly #sendGathered = (): void => {
+    const octets = this.#toSend;
+    this.#toSend = '';
+    if (!this.#raw.destroyed) this.#raw.write(octets, 'latin1');
   };
 
   readonly #onEnd = (): void => {

@@ -121,7 +121,7 @@ async function changesSince(
   const last = known.lastUid;
   if (last === undefined || known.count > exists) return undefined;
   const { from, found } = ahead?.since ?? (await findFrom(runner, firstCompared(known), signal));
-  const compared = known.lastUids(COMPARED_MESSAGES).filter((uid) => uid >= from);
+  const compared = from > last ? [] : known.lastUids(COMPARED_MESSAGES).filter((uid) => uid >= from);
   const newer = found.beyond(last);
   // What lies below was not asked about: then the search is good for nothing.
   const areThere = found.count === compared.length + newer.count && found.among(compared).length === compared.length;
