@@ -54,6 +54,7 @@ export async function knownBefore(store: Store, sightings: readonly Sighted[], u
 
 /** Messages that went and could be among the new ones, by all but their Message-IDs. */
 async function goneLike(store: Store, { key, listing, identities, formula, isNewEpoch }: Sighted): Promise<Tombstone[]> {
+  if (!(await store.hasGone(key.maildrop))) return [];
   const { uids, arrivals, octets } = listing.added;
   const idOf = idsFrom();
   const wanted = { given: new Set<string>(), uniqueIds: [] as string[], looks: new Map<string, { arrival: number; octets: number }>() };

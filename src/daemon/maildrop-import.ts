@@ -165,6 +165,7 @@ function withoutWrites(store: Store): Store {
     allGone: (key) => store.allGone(key),
     findGone: (key, like) => store.findGone(key, like),
     hasGoneMessageIds: (key) => store.hasGoneMessageIds(key),
+    hasGone: (key) => store.hasGone(key),
     openEntries: (key) => store.openEntries(key),
     acquireLease: (key, onLost) => store.acquireLease(key, onLost),
     mailboxes: (of) => store.mailboxes(of),

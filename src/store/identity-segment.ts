@@ -4,7 +4,7 @@
  */
 import { asUid, type Uid } from '../maildrop/numbers.ts';
 import { IDENTITY_KINDS, type Identity } from '../maildrop/rematch.ts';
-import { OctetReader, put } from './variable-length.ts';
+import { OctetReader, OctetWriter } from './variable-length.ts';
 
 const VERSION = 2;
 /** One identity a message, of either kind; none says that the message was looked at. */
@@ -15,17 +15,18 @@ const NOT_LOOKED_AT = 1;
 
 /** Identity keys: a letter for the kind, and 16 octets in base64url. */
 export function encodeIdentities(identities: ReadonlyMap<Uid, Identity>): Uint8Array {
-  const out: number[] = [VERSION];
-  put(out, identities.size);
+  const out = new OctetWriter();
+  out.number(VERSION);
+  out.number(identities.size);
   let before = 0;
   for (const [uid, { given, messageId }] of [...identities].sort(([one], [other]) => one - other)) {
-    put(out, uid - before);
+    out.number(uid - before);
     putKey(out, given);
-    if (messageId === undefined) put(out, NOT_LOOKED_AT);
+    if (messageId === undefined) out.number(NOT_LOOKED_AT);
     else putKey(out, messageId);
     before = uid;
   }
-  return Uint8Array.from(out);
+  return out.octets();
 }
 
 /** None where the octets are no encoded identities: messages can't be recognised then, and nothing else is lost. */
@@ -43,9 +44,9 @@ export function isLookedAt({ messageId }: Identity): boolean {
   return messageId !== undefined;
 }
 
-function putKey(out: number[], key: string): void {
-  put(out, key === '' ? NONE : key.charCodeAt(0));
-  if (key !== '') for (const octet of Buffer.from(key.slice(1), 'base64url')) out.push(octet);
+function putKey(out: OctetWriter, key: string): void {
+  out.number(key === '' ? NONE : key.charCodeAt(0));
+  if (key !== '') out.base64url(key.slice(1));
 }
 
 function decoded(octets: Uint8Array): Map<Uid, Identity> {

@@ -90,6 +90,10 @@ export class SqliteGone {
     for (const source of sources) remove.run(maildrop, idOf(source).toLowerCase());
   }
 
+  hasAny(maildrop: number): boolean {
+    return this.#database.prepare('SELECT 1 FROM gone_message WHERE maildrop = ? LIMIT 1').get(maildrop) !== undefined;
+  }
+
   /** True where a Message-ID could tell that one of them came back. */
   hasMessageIds(maildrop: number): boolean {
     const first = `SELECT 1 FROM gone_message WHERE maildrop = ? AND message_id <> '' LIMIT 1`;
@@ -145,9 +149,8 @@ export class SqliteGone {
   /** Which of those texts, in lower case, are unique-ids of messages that are gone. */
   *among(maildrop: number, uniqueIds: Iterable<string>): Generator<void, Set<string>, void> {
     const found = new Set<string>();
-    const any = this.#database.prepare('SELECT 1 FROM gone_message WHERE maildrop = ? LIMIT 1').get(maildrop);
     const look = this.#database.prepare('SELECT value FROM json_each(?) CROSS JOIN gone_message ON maildrop = ? AND unique_id = value');
-    for (const batch of any === undefined ? [] : batched(uniqueIds, GONE_BATCH)) {
+    for (const batch of this.hasAny(maildrop) ? batched(uniqueIds, GONE_BATCH) : []) {
       for (const row of look.all(JSON.stringify(batch), maildrop)) found.add(String(row['value']));
       yield;
     }

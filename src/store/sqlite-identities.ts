@@ -20,7 +20,7 @@ export class SqliteIdentities {
     { kept, added }: { readonly kept?: Segment | undefined; readonly added: Iterable<readonly [Uid, Identity]> },
   ): void {
     const known = this.load(mailbox, number);
-    const isThere = kept === undefined ? undefined : new Set<number>(kept.uids);
+    const isThere = kept === undefined || known.size === 0 ? undefined : new Set<number>(kept.uids);
     let hasChanged = false;
     for (const uid of isThere === undefined ? [] : [...known.keys()]) {
       if (isThere?.has(uid) === false) hasChanged = known.delete(uid);

@@ -230,6 +230,10 @@ export class SqliteStore implements Store {
     return readInSlices(this.#gone.find(this.#tables.maildrop(key), like));
   }
 
+  async hasGone(key: MaildropKey): Promise<boolean> {
+    return guarded('the UID map cannot be read', () => this.#gone.hasAny(this.#tables.maildrop(key)));
+  }
+
   async hasGoneMessageIds(key: MaildropKey): Promise<boolean> {
     return guarded('the UID map cannot be read', () => this.#gone.hasMessageIds(this.#tables.maildrop(key)));
   }

@@ -115,6 +115,8 @@ export interface Store extends AsyncDisposable {
   findGone(key: MaildropKey, like: Resemblance): Promise<Tombstone[]>;
   /** True where a Message-ID could tell that one of them came back. */
   hasGoneMessageIds(key: MaildropKey): Promise<boolean>;
+  /** Whether any message of the maildrop is remembered that went. */
+  hasGone(key: MaildropKey): Promise<boolean>;
   /** Open journal entries of a maildrop, oldest first. */
   openEntries(key: MaildropKey): Promise<JournalEntry[]>;
   /** Writes journal entries in one transaction and gives their ids. */

@@ -1,5 +1,8 @@
 /** Numbers and texts as octets: seven bits an octet, the lowest first. Pure. */
 
+/** Of a safe integer, in octets. */
+const LONGEST_NUMBER = 8;
+
 /** Sizes pass 2^32, so no bit operators here. */
 export function put(out: number[], value: number): void {
   let rest = value;
@@ -23,6 +26,37 @@ export function zigzag(value: number): number {
 
 export function unzigzag(value: number): number {
   return value % 2 === 1 ? -(value + 1) / 2 : value / 2;
+}
+
+/** Grows as it is written to. */
+export class OctetWriter {
+  #octets = Buffer.alloc(1024);
+  #length = 0;
+
+  number(value: number): void {
+    this.#need(LONGEST_NUMBER);
+    let rest = value;
+    while (rest >= 128) {
+      this.#octets[this.#length++] = (rest % 128) + 128;
+      rest = Math.floor(rest / 128);
+    }
+    this.#octets[this.#length++] = rest;
+  }
+
+  base64url(text: string): void {
+    this.#need(text.length);
+    this.#length += this.#octets.write(text, this.#length, 'base64url');
+  }
+
+  /** All that was written. */
+  octets(): Uint8Array {
+    return Uint8Array.from(this.#octets.subarray(0, this.#length));
+  }
+
+  #need(octets: number): void {
+    if (this.#length + octets > this.#octets.length)
+      this.#octets = Buffer.concat([this.#octets, Buffer.alloc(this.#octets.length + octets)]);
+  }
 }
 
 /** Every method throws RangeError where the octets hold no such thing. */

@@ -261,6 +261,7 @@ function fakeStore(traces: FakeTraces): Store {
     allGone: async function* () {},
     findGone: () => Promise.resolve([]),
     hasGoneMessageIds: () => Promise.resolve(false),
+    hasGone: () => Promise.resolve(false),
     acquireLease: () => Promise.resolve({ release: () => Promise.resolve() }),
     unfinished: () => Promise.resolve([]),
     mailboxes: () => Promise.resolve([]),

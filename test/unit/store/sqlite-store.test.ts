@@ -309,6 +309,7 @@ describe('the store', () => {
     expect(await store.findGone(maildrop, { ...NOTHING, looks: [{ arrival: 5, octets: 50 }] })).toHaveLength(1_200);
     expect(await store.findGone(maildrop, { ...NOTHING, given: [''], messageIds: [''] })).toEqual([]);
     expect(await store.findGone(keyOf('bob').maildrop, { ...NOTHING, given: ['e3'] })).toEqual([]);
+    expect([await store.hasGone(maildrop), await store.hasGone(keyOf('bob').maildrop)]).toEqual([true, false]);
     expect([await store.hasGoneMessageIds(maildrop), await store.hasGoneMessageIds(keyOf('bob').maildrop)]).toEqual([true, false]);
   });
 
