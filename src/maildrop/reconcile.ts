@@ -135,6 +135,7 @@ class OtherIds {
   readonly #displaced = new Set<number>();
   readonly #used: readonly UsedFormula[];
   /** By formula, those of the used ones that could give the same id. */
+  #freeFrom: number | undefined;
   readonly #usedLike = new Map<UniqueIdFormula, readonly UsedFormula[]>();
 
   private constructor(map: UidMap, { formula: current, taken, elsewhere, used }: NewIds) {
@@ -157,10 +158,14 @@ class OtherIds {
     return others;
   }
 
-  /** True where the id from there is another's only if it was given away under the very same formula. */
-  isFree(formula: UniqueIdFormula): boolean {
-    if (formula !== this.#current || this.#texts.size + this.#otherFormulas.size + this.#displaced.size > 0) return false;
-    return this.#like(formula).every((used) => used.formula === formula);
+  /** From that UID on no message has or had its own UID's id under the current formula; Infinity where each has to be looked at. */
+  get freeFrom(): number {
+    if (this.#texts.size + this.#otherFormulas.size + this.#displaced.size > 0) return Number.POSITIVE_INFINITY;
+    this.#freeFrom ??= this.#like(this.#current).reduce(
+      (from, used) => (used.formula === this.#current ? Math.max(from, used.highestUid + 1) : Number.POSITIVE_INFINITY),
+      0,
+    );
+    return this.#freeFrom;
   }
 
   /** True where the id was given away before, whether a message has it still or not. */
@@ -279,8 +284,8 @@ type Row = Omit<KnownMessage, 'uid'> & { readonly source: IdSource };
 function newSource(uid: Uid, { formula, given, fallback }: NewIds, others: OtherIds): IdSource {
   const id = given?.(uid);
   let source: IdSource = id === undefined ? { formula, idUid: uid } : verbatimSource(id);
+  if (id === undefined && uid >= others.freeFrom) return source;
   let isTaken = others.isUsed(source);
-  if (!isTaken && others.isFree(source.formula)) return source;
   for (let attempt = 2; isTaken || others.has(source); attempt += 1) {
     source = { formula: fallback(attempt), idUid: uid };
     // The template itself may look like that.
