@@ -1,4 +1,4 @@
-/** The folder for state: made where there is none, always the own one of the user that we run as, and never one that others can change. */
+/** The folder for state. It is made if there is none; it has to belong to the user that we run as, and nobody else may be able to change it. */
 import { chmodSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { requireOwnStateDirectory } from '../daemon/own-files.ts';
 import { ConfigError } from '../errors.ts';

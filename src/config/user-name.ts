@@ -6,7 +6,7 @@ export function splitUser(user: string): { readonly local: string; readonly doma
   return at < 0 ? { local: user, domain: '' } : { local: user.slice(0, at), domain: user.slice(at + 1).toLowerCase() };
 }
 
-/** One spelling for all that mean the same user. A name without a domain is as typed, also one that ends in "@". */
+/** Gives all spellings of a user the same form. A name without a domain stays as it was typed, and so does one that ends in "@". */
 export function canonicalUser(user: string): string {
   const { local, domain } = splitUser(user);
   return domain === '' ? user : `${local}@${domain}`;

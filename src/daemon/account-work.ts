@@ -87,7 +87,7 @@ interface Due {
   readonly now: number;
 }
 
-/** Never rejects. A login that comes waits for what has been begun, and so does the daemon's end: cut off, its outcome would be unknown. */
+/** Never rejects. A login that comes meanwhile waits until it is done, and so does a daemon that stops: if it were cut off, nobody would know its outcome. */
 async function work(parts: AccountWorkParts, { service, user, session, now }: Due, signal: AbortSignal): Promise<void> {
   const { store, locks, turns, log, secrets } = parts;
   const unhurried = new AbortController().signal;

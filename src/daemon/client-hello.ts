@@ -26,8 +26,8 @@ export function offersProtocol(octets: Buffer, protocol: string): boolean | unde
 }
 
 /**
- * Waits for the client's first octets of TLS and tells whether they offer the protocol. They stay in the socket for whoever reads next.
- * Undefined where the client left before.
+ * Waits for the client's first octets of TLS and tells whether they offer the protocol. The octets stay in the socket for the next
+ * reader. Gives undefined if the client left before they came.
  */
 export async function awaitOffer(socket: Socket, protocol: string): Promise<boolean | undefined> {
   if (socket.destroyed || socket.readableEnded) return undefined;

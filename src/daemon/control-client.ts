@@ -19,7 +19,7 @@ export type ControlAnswer = { readonly result: unknown } | { readonly error: z.o
 /** No daemon listens there. */
 const NOBODY: ReadonlySet<unknown> = new Set(['ENOENT', 'ECONNREFUSED']);
 
-/** Undefined where no daemon runs. Rejects where it went away before it answered, and with StoreError where the socket is not its own. */
+/** Gives undefined if no daemon is running. Rejects if the daemon went away before it answered, and with StoreError if the socket belongs to somebody else. */
 export async function askDaemon(
   stateDirectory: string,
   request: string,

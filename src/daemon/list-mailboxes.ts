@@ -55,8 +55,8 @@ export async function listMailboxes(
 }
 
 /**
- * A folder that only a pattern matches, and of which no client knows a message, can be done without. One that the server did not list and
- * that it now says is missing is gone; any other failure leaves that open.
+ * A folder that only a pattern matches, and of which no client knows a message, can be done without. One that the server did not list
+ * and now calls missing is gone; after any other failure it may still be there.
  */
 function mayBeSkipped(
   error: UpstreamError,

@@ -54,7 +54,7 @@ const OWN_WORDS: ReadonlySet<string> = new Set([
 
 /** Secrets in use. The same one may be added more than once; each must be removed. */
 export class LiveSecrets {
-  /** Has them too, as long as they are here. */
+  /** Every secret that is held here is held there too. */
   readonly #all: LiveSecrets | undefined;
   readonly #held = new Set<() => void>();
   readonly #uses = new Map<string, number>();
@@ -209,7 +209,7 @@ function scrubbed(value: unknown, how: Scrubbing): unknown {
   return value;
 }
 
-/** An error as fields: its code and message and those of its causes; stacks only at level debug. Only codes of our own are no text from outside. */
+/** Gives an error as fields: its code and message and those of its causes, and stacks at level debug only. Codes of our own pass as they are. */
 function errorFields(error: Error, how: Scrubbing): LogFields {
   const code = error instanceof BridgeError ? error.code : 'code' in error ? scrubbed(error.code, how) : undefined;
   return {

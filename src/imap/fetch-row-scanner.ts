@@ -235,7 +235,7 @@ export class FetchRowScanner {
     else this.#addInline(section, unescaped(this.#line.subarray(start, end)));
   }
 
-  /** The bodies are handed on once their line has been read to its end: an unreadable row has none. */
+  /** Bodies are handed on when their line has been read to its end, because a row that turns out to be unreadable must not give any. */
   #addInline(section: BodySection, octets: Buffer | undefined): void {
     if (this.#isClosed) throw unreadable('a body follows the end of the row');
     this.#inline ??= [];

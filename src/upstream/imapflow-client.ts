@@ -133,7 +133,7 @@ export class ImapflowClient {
 
   /** False where the server was told of a mechanism alone: whatever it answered, it has not seen the password or token. */
   get hasSentSecret(): boolean {
-    return !this.#shortcuts.awaitsChallenge;
+    return this.#shortcuts.hasSentSecret;
   }
 
   /** True while commands can be sent. */

@@ -23,23 +23,23 @@ export class LoginShortcuts {
   readonly #hasInitialResponse: () => boolean;
   /** A command that waits for its initial response (RFC 4959). */
   #held: string | undefined;
-  #awaitsChallenge = true;
+  #hasSentSecret = false;
 
   /** `hasInitialResponse`: an initial response may be sent with the command. */
   constructor(hasInitialResponse: () => boolean) {
     this.#hasInitialResponse = hasInitialResponse;
   }
 
-  /** No secret was sent to the server yet, or none since a mechanism was named to it. */
-  get awaitsChallenge(): boolean {
-    return this.#awaitsChallenge;
+  /** True once the server was sent a secret; false again when a mechanism is named to it without one. */
+  get hasSentSecret(): boolean {
+    return this.#hasSentSecret;
   }
 
   /** Undefined where the line is to go out as it is. */
   of(line: string): Shortcut | undefined {
     const shortcut = this.#shortcutOf(line);
-    if (shortcut === undefined && AUTHENTICATE.test(line)) this.#awaitsChallenge = true;
-    else if (WITH_SECRET.test(line)) this.#awaitsChallenge = false;
+    if (shortcut === undefined && AUTHENTICATE.test(line)) this.#hasSentSecret = false;
+    else if (WITH_SECRET.test(line)) this.#hasSentSecret = true;
     return shortcut;
   }
 

@@ -33,8 +33,8 @@ export class ServerHabits {
   refusesSearchReturn = false;
 
   /**
-   * The ways to log in that the server announces, the best one first: those that are proven, and behind all others those that have only ever
-   * found passwords wrong.
+   * Gives the ways to log in that the server announces, in the order in which to try them: the proven ones first, and last those that have only
+   * ever found passwords wrong.
    */
   loginWays(announces: (capability: string) => boolean): LoginWay[] {
     const inOrder = new Set([...this.#proven, ...USUAL_ORDER.filter((way) => !this.#doubted.has(way)), ...this.#doubted]);

@@ -1,22 +1,17 @@
 /** COPY that is answered OK by a server that does not tell which messages it copied (no COPYUID): what it says is held against the folder. */
-import { afterAll, afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
+import { endsWithEachTest, sharedByTests } from '../support/ends-with-tests.ts';
 import type { ImapRule } from '../support/imap-server/script.ts';
 import { DEFAULT_CAPABILITIES } from '../support/imap-server/settings.ts';
-import { SharedBridge, type Bridge } from '../support/shared-bridge.ts';
+import type { Bridge } from '../support/shared-bridge.ts';
 
 allowInLog('delete-failed');
 
 const SUBJECTS = ['one', 'two', 'three'];
-const open: AsyncDisposable[] = [];
-const shared = new SharedBridge();
-
-afterAll(() => shared[Symbol.asyncDispose]());
-
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const open = endsWithEachTest();
+const shared = sharedByTests();
 
 /** Without MOVE, as then nothing is copied by us. `text`: with what COPY is answered; `copies`: how many of the messages it really copies. */
 async function site(text: string, copies: number): Promise<BridgeSite<Bridge>> {

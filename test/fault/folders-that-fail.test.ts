@@ -1,20 +1,15 @@
 /** Folders that cannot be opened, or that the server leaves out of its list, before the scripted server. */
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
+import { endsWithEachTest, sharedByTests } from '../support/ends-with-tests.ts';
 import type { Fault, ImapRule } from '../support/imap-server/script.ts';
-import { SharedBridge, type Bridge } from '../support/shared-bridge.ts';
+import type { Bridge } from '../support/shared-bridge.ts';
 
 allowInLog('login-failed', 'folder-skipped', 'messages-unlistable');
 
-const open: AsyncDisposable[] = [];
-const shared = new SharedBridge();
-
-afterAll(() => shared[Symbol.asyncDispose]());
-
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const open = endsWithEachTest();
+const shared = sharedByTests();
 
 /** INBOX and Work with a message each. */
 async function site(folders: string): Promise<BridgeSite<Bridge>> {

@@ -3,7 +3,8 @@
  * anything else as a whole message. The server is honest in all but how it answers `UID FETCH … (UID BODY.PEEK[…])`.
  */
 import fc from 'fast-check';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { endsWithEachTest } from '../support/ends-with-tests.ts';
 import { fuzzRuns, holds } from '../support/holds.ts';
 import { systemClock } from '../../src/clock.ts';
 import { asUid } from '../../src/maildrop/numbers.ts';
@@ -210,10 +211,7 @@ function numbersOf(set: string): number[] {
   });
 }
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const open = endsWithEachTest();
 
 interface Reader {
   /** Reads a message, or only its first octets; undefined where it failed. */

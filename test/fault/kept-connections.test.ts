@@ -1,7 +1,8 @@
 /** Connections that stay after a session (CONTRACT section 5.7): quick, and never at the price of a stale listing or an unproven password. */
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
+import { endsWithEachTest } from '../support/ends-with-tests.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { DEFAULT_CAPABILITIES } from '../support/imap-server/settings.ts';
 import { patienceText } from '../support/patience.ts';
@@ -10,11 +11,7 @@ import { until } from '../support/until.ts';
 
 allowInLog('login-failed', 'map-rematched', 'only-flagged');
 
-const open: AsyncDisposable[] = [];
-
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const open = endsWithEachTest();
 
 interface Site {
   readonly imap: ImapServer;

@@ -2,12 +2,13 @@
  * No single statement of a server makes a maildrop empty or shorter: what is hidden is hidden because of its FLAGS, that all are gone is asked in
  * two ways, and that nothing has changed takes more than a count.
  */
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite, type BridgeSiteSetup } from '../support/bridge-site.ts';
+import { endsWithEachTest, sharedByTests } from '../support/ends-with-tests.ts';
 import { DEFAULT_CAPABILITIES } from '../support/imap-server/settings.ts';
 import type { CommandEvent, Fault, ImapRule } from '../support/imap-server/script.ts';
-import { SharedBridge, type Bridge } from '../support/shared-bridge.ts';
+import type { Bridge } from '../support/shared-bridge.ts';
 
 allowInLog('login-failed');
 
@@ -17,12 +18,8 @@ const SUBJECTS = ['one', 'two', 'three'];
 const ERROR = /^login: -ERR \[SYS\/TEMP\] [ -~]+$/;
 const without = (...names: readonly string[]): readonly string[] => DEFAULT_CAPABILITIES.filter((name) => !names.includes(name));
 
-const shared = new SharedBridge();
-const open: AsyncDisposable[] = [];
-afterAll(() => shared[Symbol.asyncDispose]());
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const shared = sharedByTests();
+const open = endsWithEachTest();
 
 /** Three messages in INBOX. */
 async function site(setup: Omit<BridgeSiteSetup, 'imap'> = {}): Promise<Site> {

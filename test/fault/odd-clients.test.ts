@@ -1,13 +1,11 @@
 /** Clients that send what is not in the book, and are understood: line ends, base64, passwords. */
-import { afterAll, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { BridgeSite } from '../support/bridge-site.ts';
+import { sharedByTests } from '../support/ends-with-tests.ts';
 import { DEFAULT_CAPABILITIES } from '../support/imap-server/settings.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
-import { SharedBridge } from '../support/shared-bridge.ts';
 
-const shared = new SharedBridge();
-
-afterAll(() => shared[Symbol.asyncDispose]());
+const shared = sharedByTests();
 
 const READY = '+OK maildrop locked and ready';
 const base64 = (text: string): string => Buffer.from(text).toString('base64');

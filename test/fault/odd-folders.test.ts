@@ -1,20 +1,17 @@
 /** Folders are opened by the octets under which the server lists them, whatever encoder made these, and those of others as they are given. */
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
+import { endsWithEachTest, sharedByTests } from '../support/ends-with-tests.ts';
 import type { ImapRule } from '../support/imap-server/script.ts';
-import { SharedBridge, type Bridge } from '../support/shared-bridge.ts';
+import type { Bridge } from '../support/shared-bridge.ts';
 
 allowInLog('login-failed');
 
 type Site = BridgeSite<Bridge>;
 
-const shared = new SharedBridge();
-const open: AsyncDisposable[] = [];
-afterAll(() => shared[Symbol.asyncDispose]());
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const shared = sharedByTests();
+const open = endsWithEachTest();
 
 /** A server with these folders besides INBOX and Trash, named as on the wire, one octet a character; each has a message that says which it is in. */
 async function site(paths: readonly string[], configured: readonly string[], script?: ImapRule): Promise<Site> {

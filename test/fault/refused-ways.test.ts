@@ -1,14 +1,15 @@
 /** A way that a server refuses, though it announces it, has a second one, which is found once and remembered; what was copied is never copied again. */
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
+import { endsWithEachTest, sharedByTests } from '../support/ends-with-tests.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { DEFAULT_CAPABILITIES } from '../support/imap-server/settings.ts';
 import type { ImapRule } from '../support/imap-server/script.ts';
 import { patienceText } from '../support/patience.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { SerialProxy } from '../support/serial-proxy.ts';
-import { SharedBridge, type Bridge } from '../support/shared-bridge.ts';
+import type { Bridge } from '../support/shared-bridge.ts';
 
 allowInLog('delete-failed', 'only-flagged');
 
@@ -17,12 +18,8 @@ type Site = BridgeSite<Bridge>;
 const SUBJECTS = ['one', 'two', 'three', 'four'];
 const without = (...names: readonly string[]): readonly string[] => DEFAULT_CAPABILITIES.filter((name) => !names.includes(name));
 
-const shared = new SharedBridge();
-const open: AsyncDisposable[] = [];
-afterAll(() => shared[Symbol.asyncDispose]());
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const shared = sharedByTests();
+const open = endsWithEachTest();
 
 describe.each([
   ['refuses', patienceText(20_000)],

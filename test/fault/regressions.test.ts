@@ -4,26 +4,23 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { promisify } from 'node:util';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
+import { endsWithEachTest, sharedByTests } from '../support/ends-with-tests.ts';
 import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
 import type { Fault, ImapRule } from '../support/imap-server/script.ts';
 import { patienceText } from '../support/patience.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
-import { SharedBridge, type Bridge, type SiteConfig } from '../support/shared-bridge.ts';
+import type { Bridge, SiteConfig } from '../support/shared-bridge.ts';
 import { until } from '../support/until.ts';
 
 allowInLog('delete-failed', 'login-failed', 'map-rematched', 'only-flagged', 'save-failed', 'seen-failed');
 
 const WITHOUT_MOVE = ['IMAP4rev1', 'SASL-IR', 'AUTH=PLAIN', 'UIDPLUS', 'SPECIAL-USE'];
 const UPSTREAM = [`command_timeout = "${patienceText(2_000)}"`, 'linger = "0s"', 'connections_per_account = 3'];
-const open: AsyncDisposable[] = [];
-const shared = new SharedBridge();
-afterAll(() => shared[Symbol.asyncDispose]());
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const open = endsWithEachTest();
+const shared = sharedByTests();
 interface Setup extends Partial<SiteConfig> {
   readonly server?: ImapServerOptions;
   readonly messages?: number;

@@ -2,12 +2,13 @@
  * What a server says of messages that nobody asked about is a claim and no more: nobody's mail is moved, expunged or flagged for it, and the client
  * of QUIT is never told that all is well.
  */
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
+import { endsWithEachTest, sharedByTests } from '../support/ends-with-tests.ts';
 import { DEFAULT_CAPABILITIES } from '../support/imap-server/settings.ts';
 import type { CommandEvent, Fault, ImapRule } from '../support/imap-server/script.ts';
-import { SharedBridge, type Bridge } from '../support/shared-bridge.ts';
+import type { Bridge } from '../support/shared-bridge.ts';
 
 allowInLog('delete-failed', 'only-flagged');
 
@@ -18,12 +19,8 @@ const ALL = '1:5';
 const UNKNOWN = '-ERR [SYS/TEMP] 1 messages to delete, outcome unknown';
 const without = (...names: readonly string[]): readonly string[] => DEFAULT_CAPABILITIES.filter((name) => !names.includes(name));
 
-const shared = new SharedBridge();
-const open: AsyncDisposable[] = [];
-afterAll(() => shared[Symbol.asyncDispose]());
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const shared = sharedByTests();
+const open = endsWithEachTest();
 
 /** Five messages in INBOX. */
 async function site(capabilities: readonly string[] = DEFAULT_CAPABILITIES, tables = ''): Promise<Site> {

@@ -1,19 +1,14 @@
 /** `lock = "shared"`: several sessions on one maildrop at a time, none of which loses what another one did. */
-import { afterAll, afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
-import { SharedBridge, type Bridge } from '../support/shared-bridge.ts';
+import { endsWithEachTest, sharedByTests } from '../support/ends-with-tests.ts';
+import type { Bridge } from '../support/shared-bridge.ts';
 
 allowInLog('map-rematched');
 
-const open: AsyncDisposable[] = [];
-const shared = new SharedBridge();
-
-afterAll(() => shared[Symbol.asyncDispose]());
-
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const open = endsWithEachTest();
+const shared = sharedByTests();
 
 const SHARED = '[maildrop]\nlock = "shared"\n';
 

@@ -1,13 +1,11 @@
 /** Clients of one maildrop that come right behind one another: a session that has ended is not said to have ended otherwise. */
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { BridgeSite } from '../support/bridge-site.ts';
+import { sharedByTests } from '../support/ends-with-tests.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
-import { SharedBridge } from '../support/shared-bridge.ts';
 import { until } from '../support/until.ts';
 
-const shared = new SharedBridge();
-
-afterAll(() => shared[Symbol.asyncDispose]());
+const shared = sharedByTests();
 
 test.for([
   ['QUIT', 'QUIT'],

@@ -2,13 +2,14 @@
  * One message that a server cannot list, or gives nothing of, shuts nobody out: all others are served, it keeps its place and its unique-id, and no
  * client is given anything in its stead.
  */
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite, type BridgeSiteSetup } from '../support/bridge-site.ts';
+import { endsWithEachTest, sharedByTests } from '../support/ends-with-tests.ts';
 import { DEFAULT_CAPABILITIES } from '../support/imap-server/settings.ts';
 import type { Fault, ImapRule } from '../support/imap-server/script.ts';
 import type { PopDialogue } from '../support/pop-dialogue.ts';
-import { SharedBridge, type Bridge } from '../support/shared-bridge.ts';
+import type { Bridge } from '../support/shared-bridge.ts';
 
 allowInLog('login-failed', 'upstream-failed', 'session-error', 'delete-failed', 'messages-unlistable');
 
@@ -17,12 +18,8 @@ type Site = BridgeSite<Bridge>;
 const SUBJECTS = ['one', 'two', 'three', 'four', 'five', 'six', 'seven'];
 const BAD = 3;
 
-const shared = new SharedBridge();
-const open: AsyncDisposable[] = [];
-afterAll(() => shared[Symbol.asyncDispose]());
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const shared = sharedByTests();
+const open = endsWithEachTest();
 
 /** Seven messages in INBOX, whose UIDs are their numbers. */
 async function site(setup: Omit<BridgeSiteSetup, 'imap'> = {}): Promise<Site> {

@@ -1,10 +1,11 @@
 /** A server that never says whose a body is: each message is known by its number, whichever way it is read. */
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { systemClock } from '../../src/clock.ts';
 import { asUid } from '../../src/maildrop/numbers.ts';
 import { BodyCache } from '../../src/upstream/body-cache.ts';
 import { ImapflowUpstream } from '../../src/upstream/imapflow-upstream.ts';
 import { NOTHING_KNOWN, type FetchRequest, type UpstreamMailbox } from '../../src/upstream/upstream.ts';
+import { endsWithEachTest } from '../support/ends-with-tests.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { patience } from '../support/patience.ts';
 import { plainEndpoint } from '../support/plain-endpoint.ts';
@@ -15,10 +16,7 @@ const MESSAGE = `Subject: 3\r\n\r\n${'a line of it\r\n'.repeat((1.5 * MIB) / 14)
 const HEADER_OCTETS = 14;
 const never = new AbortController().signal;
 
-const open: AsyncDisposable[] = [];
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const open = endsWithEachTest();
 
 /** Each body comes without a UID, behind another body of the same kind; `news` come between them. */
 async function mailboxOf(news = ''): Promise<{ readonly mailbox: UpstreamMailbox; readonly asked: string[] }> {

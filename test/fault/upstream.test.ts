@@ -4,16 +4,17 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
+import { endsWithEachTest, sharedByTests } from '../support/ends-with-tests.ts';
 import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
 import type { Fault, ImapRule, ImapScript } from '../support/imap-server/script.ts';
 import { makeCertificates, type Certificates } from '../support/peers/certificates.ts';
 import { patienceText } from '../support/patience.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { passwordsIn } from '../support/secrets-used.ts';
-import { SharedBridge, type Bridge, type SiteConfig } from '../support/shared-bridge.ts';
+import type { Bridge, SiteConfig } from '../support/shared-bridge.ts';
 import { until } from '../support/until.ts';
 
 allowInLog(
@@ -34,18 +35,12 @@ const WITHOUT_MOVE = ['IMAP4rev1', 'SASL-IR', 'AUTH=PLAIN', 'UIDPLUS', 'SPECIAL-
 const PLAIN_3501 = ['IMAP4rev1', 'AUTH=PLAIN'];
 
 let certificates: Certificates;
-const open: AsyncDisposable[] = [];
-const shared = new SharedBridge();
-
-afterAll(() => shared[Symbol.asyncDispose]());
+const open = endsWithEachTest();
+const shared = sharedByTests();
 
 beforeAll(async () => {
   certificates = await makeCertificates(mkdtempSync(join(tmpdir(), 'popbridge-fault-')));
   return () => rmSync(join(certificates.ca, '..'), { recursive: true, force: true });
-});
-
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
 });
 
 interface Setup extends Partial<SiteConfig> {

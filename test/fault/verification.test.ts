@@ -3,26 +3,23 @@ import { DatabaseSync } from 'node:sqlite';
 import { join } from 'node:path';
 import { messageIdKey } from '../../src/daemon/recognise.ts';
 import { encodeIdentities } from '../../src/store/identity-segment.ts';
+import { endsWithEachTest, sharedByTests } from '../support/ends-with-tests.ts';
 import { uid } from '../support/fake-maildrop.ts';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import type { ImapRule } from '../support/imap-server/script.ts';
 import type { FakeMailbox } from '../support/imap-server/mailbox.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
-import { SharedBridge, type Bridge } from '../support/shared-bridge.ts';
+import type { Bridge } from '../support/shared-bridge.ts';
 import { until } from '../support/until.ts';
 
 allowInLog('delete-failed', 'map-rematched');
 
 const UPSTREAM = ['command_timeout = "20s"', 'linger = "0s"'];
-const open: AsyncDisposable[] = [];
-const shared = new SharedBridge();
-afterAll(() => shared[Symbol.asyncDispose]());
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const open = endsWithEachTest();
+const shared = sharedByTests();
 
 interface Site<Daemon extends Bridge = Bridge> {
   readonly imap: ImapServer;

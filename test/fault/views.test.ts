@@ -1,21 +1,16 @@
 /** Folders, views, and every way to delete (CONTRACT sections 4 and 5), before the scripted server. */
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite, type BridgeSiteSetup } from '../support/bridge-site.ts';
+import { endsWithEachTest, sharedByTests } from '../support/ends-with-tests.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
-import { SharedBridge, type Bridge } from '../support/shared-bridge.ts';
+import type { Bridge } from '../support/shared-bridge.ts';
 import { until } from '../support/until.ts';
 
 allowInLog('delete-failed', 'login-failed', 'map-rematched');
 
-const open: AsyncDisposable[] = [];
-const shared = new SharedBridge();
-
-afterAll(() => shared[Symbol.asyncDispose]());
-
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const open = endsWithEachTest();
+const shared = sharedByTests();
 
 async function site(tables: string, setup: BridgeSiteSetup = {}): Promise<BridgeSite<Bridge>> {
   const started = await BridgeSite.startIn(shared, { ...setup, tables });

@@ -5,21 +5,18 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess, runBridge } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
+import { endsWithEachTest } from '../support/ends-with-tests.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
 import { until } from '../support/until.ts';
 
 allowInLog('delete-failed', 'login-failed', 'map-rematched', 'save-failed', 'store-rebuilt');
 
-const open: AsyncDisposable[] = [];
-
-afterEach(async () => {
-  for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
-});
+const open = endsWithEachTest();
 
 async function site(tables = ''): Promise<BridgeSite> {
   const started = await BridgeSite.start({ tables });
