@@ -23,7 +23,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['errors', 'clock'],
   ['maildrop'],
   ['pop3', 'imap', 'config'],
-  ['ports', 'slices'],
+  ['ports', 'slices', 'keyed-hash'],
   ['upstream', 'store', 'accounts', 'admin', 'config-load'],
   ['daemon'],
   ['cli'],
