@@ -40,7 +40,7 @@ export class PasswordChecker {
    * does.
    */
   async matching({ of, password, hashes, atLeast, by }: PasswordCheck): Promise<number> {
-    const name = this.#hash.textOf(of.upstream, of.user, password, hashes);
+    const name = this.#hash.textOf([of.upstream, of.user, password, hashes]);
     const known = this.#right.get(name);
     if (known !== undefined) return hashes.indexOf(known);
     if (this.#wrong.get(name) === true) return -1;

@@ -66,7 +66,7 @@ export class LoginGate {
    * wait takes too long, and with UpstreamError `unreachable` when the signal aborts.
    */
   async admit({ address, account, password }: Applicant, signal: AbortSignal): Promise<Settle> {
-    const hash = this.#hash.textOf(account, password);
+    const hash = this.#hash.textOf([account, password]);
     const atAddress = this.#line(this.#addresses, address, this.#ofAddress);
     const atAccount = this.#line(this.#accounts, account, OF_AN_ACCOUNT);
     const places: Leave[] = [];

@@ -65,7 +65,7 @@ export class LoginThrottle {
    */
   async admit(account: string, password: string, signal: AbortSignal): Promise<Attempt> {
     const record = this.#record(account);
-    const hash = this.#hash.textOf(account, password);
+    const hash = this.#hash.textOf([account, password]);
     for (;;) {
       const running = record.proven === hash ? undefined : record.trying.get(hash);
       if (running === undefined) break;
@@ -114,7 +114,7 @@ export class LoginThrottle {
 
   /** Whether that password was the last that worked. */
   isProven(account: string, password: string): boolean {
-    return this.#record(account).proven === this.#hash.textOf(account, password);
+    return this.#record(account).proven === this.#hash.textOf([account, password]);
   }
 
   /** LOGIN-DELAY (RFC 2449 section 6.5): throws BusyError where the maildrop was logged in to less than `delayMs` ago. */

@@ -81,7 +81,7 @@ function unfolded(value: string): string {
   return value.replace(/\s+/g, ' ').trim();
 }
 
-const LONGEST_NAME = Math.max(...TELLING_FIELDS.map(({ length }) => length));
+const LONGEST_NAME = 'message-id'.length;
 
 type PlainValues = Record<TellingField, string | undefined>;
 

@@ -185,7 +185,7 @@ export class ConnectionPool {
 
   /** Passwords are kept as keyed hashes only, under a key that lives as long as the process. */
   #proof({ user, password, provenAs }: UpstreamLogin): Buffer {
-    return provenAs === undefined ? this.#hash.of(user, password) : this.#hash.of(user, 'proven as', provenAs);
+    return this.#hash.of(provenAs === undefined ? [user, password] : [user, 'proven as', provenAs]);
   }
 }
 

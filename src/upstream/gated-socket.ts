@@ -40,7 +40,7 @@ export class GatedSocket extends Duplex implements Gate {
   /** Came and was not handed on yet. */
   #gathered: Buffer[] = [];
   #gatheredOctets = 0;
-  /** To be sent when all that runs now has run. */
+  /** It is sent when what runs now has run. */
   #toSend = '';
   /** Came for imapflow. */
   #loginOctets = 0;
@@ -65,9 +65,9 @@ export class GatedSocket extends Duplex implements Gate {
     this.#keeper = keeper;
   }
 
-  /** What is sent at once goes out in one piece. */
+  /** What is sent at the same time goes out in one piece. */
   send(octets: string): void {
-    if (this.#toSend === '') process.nextTick(this.#sendGathered);
+    if (this.#toSend === '') setImmediate(this.#sendGathered);
     this.#toSend += octets;
   }
 
