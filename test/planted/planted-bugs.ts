@@ -199,4 +199,76 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     tests: ['test/fault/folders-that-fail.test.ts'],
     seeds: [],
   },
+  {
+    name: 'a message that goes while another comes below the last one is taken for known',
+    changes: [
+      {
+        file: 'upstream/listing.ts',
+        from: ' && found.among(compared).length === compared.length',
+        to: '',
+      },
+    ],
+    tests: ['test/fault/listing-claims.test.ts'],
+    seeds: [],
+  },
+  {
+    name: 'a command that the server has lost is never sent again',
+    changes: [
+      {
+        file: 'upstream/sent-commands.ts',
+        from: '    if (first === undefined || !isTooEarly(first)) return false;\n',
+        to: '    if (first === undefined || isTooEarly(first) || !isTooEarly(first)) return false;\n',
+      },
+    ],
+    tests: ['test/fault/refused-ways.test.ts'],
+    seeds: [],
+  },
+  {
+    name: 'a server may say as much as it likes before the login',
+    changes: [
+      {
+        file: 'upstream/gated-socket.ts',
+        from: 'this.#loginOctets > MAX_LOGIN_OCTETS)',
+        to: 'this.#loginOctets > MAX_LOGIN_OCTETS * 1e9)',
+      },
+    ],
+    tests: ['test/unit/upstream/securing.test.ts'],
+    seeds: [],
+  },
+  {
+    name: 'a folder that is gone is never known to be missing',
+    changes: [
+      {
+        file: 'upstream/imap-connection.ts',
+        from: 'this.memory.noteMissing(path, true)',
+        to: 'this.memory.noteMissing(path, false)',
+      },
+    ],
+    tests: ['test/fault/folders-that-fail.test.ts'],
+    seeds: [],
+  },
+  {
+    name: 'a login gives up after the second connection that ends over a message',
+    changes: [
+      {
+        file: 'daemon/login.ts',
+        from: 'const MAX_ATTEMPTS = 40;',
+        to: 'const MAX_ATTEMPTS = 2;',
+      },
+    ],
+    tests: ['test/fault/unlistable-messages.test.ts'],
+    seeds: [],
+  },
+  {
+    name: 'a server in trouble leaves messages that are never listed again',
+    changes: [
+      {
+        file: 'upstream/isolation.ts',
+        from: 'this.#doubt(this.#found);',
+        to: 'this.#doubt([]);',
+      },
+    ],
+    tests: ['test/unit/upstream/isolation.test.ts'],
+    seeds: [],
+  },
 ];
