@@ -76,7 +76,8 @@ async function isReallyEmpty(
   ahead: ListingAhead | undefined,
   signal: AbortSignal,
 ): Promise<boolean> {
-  if (known.count === 0 && (ahead?.since?.found.count === 0 || ahead?.rows?.uids.length === 0)) return true;
+  const foundNone = ahead?.since?.from === 1 && ahead.since.found.count === 0;
+  if (known.count === 0 && (foundNone || ahead?.rows?.uids.length === 0)) return true;
   const [searched, fetched] = await Promise.all([find(runner, 'ALL', signal), findByFetch(runner, signal)]);
   return searched.count + fetched.count === 0;
 }
@@ -121,6 +122,8 @@ async function changesSince(
   const last = known.lastUid;
   if (last === undefined || known.count > exists) return undefined;
   const { from, found } = ahead?.since ?? (await findFrom(runner, firstCompared(known), signal));
+  // It was asked for with another map in mind.
+  if (from > last + 1) return undefined;
   const compared = from > last ? [] : known.lastUids(COMPARED_MESSAGES).filter((uid) => uid >= from);
   const newer = found.beyond(last);
   // What lies below was not asked about: then the search is good for nothing.
