@@ -25,6 +25,7 @@ import { openStore } from './open-store.ts';
 import { TOO_MANY_SESSIONS } from './refusal.ts';
 import { RepeatedEvents } from './repeated-events.ts';
 import { SessionCounter, type GiveBack } from './session-limits.ts';
+import { ListedChanges } from './listed-changes.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
 import { statusOf } from './status.ts';
 import { Turns } from './turns.ts';
@@ -118,6 +119,7 @@ export class Daemon {
       locks: new MaildropLocks(clock),
       turns: new Turns(),
       snapshots: new SnapshotCache(),
+      listedChanges: new ListedChanges(),
       cutMessages: new LRUCache({ max: MAX_CUT_MESSAGES }),
     };
   }

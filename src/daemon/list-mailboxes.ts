@@ -6,6 +6,7 @@ import { countIn, knownMessage, lastUidIn, lastUidsIn, uidsIn, type UidMap } fro
 import type { MailboxKey, MaildropKey, Store } from '../store/store.ts';
 import { NOTHING_KNOWN, type KnownMailbox, type Purpose, type UpstreamMailbox, type UpstreamSession } from '../upstream/upstream.ts';
 import { derivationText, namesOf } from './derivation.ts';
+import type { ListedChanges } from './listed-changes.ts';
 import { foldersOf, noneMatches, type MaildropFolder } from './maildrop-folders.ts';
 import type { ListedMailbox } from './recognise.ts';
 
@@ -25,6 +26,7 @@ export interface ListRequest {
   readonly session: UpstreamSession;
   readonly view: ViewConfig;
   readonly events: ListingEvents;
+  readonly listedChanges: ListedChanges;
 }
 
 /** `worked`: mailboxes, by path, in which overdue work was done; what SELECT told before that proves nothing any more. */
@@ -108,13 +110,15 @@ async function list(
   const key = { maildrop: request.key, path: mailbox.path };
   const { server } = request.session;
   const isKnown = stored?.uidValidity === mailbox.uidValidity && (stored.server === '' || stored.server === server);
-  const listing = await mailbox.list(isKnown ? { ...knownMailbox(stored), ...(isOld ? { uidNext: 0 } : {}) } : NOTHING_KNOWN, signal);
+  const modSeq = request.listedChanges.modSeqOf(key);
+  const known = isKnown ? { ...knownMailbox(stored), modSeq, ...(isOld ? { uidNext: 0 } : {}) } : NOTHING_KNOWN;
+  const listing = await mailbox.list(known, signal);
   const isNewEpoch = stored !== undefined && (!isKnown || listing.isOther);
   return { key, mailbox, stored, listing, isNewEpoch, formula: applyTemplate(uniqueId, namesOf(mailbox.path, mailbox.uidValidity)) };
 }
 
 /** What an upstream needs to know to ask only for what changed. */
-function knownMailbox(map: UidMap): KnownMailbox {
+function knownMailbox(map: UidMap): Omit<KnownMailbox, 'modSeq'> {
   return {
     uidNext: map.uidNext,
     count: countIn(map),

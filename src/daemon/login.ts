@@ -27,6 +27,7 @@ import { upstreamPolicy } from './deletion.ts';
 import { MaildropSession, type SessionEvents } from './maildrop-session.ts';
 import { openMaildrop, type OpenedMaildrop } from './open-maildrop.ts';
 import type { SessionCounter } from './session-limits.ts';
+import type { ListedChanges } from './listed-changes.ts';
 import type { SnapshotCache } from './snapshot-cache.ts';
 import type { Turns } from './turns.ts';
 import { UpstreamLink } from './upstream-link.ts';
@@ -50,6 +51,7 @@ export interface LoginParts {
   readonly clock: Clock;
   readonly locks: MaildropLocks;
   readonly snapshots: SnapshotCache;
+  readonly listedChanges: ListedChanges;
   /** UPDATEs of one account, one after another. */
   readonly turns: Turns;
   readonly gate: LoginGate;
@@ -207,6 +209,7 @@ async function openFor(
     key,
     store,
     snapshots: parts.snapshots,
+    listedChanges: parts.listedChanges,
     view,
     views: service.views,
     events: sessionEvents(parts.log, service, login.user),

@@ -14,6 +14,7 @@ import { namesOf } from './derivation.ts';
 import type { UpstreamService } from './login.ts';
 import { changeOf, type MaildropAdmin, type MaildropTarget } from './maildrop-admin.ts';
 import type { SessionEvents } from './maildrop-session.ts';
+import { ListedChanges } from './listed-changes.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
 import { openMaildrop, type OpenMailbox } from './open-maildrop.ts';
 import { messageIdKey } from './recognise.ts';
@@ -66,6 +67,7 @@ export async function importIds(parts: ImportParts, request: ImportRequest, prog
         key,
         store,
         snapshots: new SnapshotCache(),
+        listedChanges: new ListedChanges(),
         session,
         view: { ...view, maildrop: { ...view.maildrop, sizes: 'learn' } },
         clock: parts.clock,

@@ -15,6 +15,7 @@ import { fallbackFormula, GMAIL, gmailUniqueId, type UniqueIdTemplate } from '..
 import type { MailboxKey, MaildropKey, MapChange, Store } from '../store/store.ts';
 import { type Listing, type UpstreamMailbox, type UpstreamSession } from '../upstream/upstream.ts';
 import { namesOf, templateFor } from './derivation.ts';
+import type { ListedChanges } from './listed-changes.ts';
 import { listMailboxes, loadedMap } from './list-mailboxes.ts';
 import type { SessionEvents } from './maildrop-session.ts';
 import { measuredMaps } from './measure-sizes.ts';
@@ -49,6 +50,7 @@ export interface OpenRequest {
   readonly key: MaildropKey;
   readonly store: Store;
   readonly snapshots: SnapshotCache;
+  readonly listedChanges: ListedChanges;
   readonly session: UpstreamSession;
   readonly view: ViewConfig;
   /** The last 30 days, whatever was deleted or hidden. */
@@ -74,6 +76,10 @@ export async function openMaildrop(request: OpenRequest, signal: AbortSignal): P
   );
   const listed = await listMailboxes(request, worked, signal);
   const updated = unchangedMaps(request, listed) ?? (await changedMaps(request, listed, signal));
+  for (const [place, { key, map, stored }] of updated.entries()) {
+    const modSeq = listed[place]?.listing.modSeq;
+    if (modSeq !== undefined && map === stored) request.listedChanges.noteStored(key, modSeq);
+  }
   const mailboxes = request.view.maildrop.sizes === 'exact' ? await measure(request, updated, signal) : updated;
   const showing: Showing[] = [];
   for (const [place, open] of mailboxes.entries()) {

@@ -19,8 +19,6 @@ const GROWING = { maxSize: MAX_FOLDERS, sizeCalculation: (): number => 1 };
 export interface MailboxMemory {
   /** Messages whose FLAGS named \Deleted when they were last looked at. */
   deleted: ReadonlySet<Uid>;
-  /** HIGHESTMODSEQ when the mailbox was last listed; undefined where it is not known. */
-  modSeq: string | undefined;
   readonly isolation: Isolation;
 }
 
@@ -79,7 +77,7 @@ export class AccountMemory {
     const key = `${uidValidity} ${path}`;
     const known = this.#mailboxes.get(key);
     if (known !== undefined) return known;
-    const fresh = { deleted: new Set<Uid>(), modSeq: undefined, isolation: new Isolation() };
+    const fresh = { deleted: new Set<Uid>(), isolation: new Isolation() };
     this.#mailboxes.set(key, fresh);
     return fresh;
   }

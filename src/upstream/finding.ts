@@ -6,7 +6,8 @@ import { isRefusal, UpstreamError } from '../errors.ts';
 import { hasFlag, type FetchRow } from '../imap/fetch-row.ts';
 import { MESSAGES_PER_COMMAND, uidBatches } from '../imap/uid-set.ts';
 import { UidRanges } from '../imap/uid-ranges.ts';
-import { asUid, isUid, MAX_UID, type Uid } from '../maildrop/numbers.ts';
+import { asUid, isUid, type Uid } from '../maildrop/numbers.ts';
+import type { MailboxMemory } from './account-memory.ts';
 import type { MailboxRunner } from './imap-session.ts';
 import type { Collector } from './pipeline.ts';
 import type { ServerHabits } from './server-habits.ts';
@@ -90,19 +91,23 @@ export interface Since {
 export interface Heard {
   /** Messages called \Deleted. */
   readonly deleted: UidRanges | undefined;
-  /** What came behind the last known message. */
+  /** What is there from the last known message on. */
   readonly since: Since | undefined;
+}
+
+/** What is known of such a mailbox; nothing where it is not to be listed. */
+export interface KnownBefore {
+  readonly known: Pick<KnownEnd, 'lastUid'> | undefined;
+  readonly memory: Pick<MailboxMemory, 'deleted'>;
 }
 
 /**
  * Asks about a mailbox that was selected a while ago. One round trip, where no flags have changed: Dovecot searches what it told last, and looks
- * again only when all that was asked at once is done. That the server has no news is a claim too, so newer messages are searched for, by the
- * same search that finds what is \Deleted: up to the last known message it names what is \Deleted, beyond that whatever is there.
+ * again only when all that was asked at once is done. That the server has no news is a claim too, so the last known message and newer ones are
+ * searched for. Where nothing was \Deleted that takes no search of its own: below the last known message it finds what is \Deleted now.
  */
-export async function heardOf(runner: MailboxRunner, known: Pick<KnownEnd, 'lastUid'> | undefined, signal: AbortSignal): Promise<Heard> {
+export async function heardOf(runner: MailboxRunner, { known, memory }: KnownBefore, signal: AbortSignal): Promise<Heard> {
   const { habits } = runner.connection;
-  const last = known?.lastUid ?? 0;
-  const areJoined = known !== undefined && last < MAX_UID && !habits.refusesOr;
   let hasNews = false;
   const row = (): boolean => {
     hasNews = true;
@@ -113,19 +118,23 @@ export async function heardOf(runner: MailboxRunner, known: Pick<KnownEnd, 'last
     const isDone = await unlessRefused(runner.command(search.text, signal, { ...search.collector, row }));
     return isDone && search.isAnswered() ? search.found() : undefined;
   };
-  const [, found] = await Promise.all([
-    runner.command('NOOP', signal, { row }),
-    asked(areJoined ? `OR DELETED UID ${last + 1}:${MAX_UID}` : 'DELETED'),
-  ]);
-  if (areJoined && found === undefined) habits.refusesOr = true;
-  const deleted = areJoined ? found?.upTo(last) : found;
-  const newer = areJoined ? found?.beyond(last) : undefined;
-  // Of what is new the search does not tell whether it is \Deleted.
-  const isTold = !hasNews && (newer === undefined || newer.count === 0);
-  return {
-    deleted: isTold ? deleted : undefined,
-    since: newer && { from: last + 1, found: newer },
+  const from = known?.lastUid ?? 1;
+  const apart = async (): Promise<Heard> => {
+    const [deleted, found] = await Promise.all([asked('DELETED'), known && asked(`UID ${from}:*`)]);
+    return { deleted: hasNews ? undefined : deleted, since: found && { from, found } };
   };
+  const news = runner.command('NOOP', signal, { row });
+  if (known?.lastUid === undefined || memory.deleted.size > 0 || habits.misreadsOr) return (await Promise.all([news, apart()]))[1];
+  const [, found] = await Promise.all([news, asked(`OR DELETED UID ${from}:*`)]);
+  if (found?.has(from) !== true) {
+    // It has to name the last known message, unless that is gone.
+    const heard = await apart();
+    if (heard.since?.found.has(from) === true) habits.misreadsOr = true;
+    return heard;
+  }
+  const since = found.beyond(from - 1);
+  // Of what is new it does not tell whether it is \Deleted.
+  return { deleted: hasNews || since.count > 1 ? undefined : found.upTo(from - 1), since: { from, found: since } };
 }
 
 /** For commands that are sent together with others. Where the answer names too many, the caller asks again, alone. */

@@ -88,7 +88,8 @@ export class ImapSession implements UpstreamSession {
     const kept = this.#connection.kept(path);
     if (kept !== undefined) {
       const known = purpose.for === 'listing' ? purpose.known : undefined;
-      const heard = await this.#probe(() => heardOf(this.#runnerFor(kept), known, signal));
+      const memory = this.#connection.memory.mailbox(kept.path, kept.uidValidity);
+      const heard = await this.#probe(() => heardOf(this.#runnerFor(kept), { known, memory }, signal));
       const isSame = this.#connection.kept(path) === kept;
       // SELECT told its HIGHESTMODSEQ a while ago.
       const mailbox = { ...kept, modSeq: undefined };

@@ -36,24 +36,23 @@ export async function tryListing(
   { ahead, isLast }: { readonly ahead: ListingAhead | undefined; readonly isLast: boolean },
   signal: AbortSignal,
 ): Promise<Listing | 'others' | undefined> {
-  const { uidValidity, uidNext } = parts.selected;
+  const { uidValidity, uidNext, modSeq } = parts.selected;
   // It never goes back (RFC 3501 section 2.3.1.1), but where the mailbox does: then UIDs are given away a second time.
   if (uidNext > 0 && uidNext < known.uidNext) return 'others';
   const now = stillTrue(parts, ahead);
   const exists = parts.selected.exists ?? (await findByFetch(parts.runner, signal)).count;
   if (exists === 0) {
     const isEmpty = await isReallyEmpty(parts, known, now, signal);
-    if (isEmpty) return { uidValidity, uidNext, uids: [], deleted: new Set(), added: noRows(), ...AS_LISTED };
+    if (isEmpty) return { uidValidity, uidNext, modSeq, uids: [], deleted: new Set(), added: noRows(), ...AS_LISTED };
     if (!isLast) return undefined;
   }
   const deleted = deletedIn(parts, now, signal);
   const [since, claimed] = await Promise.all([changesSince(parts, known, exists, now, signal), deleted]);
   const rest = since ?? (await changesOf(parts, known, { exists, isLast }, now, signal));
   if (rest === undefined || rest === 'others') return rest;
-  parts.memory.modSeq = parts.selected.modSeq ?? parts.memory.modSeq;
   if (rest === 'unchanged')
-    return unchanged(known, { uidValidity, uidNext, deleted: await truly(parts, claimed, () => known.uids(), signal) });
-  return { uidValidity, uidNext, ...rest, deleted: await truly(parts, claimed, () => rest.uids, signal), ...AS_LISTED };
+    return unchanged(known, { uidValidity, uidNext, modSeq, deleted: await truly(parts, claimed, () => known.uids(), signal) });
+  return { uidValidity, uidNext, modSeq, ...rest, deleted: await truly(parts, claimed, () => rest.uids, signal), ...AS_LISTED };
 }
 
 /** What was asked for ahead, where it tells of the mailbox as it is since it was selected. */
@@ -123,13 +122,13 @@ async function changesSince(
   if (last === undefined || known.count > exists) return undefined;
   const { from, found } = ahead?.since ?? (await findFrom(runner, firstCompared(known), signal));
   // It was asked for with another map in mind.
-  if (from > last + 1) return undefined;
-  const compared = from > last ? [] : known.lastUids(COMPARED_MESSAGES).filter((uid) => uid >= from);
+  if (from > last) return undefined;
+  const compared = known.lastUids(COMPARED_MESSAGES).filter((uid) => uid >= from);
   const newer = found.beyond(last);
   // What lies below was not asked about: then the search is good for nothing.
   const areThere = found.count === compared.length + newer.count && found.among(compared).length === compared.length;
   if (!areThere || known.count + newer.count !== exists || !isUnchangedSince(runner, selected)) return undefined;
-  const isSure = compared.length === known.count || hasSameModSeq(parts);
+  const isSure = compared.length === known.count || hasSameModSeq(parts, known);
   const [added, all] = await Promise.all([
     newer.count === 0 ? noRows() : rowsAfter(parts, known, last, newer.toUids(exists), signal),
     isSure ? undefined : find(runner, 'ALL', signal),
@@ -149,8 +148,8 @@ interface Said {
 }
 
 /** True also where the server tells of no such number, or told of none before: then the count has to do. */
-function hasSameModSeq({ selected, memory }: ListingParts): boolean {
-  return selected.modSeq === undefined || memory.modSeq === undefined || selected.modSeq === memory.modSeq;
+function hasSameModSeq({ selected }: ListingParts, known: KnownMailbox): boolean {
+  return selected.modSeq === undefined || known.modSeq === undefined || selected.modSeq === known.modSeq;
 }
 
 async function changesOf(
@@ -222,7 +221,7 @@ async function isAnotherByNow(
 }
 
 /** Of 100,000 messages that nobody may ask for no list is made. */
-function unchanged(known: KnownMailbox, told: Pick<Listing, 'uidValidity' | 'uidNext' | 'deleted'>): Listing {
+function unchanged(known: KnownMailbox, told: Pick<Listing, 'uidValidity' | 'uidNext' | 'modSeq' | 'deleted'>): Listing {
   return {
     ...told,
     get uids() {

@@ -27,8 +27,8 @@ export class ServerHabits {
   tellsCopies = false;
   /** It refuses MOVE, or agrees and does nothing, though it announces it. */
   refusesMove = false;
-  /** It refuses SEARCH keys that are joined by OR, or gives no result for them. */
-  refusesOr = false;
+  /** It refuses SEARCH keys that are joined by OR, or takes them for something else. */
+  misreadsOr = false;
   /** It refuses the RETURN options of SEARCH, or gives no result for them, though it announces ESEARCH. */
   refusesSearchReturn = false;
 

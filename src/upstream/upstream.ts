@@ -110,6 +110,8 @@ export interface KnownMailbox extends KnownEnd {
   /** UIDNEXT at the listing before; 0 where the server told none. */
   readonly uidNext: number;
   readonly count: number;
+  /** HIGHESTMODSEQ at the listing before (RFC 7162 section 3.1.2.1); undefined where it is not known. */
+  readonly modSeq: string | undefined;
   /** All of them, ascending. */
   uids(): readonly Uid[];
   /** INTERNALDATE in seconds since 1970; undefined where the message is not known. */
@@ -120,6 +122,7 @@ export interface KnownMailbox extends KnownEnd {
 export const NOTHING_KNOWN: KnownMailbox = {
   uidNext: 0,
   count: 0,
+  modSeq: undefined,
   lastUid: undefined,
   lastUids: () => [],
   uids: () => [],
@@ -131,6 +134,8 @@ export interface Listing {
   readonly uidValidity: UidValidity;
   /** 0 where the server told none. */
   readonly uidNext: number;
+  /** As in KnownMailbox; undefined where the server told none, or was not asked. */
+  readonly modSeq: string | undefined;
   /** Every message, ascending by UID. */
   readonly uids: readonly Uid[];
   /** Those flagged \Deleted. */

@@ -4,6 +4,7 @@ import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
 import { endsWithEachTest } from '../support/ends-with-tests.ts';
 import { ImapServer } from '../support/imap-server.ts';
+import type { CommandEvent, Fault } from '../support/imap-server/script.ts';
 import { DEFAULT_CAPABILITIES } from '../support/imap-server/settings.ts';
 import { patienceText } from '../support/patience.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
@@ -59,7 +60,7 @@ describe('a kept connection', () => {
     const running = await site();
     await poll(running);
     const commands = await asked(running, async () => expect(await poll(running)).toEqual(['1', '2', '3']));
-    expect(commands.sort()).toEqual(['NOOP', 'UID SEARCH RETURN (ALL) OR DELETED UID 4:4294967295']);
+    expect(commands.sort()).toEqual(['NOOP', 'UID SEARCH RETURN (ALL) OR DELETED UID 3:*']);
     expect(running.imap.logins).toBe(1);
   });
 
@@ -128,19 +129,55 @@ describe('a kept connection', () => {
     expect(running.imap.logins).toBe(1);
   });
 
-  test('that refuses keys joined by OR is asked without them from then on', async () => {
+  describe.each([
+    ['refuses them', (): Fault => ({ reply: 'BAD unknown key OR' })],
+    ['takes them for AND', ({ tag }: CommandEvent): Fault => ({ untagged: `* ESEARCH (TAG "${tag}") UID`, reply: 'OK done' })],
+    [
+      'finds nothing by the first',
+      ({ tag }: CommandEvent): Fault => ({ untagged: `* ESEARCH (TAG "${tag}") UID ALL 3`, reply: 'OK done' }),
+    ],
+  ] as const)('at a server that does not join keys by OR, but %s', (_, answer) => {
+    async function siteWithoutOr(): Promise<Site> {
+      const running = await site({ upstream: ['linger = "5m"'] });
+      running.imap.setScript((event) => (event.command.includes(' OR ') ? answer(event) : undefined));
+      return running;
+    }
+
+    test('shows what came, also what the server does not tell of, and still costs one round trip', async () => {
+      const running = await siteWithoutOr();
+      expect(await poll(running)).toEqual(['1', '2', '3']);
+      running.imap.mailbox('INBOX').append('Subject: 4\r\n\r\nbody 4\r\n');
+      expect(await poll(running)).toEqual(['1', '2', '3', '4']);
+      expect(running.imap.logins).toBe(1);
+    });
+
+    test('hides on and on what was deleted before', async () => {
+      const running = await siteWithoutOr();
+      running.imap.mailbox('INBOX').setFlags(1, ['\\Deleted']);
+      for (let polls = 0; polls < 4; polls += 1) expect(await poll(running)).toEqual(['2', '3']);
+      expect(running.imap.logins).toBe(1);
+    });
+  });
+
+  test('that refuses keys joined by OR once and for all is asked without them, in one round trip', async () => {
     const running = await site();
-    running.imap.setScript(({ command }) => (command.includes(' OR ') ? { reply: 'BAD unknown key OR' } : undefined));
-    const joined = (): number => running.imap.commands.filter((command) => command.includes(' OR ')).length;
+    running.imap.setScript(({ command }) => (command.includes(' OR ') ? { reply: 'NO not now' } : undefined));
     for (let polls = 0; polls < 2; polls += 1) expect(await poll(running)).toEqual(['1', '2', '3']);
-    const refused = joined();
-    expect(refused).toBeGreaterThan(0);
-    expect(await poll(running)).toEqual(['1', '2', '3']);
-    expect(joined()).toBe(refused);
-    running.imap.mailbox('INBOX').setFlags(3, ['\\Deleted']);
-    running.imap.mailbox('INBOX').append('Subject: 4\r\n\r\nbody 4\r\n');
-    expect(await poll(running)).toEqual(['1', '2', '4']);
-    expect(running.imap.logins).toBe(1);
+    const commands = await asked(running, async () => expect(await poll(running)).toEqual(['1', '2', '3']));
+    expect(commands.sort()).toEqual(['NOOP', 'UID SEARCH RETURN (ALL) DELETED', 'UID SEARCH RETURN (ALL) UID 3:*']);
+  });
+
+  test.for([
+    ['all', [1, 2, 3], []],
+    ['the last', [3], ['1', '2']],
+    ['the last two', [2, 3], ['1']],
+  ] as const)('shows that %s went, though the server keeps silent about it', async ([, gone, left]) => {
+    const running = await site();
+    await poll(running);
+    const withoutNews = (text: string): string => text.replace(/^\* \d+ (?:EXISTS|RECENT|EXPUNGE)\r\n/gm, '');
+    running.imap.setScript(({ verb }) => (verb === 'SELECT' ? undefined : { rewrite: withoutNews }));
+    for (const uid of gone) running.imap.mailbox('INBOX').expunge(uid);
+    expect(await poll(running)).toEqual(left);
   });
 
   test('hides of what came meanwhile that which is flagged as deleted', async () => {

@@ -291,6 +291,42 @@ describe('a message that goes while another comes in its place, below the last o
     expect(before).not.toContain(after[1]);
   });
 
+  test('is noticed by every view, and also where the login before it failed when it had been listed', async () => {
+    const it = await BridgeSite.startIn(shared, {
+      server: { folders: [{ path: 'INBOX' }, { path: 'Work' }] },
+      tables: '[maildrop]\nfolders = ["INBOX", "Work"]\n[views.pc]\n',
+    });
+    open.push(it);
+    it.deliver('INBOX', 'one', 'never seen');
+    inbox(it).expunge(2);
+    it.deliver('INBOX', ...Array.from({ length: 1_099 }, (_, place) => `message ${place}`));
+    let changes = 1;
+    let isBroken = false;
+    goesBy(
+      it,
+      ({ command }) => (isBroken && command === 'SELECT Work' ? { reply: 'NO [UNAVAILABLE] busy' } : undefined),
+      modSequence(() => changes),
+    );
+    const idsOf = async (user: string): Promise<string[]> => {
+      const client = await it.open(user);
+      const lines = await client.multi('UIDL');
+      await client.command('QUIT');
+      client.close();
+      return lines.map((line) => line.replace(/^\d+ /, ''));
+    };
+    const before = await idsOf('alice');
+    expect(await idsOf('alice/pc')).toEqual(before);
+    swap(it);
+    changes += 1;
+    isBroken = true;
+    await expect(idsOf('alice')).rejects.toThrow(ERROR);
+    isBroken = false;
+    const after = await idsOf('alice');
+    expect(after).toEqual([before[0], expect.any(String), ...before.slice(2)]);
+    expect(after[1]).not.toBe(before[1]);
+    expect(await idsOf('alice/pc')).toEqual(after);
+  });
+
   test('does not keep what came at the same time waiting', async () => {
     const it = await siteWithGap(1_100);
     let changes = 1;

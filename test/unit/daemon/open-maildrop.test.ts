@@ -2,6 +2,7 @@ import { FakeClock } from '../../support/fake-clock.ts';
 import { describe, expect, test } from 'vitest';
 import { uid, uids, uidValidity, viewConfig } from '../../support/fake-maildrop.ts';
 import type { MaildropConfig, ViewConfig } from '../../../src/config/schema.ts';
+import { ListedChanges } from '../../../src/daemon/listed-changes.ts';
 import { SnapshotCache } from '../../../src/daemon/snapshot-cache.ts';
 import { openMaildrop, type OpenRequest } from '../../../src/daemon/open-maildrop.ts';
 import { derivationText } from '../../../src/daemon/derivation.ts';
@@ -26,6 +27,7 @@ function mailboxWith(path: string, identity: string | undefined, { octets = 10, 
       Promise.resolve({
         uidValidity: uidValidity(7),
         uidNext: 2,
+        modSeq: undefined,
         uids: all,
         deleted: new Set(),
         added: {
@@ -85,6 +87,7 @@ function request(store: SqliteStore, session: UpstreamSession, view: ViewConfig)
     key: keyOf('alice').maildrop,
     store,
     snapshots: new SnapshotCache(),
+    listedChanges: new ListedChanges(),
     session,
     view,
     isRecent: false,
