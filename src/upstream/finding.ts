@@ -104,7 +104,8 @@ export interface KnownBefore {
 /**
  * Asks about a mailbox that was selected a while ago. One round trip, where no flags have changed: Dovecot searches what it told last, and looks
  * again only when all that was asked at once is done. That the server has no news is a claim too, so the last known message and newer ones are
- * searched for. Where nothing was \Deleted that takes no search of its own: below the last known message it finds what is \Deleted now.
+ * searched for. Where nothing was \Deleted one search does for all: it finds what is \Deleted now, the last known message unless it is that,
+ * and whatever is newer.
  */
 export async function heardOf(runner: MailboxRunner, { known, memory }: KnownBefore, signal: AbortSignal): Promise<Heard> {
   const { habits } = runner.connection;
@@ -125,12 +126,12 @@ export async function heardOf(runner: MailboxRunner, { known, memory }: KnownBef
   };
   const news = runner.command('NOOP', signal, { row });
   if (known?.lastUid === undefined || memory.deleted.size > 0 || habits.misreadsOr) return (await Promise.all([news, apart()]))[1];
-  const [, found] = await Promise.all([news, asked(`OR DELETED UID ${from}:*`)]);
+  const [, found] = await Promise.all([news, asked(`OR (DELETED NOT UID ${from}) (UNDELETED UID ${from}:*)`)]);
   if (found?.has(from) !== true) {
-    // It has to name the last known message, unless that is gone.
-    const heard = await apart();
-    if (heard.since?.found.has(from) === true) habits.misreadsOr = true;
-    return heard;
+    // It has to name the last known message, unless that is gone or \Deleted.
+    const { deleted, since } = await apart();
+    if (since?.found.has(from) === true && deleted?.has(from) === false) habits.misreadsOr = true;
+    return { deleted, since };
   }
   const since = found.beyond(from - 1);
   // Of what is new it does not tell whether it is \Deleted.

@@ -60,7 +60,7 @@ describe('a kept connection', () => {
     const running = await site();
     await poll(running);
     const commands = await asked(running, async () => expect(await poll(running)).toEqual(['1', '2', '3']));
-    expect(commands.sort()).toEqual(['NOOP', 'UID SEARCH RETURN (ALL) OR DELETED UID 3:*']);
+    expect(commands.sort()).toEqual(['NOOP', 'UID SEARCH RETURN (ALL) OR (DELETED NOT UID 3) (UNDELETED UID 3:*)']);
     expect(running.imap.logins).toBe(1);
   });
 
@@ -86,6 +86,10 @@ describe('a kept connection', () => {
     expect(await poll(running)).toEqual(['3', '4', '5']);
     running.imap.mailbox('INBOX').setFlags(3, ['\\Deleted']);
     expect(await poll(running)).toEqual(['4', '5']);
+    running.imap.mailbox('INBOX').setFlags(3, []);
+    expect(await poll(running)).toEqual(['3', '4', '5']);
+    running.imap.mailbox('INBOX').setFlags(5, ['\\Deleted']);
+    expect(await poll(running)).toEqual(['3', '4']);
     expect(running.imap.logins).toBe(1);
   });
 
@@ -178,6 +182,16 @@ describe('a kept connection', () => {
     running.imap.setScript(({ verb }) => (verb === 'SELECT' ? undefined : { rewrite: withoutNews }));
     for (const uid of gone) running.imap.mailbox('INBOX').expunge(uid);
     expect(await poll(running)).toEqual(left);
+  });
+
+  test.for([1, 3])('hides message %s where somebody flags it as deleted and the server keeps silent about it', async (uid) => {
+    const running = await site();
+    await poll(running);
+    running.imap.setScript(({ verb }) =>
+      verb === 'SELECT' ? undefined : { rewrite: (text) => text.replace(/^\* \d+ FETCH \(FLAGS .*\r\n/gm, '') },
+    );
+    running.imap.mailbox('INBOX').setFlags(uid, ['\\Deleted']);
+    for (let polls = 0; polls < 3; polls += 1) expect(await poll(running)).toEqual(['1', '2', '3'].filter((one) => one !== String(uid)));
   });
 
   test('hides of what came meanwhile that which is flagged as deleted', async () => {
