@@ -18,6 +18,8 @@ export type Key = 'ALL' | 'DELETED' | 'UNDELETED' | 'SEEN' | 'UNSEEN';
 
 /** So many UIDs make an answer of 8 KiB at most. */
 export const COMPARED_MESSAGES = 1_000;
+/** In larger mailboxes a server takes longer to look at every message than to answer two searches for which it has an index. */
+const MOST_JOINED = 2_000;
 
 /** What a server announces and does. */
 export interface Abilities {
@@ -97,14 +99,14 @@ export interface Heard {
 
 /** What is known of such a mailbox; nothing where it is not to be listed. */
 export interface KnownBefore {
-  readonly known: Pick<KnownEnd, 'lastUid'> | undefined;
+  readonly known: Pick<KnownEnd, 'count' | 'lastUid'> | undefined;
   readonly memory: Pick<MailboxMemory, 'deleted'>;
 }
 
 /**
  * Asks about a mailbox that was selected a while ago. One round trip, where no flags have changed: Dovecot searches what it told last, and looks
  * again only when all that was asked at once is done. That the server has no news is a claim too, so the last known message and newer ones are
- * searched for. Where nothing was \Deleted one search does for all: it finds what is \Deleted now, the last known message unless it is that,
+ * searched for. Where nothing was \Deleted one search does for all, in a mailbox of ordinary size: it finds what is \Deleted now, the last known message unless it is that,
  * and whatever is newer.
  */
 export async function heardOf(runner: MailboxRunner, { known, memory }: KnownBefore, signal: AbortSignal): Promise<Heard> {
@@ -125,7 +127,8 @@ export async function heardOf(runner: MailboxRunner, { known, memory }: KnownBef
     return { deleted: hasNews ? undefined : deleted, since: found && { from, found } };
   };
   const news = runner.command('NOOP', signal, { row });
-  if (known?.lastUid === undefined || memory.deleted.size > 0 || habits.misreadsOr) return (await Promise.all([news, apart()]))[1];
+  const areJoined = known?.lastUid !== undefined && known.count <= MOST_JOINED && memory.deleted.size === 0 && !habits.misreadsOr;
+  if (!areJoined) return (await Promise.all([news, apart()]))[1];
   const [, found] = await Promise.all([news, asked(`OR (DELETED NOT UID ${from}) (UNDELETED UID ${from}:*)`)]);
   if (found?.has(from) !== true) {
     // It has to name the last known message, unless that is gone or \Deleted.

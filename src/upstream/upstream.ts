@@ -99,6 +99,8 @@ export interface RowsRequest {
 
 /** The end of what is known of a mailbox. */
 export interface KnownEnd {
+  /** How many messages are known in all. */
+  readonly count: number;
   /** The highest UID of all. */
   readonly lastUid: Uid | undefined;
   /** The last messages, at most so many, ascending. */
@@ -109,7 +111,6 @@ export interface KnownEnd {
 export interface KnownMailbox extends KnownEnd {
   /** UIDNEXT at the listing before; 0 where the server told none. */
   readonly uidNext: number;
-  readonly count: number;
   /** HIGHESTMODSEQ at the listing before (RFC 7162 section 3.1.2.1); undefined where it is not known. */
   readonly modSeq: string | undefined;
   /** All of them, ascending. */

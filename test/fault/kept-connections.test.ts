@@ -64,6 +64,20 @@ describe('a kept connection', () => {
     expect(running.imap.logins).toBe(1);
   });
 
+  test('is asked by two searches about a large mailbox, in one round trip', async () => {
+    const running = await site();
+    for (let number = 4; number <= 2_001; number += 1) running.imap.mailbox('INBOX').append(`Subject: ${number}\r\n\r\n`);
+    const count = async (): Promise<string> => {
+      const client = await session(running);
+      const stat = await client.command('STAT');
+      await client.command('QUIT');
+      return stat;
+    };
+    expect(await count()).toMatch(/^\+OK 2001 /);
+    const commands = await asked(running, async () => expect(await count()).toMatch(/^\+OK 2001 /));
+    expect(commands.sort()).toEqual(['NOOP', 'UID SEARCH RETURN (ALL) DELETED', 'UID SEARCH RETURN (ALL) UID 2001:*']);
+  });
+
   test('shows what came though the server keeps silent about it', async () => {
     const running = await site();
     await poll(running);
