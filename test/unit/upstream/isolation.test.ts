@@ -153,6 +153,29 @@ describe('halves', () => {
   });
 });
 
+describe('messages that were found while the server ended one connection after the other', () => {
+  test('are asked for again, one by one, when it answers: it may have ended them over anything', () => {
+    const isolation = new Isolation();
+    loses(isolation, uids(1, 2), 2);
+    loses(isolation, uids(1), 1);
+    loses(isolation, uids(2), 1);
+    expect([isolation.isUnlistable(uid(1)), isolation.isUnlistable(uid(2))]).toEqual([true, true]);
+    isolation.asks(uids(3));
+    isolation.answered();
+    expect([isolation.isUnlistable(uid(1)), isolation.isUnlistable(uid(2))]).toEqual([false, false]);
+    expect(isolation.partsOf(uids(1, 2, 3))).toEqual([uids(3), uids(1), uids(2)]);
+  });
+
+  test('stay as they are where it answered in between', () => {
+    const isolation = new Isolation();
+    loses(isolation, uids(1, 2), 2);
+    loses(isolation, uids(1), 1);
+    isolation.asks(uids(2));
+    isolation.answered();
+    expect([isolation.isUnlistable(uid(1)), isolation.isUnlistable(uid(2))]).toEqual([true, false]);
+  });
+});
+
 test('no message is asked for twice or forgotten, whatever is asked, lost and answered', () => {
   const step = fc.tuple(fc.constantFrom('lost', 'answered'), fc.subarray([...ALL]), fc.nat(3));
   holds(
