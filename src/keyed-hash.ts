@@ -1,4 +1,4 @@
-/** Hashes by which secrets are recognised and never read: the key lives as long as the object, and leaves it nowhere. */
+/** Makes hashes by which a secret can be recognised but not read. The key is random, and it exists only in the object. */
 import { createHmac, createSecretKey, randomBytes } from 'node:crypto';
 
 const KEY_OCTETS = 32;

@@ -1,6 +1,6 @@
 /**
- * Under which HIGHESTMODSEQ (RFC 7162 section 3.1.2.1) each mailbox of a maildrop was listed when its map was last stored: as long as the server
- * tells the same number, nothing has changed there. It is kept in memory, for without it more is asked for, and nothing is lost.
+ * Remembers the HIGHESTMODSEQ (RFC 7162 section 3.1.2.1) of each mailbox at the listing from which its map was last stored. As long as the server
+ * tells the same number, nothing has changed in the mailbox. It lives in memory only: without it, messages are counted instead of compared.
  */
 import { LRUCache } from 'lru-cache';
 import type { MailboxKey } from '../store/store.ts';
@@ -10,12 +10,12 @@ const MAX_MAILBOXES = 20_000;
 export class ListedChanges {
   readonly #modSeqs = new LRUCache<string, string>({ maxSize: MAX_MAILBOXES, sizeCalculation: () => 1 });
 
-  /** Undefined where it is not known. */
+  /** Gives undefined if it is not known. */
   modSeqOf(key: MailboxKey): string | undefined {
     return this.#modSeqs.get(nameOf(key));
   }
 
-  /** To be called when the map that came of the listing is stored. */
+  /** Call this once the map that the listing led to has been stored. */
   noteStored(key: MailboxKey, modSeq: string): void {
     this.#modSeqs.set(nameOf(key), modSeq);
   }

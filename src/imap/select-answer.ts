@@ -39,7 +39,7 @@ export class SelectAnswer {
     return Number.isSafeInteger(value) && value > 0 ? value : undefined;
   }
 
-  /** Grows with every change of the mailbox (RFC 7162 section 3.1.2.1); of up to 63 bits. Undefined where the server keeps no such number. */
+  /** A number of up to 63 bits that grows with every change of the mailbox (RFC 7162 section 3.1.2.1). Undefined if the server keeps none. */
   get highestModSeq(): string | undefined {
     const value = this.#codes.get('HIGHESTMODSEQ');
     return value !== undefined && /^[1-9]\d{0,19}$/.test(value) ? value : undefined;

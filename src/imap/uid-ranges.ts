@@ -74,13 +74,13 @@ export class UidRanges {
     return false;
   }
 
-  /** What of it is not above that UID. */
+  /** Gives the part of the set up to and including that UID. */
   upTo(last: number): UidRanges {
     if ((this.#ranges.at(-1)?.[1] ?? 0) <= last) return this;
     return new UidRanges(this.#ranges.flatMap(([from, to]): UidRange[] => (from > last ? [] : [[from, Math.min(to, last)]])));
   }
 
-  /** What of it is above that UID. */
+  /** Gives the part of the set above that UID. */
   beyond(last: number): UidRanges {
     if ((this.first ?? last + 1) > last) return this;
     return new UidRanges(this.#ranges.flatMap(([from, to]): UidRange[] => (to <= last ? [] : [[Math.max(from, last + 1), to]])));

@@ -56,8 +56,8 @@ const FIELDS: ReadonlyMap<TellingField, RegExp> = new Map(
 );
 
 /**
- * Each line is a field with a name of printable ASCII up to the colon (RFC 5322 section 2.2), or a fold of one with something in it; NUL and bare CR
- * are nowhere.
+ * Matches a header in which each line is either a field, whose name is printable ASCII up to the colon (RFC 5322 section 2.2), or a fold that is not
+ * blank. It holds neither NUL nor a bare CR.
  */
 const PLAIN_HEADER = /^(?:[!-9;-~]+:[^\0\r\n]*\r?\n(?:[ \t]+[^ \t\0\r\n][^\0\r\n]*\r?\n)*)*$/;
 
@@ -85,7 +85,7 @@ const LONGEST_NAME = 'message-id'.length;
 
 type PlainValues = Record<TellingField, string | undefined>;
 
-/** Of a plain header; '' of a field that is not there, undefined of one that a server may read, recode, replace or cut in another way. */
+/** Gives the telling fields of a plain header: '' for one that is missing, and undefined for one that a server may read, recode or cut in another way. */
 function plainValuesIn(header: string): PlainValues {
   const values: PlainValues = { 'message-id': '', date: '', from: '', subject: '' };
   const seen = new Set<TellingField>();
@@ -115,7 +115,7 @@ function endOfField(header: string, from: number): number {
   return at;
 }
 
-/** `value` holds the line ends of its folds. */
+/** `value` still has the line ends of its folds. */
 function isPlainValue(value: string): boolean {
   return /^[\t\r\n -~]*$/.test(value) && value.replace(/\r?\n/g, '').length < MAX_VALUE;
 }

@@ -158,7 +158,7 @@ class OtherIds {
     return others;
   }
 
-  /** From that UID on no message has or had its own UID's id under the current formula; Infinity where each has to be looked at. */
+  /** From this UID on, every id under the current formula is free. Infinity if each id has to be looked at. */
   get freeFrom(): number {
     if (this.#texts.size + this.#otherFormulas.size + this.#displaced.size > 0) return Number.POSITIVE_INFINITY;
     this.#freeFrom ??= this.#like(this.#current).reduce(

@@ -128,7 +128,7 @@ export function lastUidIn(map: UidMap): Uid | undefined {
   return last === undefined ? undefined : asUid(last);
 }
 
-/** The highest UIDs in the map, at most so many, ascending. */
+/** Gives the highest UIDs in the map, at most that many, in ascending order. */
 export function lastUidsIn(map: UidMap, most: number): Uid[] {
   const numbers = [...map.segments.keys()].sort((one, other) => other - one);
   let last: Uid[] = [];

@@ -18,7 +18,7 @@ export type Key = 'ALL' | 'DELETED' | 'UNDELETED' | 'SEEN' | 'UNSEEN';
 
 /** So many UIDs make an answer of 8 KiB at most. */
 export const COMPARED_MESSAGES = 1_000;
-/** In larger mailboxes a server takes longer to look at every message than to answer two searches for which it has an index. */
+/** The joined search makes a server look at every message. In a larger mailbox that takes longer than two searches that it can answer from an index. */
 const MOST_JOINED = 2_000;
 
 /** What a server announces and does. */
@@ -43,12 +43,12 @@ export async function find(runner: MailboxRunner, key: Key, signal: AbortSignal)
   return (await searchFor(runner, key, signal)) ?? findByFlags(runner, key, '1:*', signal);
 }
 
-/** The first of the known messages that are compared with what is there, one by one: those below are only counted. */
+/** Gives the UID from which known messages are compared with the server's one by one. Those below it are only counted. */
 export function firstCompared(known: KnownEnd): number {
   return known.lastUids(COMPARED_MESSAGES)[0] ?? 1;
 }
 
-/** What is there from that UID on. Where it is above all others, the server names the last one (RFC 3501 section 6.4.8). */
+/** Finds the messages from that UID on. If there are none, the server names the last message instead (RFC 3501 section 6.4.8). */
 export async function findFrom(runner: MailboxRunner, from: number, signal: AbortSignal): Promise<Since> {
   const found = (await searchFor(runner, `UID ${from}:*`, signal)) ?? (await findByFlags(runner, 'ALL', `${from}:*`, signal));
   return { from, found };
@@ -84,7 +84,7 @@ export function findByFetch(runner: MailboxRunner, signal: AbortSignal): Promise
 
 /** The messages of a mailbox from one UID on. */
 export interface Since {
-  /** It may be a UID that no message has. */
+  /** The search began at this UID; there need not be a message that has it. */
   readonly from: number;
   readonly found: UidRanges;
 }
@@ -104,10 +104,10 @@ export interface KnownBefore {
 }
 
 /**
- * Asks about a mailbox that was selected a while ago. One round trip, where no flags have changed: Dovecot searches what it told last, and looks
- * again only when all that was asked at once is done. That the server has no news is a claim too, so the last known message and newer ones are
- * searched for. Where nothing was \Deleted one search does for all, in a mailbox of ordinary size: it finds what is \Deleted now, the last known message unless it is that,
- * and whatever is newer.
+ * Asks about a mailbox that was selected a while ago. This takes one round trip unless flags have changed: Dovecot searches what it told last, and
+ * looks again only when all that was asked at once is done. A server that says nothing new to NOOP makes a claim too, so the last known message and
+ * newer ones are searched for. In a mailbox of ordinary size where nothing was \Deleted, one search does all of this. It names every message that is
+ * \Deleted now, every newer message, and the last known message unless that is \Deleted.
  */
 export async function heardOf(runner: MailboxRunner, { known, memory }: KnownBefore, signal: AbortSignal): Promise<Heard> {
   const { habits } = runner.connection;

@@ -108,7 +108,7 @@ async function truly(
 
 /**
  * Where none of the known messages went, only what came behind them is looked at. New UIDs are above all others (RFC 3501 section 2.3.1.1), so
- * what is there from one of the last known ones on, and how many there are in all, tell so. Undefined where that cannot be said.
+ * the messages from one of the last known ones on, and the number of all messages, show this. Gives undefined if they do not.
  */
 async function changesSince(
   parts: ListingParts,
@@ -121,7 +121,7 @@ async function changesSince(
   const last = known.lastUid;
   if (last === undefined || known.count > exists) return undefined;
   const { from, found } = ahead?.since ?? (await findFrom(runner, firstCompared(known), signal));
-  // It was asked for with another map in mind.
+  // The search was made for the listing of another map.
   if (from > last) return undefined;
   const compared = known.lastUids(COMPARED_MESSAGES).filter((uid) => uid >= from);
   const newer = found.beyond(last);
@@ -147,7 +147,7 @@ interface Said {
   readonly isLast: boolean;
 }
 
-/** True also where the server tells of no such number, or told of none before: then the count has to do. */
+/** Gives true as well if the server tells no such number now, or told none at the listing before: then the count has to do. */
 function hasSameModSeq({ selected }: ListingParts, known: KnownMailbox): boolean {
   return selected.modSeq === undefined || known.modSeq === undefined || selected.modSeq === known.modSeq;
 }

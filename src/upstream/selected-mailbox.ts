@@ -12,7 +12,7 @@ export interface SelectedMailbox {
   /** How many messages it holds; undefined where the server told nothing. */
   readonly exists: number | undefined;
   readonly isReadOnly: boolean;
-  /** HIGHESTMODSEQ: as long as it is the same, nothing has changed. Undefined where it is not known. */
+  /** HIGHESTMODSEQ (RFC 7162 section 3.1.2.1). It changes with the mailbox. Undefined if the server did not tell it. */
   readonly modSeq: string | undefined;
   /** The news of the connection when it was selected: with more of them it is no longer what it was. */
   readonly news: number;

@@ -50,7 +50,7 @@ export interface FolderList {
 /** Why a mailbox is selected: what will be asked for anyway is asked for at the same time. */
 export type Purpose =
   | { readonly for: 'first-listing' | 'other' }
-  /** `known` is of a listing before. */
+  /** `known` is what the previous listing left. */
   | { readonly for: 'listing'; readonly known: KnownEnd };
 
 export interface UpstreamSession {
@@ -103,7 +103,7 @@ export interface KnownEnd {
   readonly count: number;
   /** The highest UID of all. */
   readonly lastUid: Uid | undefined;
-  /** The last messages, at most so many, ascending. */
+  /** Gives the UIDs of the last messages, at most that many, in ascending order. */
   lastUids(most: number): readonly Uid[];
 }
 
@@ -111,7 +111,7 @@ export interface KnownEnd {
 export interface KnownMailbox extends KnownEnd {
   /** UIDNEXT at the listing before; 0 where the server told none. */
   readonly uidNext: number;
-  /** HIGHESTMODSEQ at the listing before (RFC 7162 section 3.1.2.1); undefined where it is not known. */
+  /** HIGHESTMODSEQ at the previous listing (RFC 7162 section 3.1.2.1); undefined if it is not known. */
   readonly modSeq: string | undefined;
   /** All of them, ascending. */
   uids(): readonly Uid[];
