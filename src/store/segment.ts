@@ -5,7 +5,7 @@
 import { isUid } from '../maildrop/numbers.ts';
 import { untouchedStates } from '../maildrop/map-changes.ts';
 import { allFirst, UNKNOWN_OCTETS, type Segment, type SegmentStates } from '../maildrop/uid-map.ts';
-import { OctetReader, put, putText, unzigzag, zigzag } from './variable-length.ts';
+import { OctetReader, OctetWriter, unzigzag, zigzag } from './variable-length.ts';
 
 const VERSION = 3;
 /** Without states, else the same. */
@@ -20,28 +20,29 @@ const WITH_STATES = 2;
 const MAX_TIME = 0xffff_ffff;
 
 export function encodeSegment(segment: Segment): Uint8Array {
-  const out: number[] = [VERSION];
-  put(out, segment.formulas.length);
-  for (const formula of segment.formulas) putText(out, formula);
-  put(out, segment.uids.length);
+  const out = new OctetWriter();
+  out.number(VERSION);
+  out.number(segment.formulas.length);
+  for (const formula of segment.formulas) out.text(formula);
+  out.number(segment.uids.length);
   const isPlain = segment.formulas.length < 2 && segment.idUids.every((idUid, index) => idUid === segment.uids[index]);
-  put(out, (isPlain ? PLAIN : MIXED) + (segment.states === undefined ? 0 : WITH_STATES));
+  out.number((isPlain ? PLAIN : MIXED) + (segment.states === undefined ? 0 : WITH_STATES));
   let uid = 0;
   let arrival = 0;
   segment.uids.forEach((next, index) => {
     const arrived = segment.arrivals[index] ?? 0;
-    put(out, next - uid);
+    out.number(next - uid);
     putSizes(out, segment.declaredOctets[index] ?? 0, segment.trueOctets[index] ?? UNKNOWN_OCTETS);
-    put(out, zigzag(arrived - arrival));
+    out.number(zigzag(arrived - arrival));
     if (!isPlain) {
-      put(out, segment.formulaOf[index] ?? 0);
-      put(out, zigzag((segment.idUids[index] ?? 0) - next));
+      out.number(segment.formulaOf[index] ?? 0);
+      out.number(zigzag((segment.idUids[index] ?? 0) - next));
     }
     if (segment.states !== undefined) putState(out, segment.states, index);
     uid = next;
     arrival = arrived;
   });
-  return Uint8Array.from(out);
+  return out.octets();
 }
 
 /** Throws RangeError where the octets are not an encoded segment. */
@@ -92,13 +93,13 @@ export function decodeSegment(octets: Uint8Array): Segment {
 }
 
 /** For the true size 0: unknown; 1: as declared; else moved up by two. */
-function putSizes(out: number[], declared: number, trueOctets: number): void {
-  put(out, declared);
-  put(out, trueOctets === UNKNOWN_OCTETS ? 0 : trueOctets === declared ? 1 : trueOctets + 2);
+function putSizes(out: OctetWriter, declared: number, trueOctets: number): void {
+  out.number(declared);
+  out.number(trueOctets === UNKNOWN_OCTETS ? 0 : trueOctets === declared ? 1 : trueOctets + 2);
 }
 
-function putState(out: number[], { retrievedAt, deletedAt, dueAt }: SegmentStates, index: number): void {
-  for (const times of [retrievedAt, deletedAt, dueAt]) put(out, times[index] ?? 0);
+function putState(out: OctetWriter, { retrievedAt, deletedAt, dueAt }: SegmentStates, index: number): void {
+  for (const times of [retrievedAt, deletedAt, dueAt]) out.number(times[index] ?? 0);
 }
 
 function readState(reader: OctetReader, { retrievedAt, deletedAt, dueAt }: SegmentStates, index: number): void {

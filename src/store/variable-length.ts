@@ -3,22 +3,6 @@
 /** Of a safe integer, in octets. */
 const LONGEST_NUMBER = 8;
 
-/** Sizes pass 2^32, so no bit operators here. */
-export function put(out: number[], value: number): void {
-  let rest = value;
-  while (rest >= 128) {
-    out.push((rest % 128) + 128);
-    rest = Math.floor(rest / 128);
-  }
-  out.push(rest);
-}
-
-/** Text of 8-bit characters. */
-export function putText(out: number[], text: string): void {
-  put(out, text.length);
-  for (const octet of Buffer.from(text, 'latin1')) out.push(octet);
-}
-
 /** Small numbers stay small, negative ones too. */
 export function zigzag(value: number): number {
   return value < 0 ? -2 * value - 1 : 2 * value;
@@ -33,6 +17,7 @@ export class OctetWriter {
   #octets = Buffer.alloc(1024);
   #length = 0;
 
+  /** Sizes pass 2^32, so there are no bit operators here. */
   number(value: number): void {
     this.#need(LONGEST_NUMBER);
     let rest = value;
@@ -41,6 +26,13 @@ export class OctetWriter {
       rest = Math.floor(rest / 128);
     }
     this.#octets[this.#length++] = rest;
+  }
+
+  /** Text of 8-bit characters. */
+  text(text: string): void {
+    this.number(text.length);
+    this.#need(text.length);
+    this.#length += this.#octets.write(text, this.#length, 'latin1');
   }
 
   base64url(text: string): void {

@@ -255,6 +255,12 @@ describe('a message that goes while another comes in its place, below the last o
     inbox(it).expunge(3);
     inbox(it).append('Subject: late\r\nMessage-ID: <late@example.com>\r\n\r\nbody\r\n', { uid: 2 });
   };
+  const uniqueIds = async (it: Site, user = 'alice'): Promise<string[]> => {
+    const client = await it.open(user);
+    const lines = await client.multi('UIDL');
+    await client.command('QUIT');
+    return lines.map((line) => line.replace(/^\d+ /, ''));
+  };
   const commandsOf = async (it: Site, work: () => Promise<unknown>): Promise<string[]> => {
     const before = it.imap.commands.length;
     await work();
@@ -275,18 +281,12 @@ describe('a message that goes while another comes in its place, below the last o
       it,
       modSequence(() => changes),
     );
-    const uniqueIds = async (): Promise<string[]> => {
-      const client = await it.open();
-      const lines = await client.multi('UIDL');
-      await client.command('QUIT');
-      return lines.map((line) => line.replace(/^\d+ /, ''));
-    };
-    const before = await uniqueIds();
-    const asked = await commandsOf(it, async () => expect(await uniqueIds()).toEqual(before));
+    const before = await uniqueIds(it);
+    const asked = await commandsOf(it, async () => expect(await uniqueIds(it)).toEqual(before));
     expect(asked).toEqual(['UID SEARCH RETURN (ALL) DELETED', 'UID SEARCH RETURN (ALL) UID 102:*']);
     swap(it);
     changes += 1;
-    const after = await uniqueIds();
+    const after = await uniqueIds(it);
     expect(after).toEqual([before[0], expect.any(String), ...before.slice(2)]);
     expect(before).not.toContain(after[1]);
   });
@@ -307,24 +307,17 @@ describe('a message that goes while another comes in its place, below the last o
       ({ command }) => (isBroken && command === 'SELECT Work' ? { reply: 'NO [UNAVAILABLE] busy' } : undefined),
       modSequence(() => changes),
     );
-    const idsOf = async (user: string): Promise<string[]> => {
-      const client = await it.open(user);
-      const lines = await client.multi('UIDL');
-      await client.command('QUIT');
-      client.close();
-      return lines.map((line) => line.replace(/^\d+ /, ''));
-    };
-    const before = await idsOf('alice');
-    expect(await idsOf('alice/pc')).toEqual(before);
+    const before = await uniqueIds(it);
+    expect(await uniqueIds(it, 'alice/pc')).toEqual(before);
     swap(it);
     changes += 1;
     isBroken = true;
-    await expect(idsOf('alice')).rejects.toThrow(ERROR);
+    await expect(uniqueIds(it)).rejects.toThrow(ERROR);
     isBroken = false;
-    const after = await idsOf('alice');
+    const after = await uniqueIds(it);
     expect(after).toEqual([before[0], expect.any(String), ...before.slice(2)]);
     expect(after[1]).not.toBe(before[1]);
-    expect(await idsOf('alice/pc')).toEqual(after);
+    expect(await uniqueIds(it, 'alice/pc')).toEqual(after);
   });
 
   test('does not keep what came at the same time waiting', async () => {
