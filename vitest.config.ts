@@ -1,9 +1,12 @@
 import { defineConfig } from 'vitest/config';
+import { JOINED_PROGRAM } from './test/support/joined-program.ts';
 import { LongestFirst } from './test/support/longest-first.ts';
 import { patience } from './test/support/patience.ts';
 
 /** Unit tests share nothing but modules that keep nothing: a process for each of their files would take longer than the files. */
 const UNIT = 'test/unit/**/*.test.ts';
+/** They run the program as it is installed, before real servers and clients; the others run it joined, which starts sooner. */
+const AS_INSTALLED = ['test/integration/**/*.test.ts', 'test/process/{package,demo}.test.ts'];
 /** Replace a module, which a file before may have loaded already: each needs a process of its own (test/unit/vitest-config.test.ts). */
 export const REPLACING = ['test/unit/accounts/password-hash.test.ts'];
 
@@ -23,8 +26,15 @@ export default defineConfig({
         test: {
           name: 'whole',
           include: ['test/!(unit)/**/*.test.ts', 'test/*.test.ts', ...REPLACING],
+          exclude: AS_INSTALLED,
           setupFiles: ['test/support/report-last-words.ts'],
+          globalSetup: ['test/support/joined-program.ts'],
+          env: { TEST_PROGRAM: JOINED_PROGRAM },
         },
+      },
+      {
+        extends: true,
+        test: { name: 'installed', include: AS_INSTALLED, setupFiles: ['test/support/report-last-words.ts'] },
       },
     ],
   },

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
+import { moreFuzzRuns } from '../support/holds.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { makeCertificates } from '../support/peers/certificates.ts';
 import { peerPath } from '../support/peers/peer.ts';
@@ -19,8 +20,10 @@ const STARTTLS = 1;
 const TLS = 2;
 /** Protocols. */
 const SOME_CHECKS = ['-p'];
-/** Kinds of ciphers, the server's preferences, and known attacks besides. One address is enough: both have the same TLS context. */
-const ALL_CHECKS = [...SOME_CHECKS, '-s', '-P', '-U'];
+/** Kinds of ciphers and the server's preferences: the tool takes a minute for them, and tls.test.ts asks for each by name in a second. */
+const SLOW_CHECKS = moreFuzzRuns(1) > 0 ? ['-s', '-P'] : [];
+/** Known attacks besides. One address is enough: both have the same TLS context. */
+const ALL_CHECKS = [...SOME_CHECKS, ...SLOW_CHECKS, '-U'];
 /** WARN and DEBUG are what the tool itself could not do here. */
 const HARMLESS = new Set(['OK', 'INFO', 'LOW', 'WARN', 'DEBUG']);
 /** The test's certificate authority is nobody's: it has no list of revoked ones, and no service to ask. */

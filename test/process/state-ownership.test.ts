@@ -16,16 +16,15 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
 import { BridgeProcess, runBridge, type ProgramResult } from '../support/bridge-process.ts';
 import { isRoot } from '../support/peers/locate.ts';
+import { PROGRAM } from '../support/program.ts';
 
 /** The user of the service, whom the machine need not know. */
 const SERVICE = 65_533;
 const service = { uid: SERVICE, gid: SERVICE };
-const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 /** Root alone may give files away, and the user of the service has to be able to read the program. */
 const mayBecomeOthers = isRoot && spawnSync('test', ['-r', PROGRAM], service).status === 0;
 

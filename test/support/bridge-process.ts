@@ -5,12 +5,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { isSilent, lastWords, listenTo, shortened } from './last-words.ts';
 import { patience } from './patience.ts';
+import { PROGRAM } from './program.ts';
 import { formsOfSecrets, noteSecrets } from './secrets-used.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const START_MS = 20_000;
 /** No run of the program takes so long. */
 const RUN_MS = 50_000;

@@ -1,11 +1,10 @@
 /** The built program with a user before it: what it asks is waited for, and answered. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 import { leaksIn, type ProgramResult } from './bridge-process.ts';
 import { patience } from './patience.ts';
+import { PROGRAM } from './program.ts';
 
-const PROGRAM = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const WAIT_MS = 20_000;
 
 export class InteractiveRun implements AsyncDisposable {
