@@ -5,8 +5,8 @@ import { patience } from './test/support/patience.ts';
 
 /** Unit tests share nothing but modules that keep nothing: a process for each of their files would take longer than the files. */
 const UNIT = 'test/unit/**/*.test.ts';
-/** They run the program as it is installed, before real servers and clients; the others run it joined, which starts sooner. */
-const AS_INSTALLED = ['test/integration/**/*.test.ts', 'test/process/{package,demo}.test.ts'];
+/** They run the program as it is installed, before a real server and real clients; the others run it joined, which starts sooner. */
+const AS_INSTALLED = ['test/integration/dovecot-*.test.ts', 'test/process/{package,demo}.test.ts'];
 /** Replace a module, which a file before may have loaded already: each needs a process of its own (test/unit/vitest-config.test.ts). */
 export const REPLACING = ['test/unit/accounts/password-hash.test.ts'];
 

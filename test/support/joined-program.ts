@@ -1,6 +1,6 @@
 /**
  * The built program joined into few files. Node takes two thirds of a start to find and read six hundred small ones, and the tests start the program
- * several hundred times. What it does is the same; test/integration, test/demo and the test of the archive start `dist` itself.
+ * several hundred times. What it does is the same; `AS_INSTALLED` in vitest.config.ts names the tests that start `dist` itself.
  */
 import { copyFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
