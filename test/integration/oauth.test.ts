@@ -149,6 +149,28 @@ describeWithPeers(['dovecot', 'openssl'], 'OAuth 2.0', () => {
         /^popbridge: the sign-in failed: the provider(?:'s answer makes no sense \([^\n]+| can not be reached \([^\n]+| did not answer in time)\n$/m,
       );
     });
+
+    describeWithPeers(['chromium'], 'in a browser that draws its pages', () => {
+      test('a user signs in, agrees, and is told that the window can be closed', { timeout: patience(60_000) }, async () => {
+        const browser = await chromium.launch({ executablePath: peerPath('chromium'), args: ['--no-sandbox'] });
+        try {
+          await using run = site.interactive('add', 'bob@example.com');
+          const page = await browser.newPage();
+          await page.goto(await run.says(/^ {4}(http\S+)$/m));
+          await page.fill('input[name=login]', 'bob');
+          await page.fill('input[name=password]', 'any will do');
+          await page.click('button[type=submit]');
+          await page.click('button[type=submit]');
+          await page.waitForURL('http://127.0.0.1:*/?code=*');
+          expect(await page.textContent('body')).toContain('You are signed in. This window can be closed.');
+          const { code, stdout } = await run.ended();
+          expect(code).toBe(0);
+          expect(await site.fetch('bob', /^ {4}(\S+)$/m.exec(stdout)?.[1] ?? '')).toEqual(['for bob']);
+        } finally {
+          await browser.close();
+        }
+      });
+    });
   });
 
   describe('tokens', () => {
@@ -228,29 +250,6 @@ describeWithPeers(['dovecot', 'openssl'], 'OAuth 2.0', () => {
       const traces = site.traces();
       const forms = [...site.provider.tokens, password].flatMap((token) => [token, Buffer.from(token).toString('base64')]);
       expect(forms.filter((form) => traces.includes(form))).toEqual([]);
-    });
-  });
-
-  describeWithPeers(['chromium'], 'in a browser that draws its pages', () => {
-    test('a user signs in, agrees, and is told that the window can be closed', { timeout: patience(60_000) }, async () => {
-      await using site = await OAuthSite.start();
-      const browser = await chromium.launch({ executablePath: peerPath('chromium'), args: ['--no-sandbox'] });
-      try {
-        await using run = site.interactive('add', 'alice@example.com');
-        const page = await browser.newPage();
-        await page.goto(await run.says(/^ {4}(http\S+)$/m));
-        await page.fill('input[name=login]', 'alice');
-        await page.fill('input[name=password]', 'any will do');
-        await page.click('button[type=submit]');
-        await page.click('button[type=submit]');
-        await page.waitForURL('http://127.0.0.1:*/?code=*');
-        expect(await page.textContent('body')).toContain('You are signed in. This window can be closed.');
-        const { code, stdout } = await run.ended();
-        expect(code).toBe(0);
-        expect(await site.fetch('alice', /^ {4}(\S+)$/m.exec(stdout)?.[1] ?? '')).toEqual(['for alice']);
-      } finally {
-        await browser.close();
-      }
     });
   });
 

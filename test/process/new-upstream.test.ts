@@ -4,7 +4,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { RequestListener } from 'node:http';
 import type { SrvRecord } from '../../src/accounts/discovery/discover.ts';
 import { runBridge, type ProgramResult } from '../support/bridge-process.ts';
@@ -156,11 +156,20 @@ describeWithPeers(['openssl'], 'an address of an unknown domain', () => {
   const WELL_KNOWN = `${DOMAIN}/.well-known/autoconfig/mail/config-v1.1.xml`;
   const FIRST = `autoconfig.${DOMAIN}/mail/config-v1.1.xml`;
   let internet: SmallInternet;
+  let certificates: string;
 
-  beforeEach(async () => {
-    internet = await SmallInternet.start(await makeCertificates(folder, { names: `DNS:${DOMAIN},DNS:autoconfig.${DOMAIN}` }));
+  beforeAll(async () => {
+    certificates = mkdtempSync(join(tmpdir(), 'popbridge-new-'));
+    internet = await SmallInternet.start(await makeCertificates(certificates, { names: `DNS:${DOMAIN},DNS:autoconfig.${DOMAIN}` }));
   });
-  afterEach(() => internet[Symbol.asyncDispose]());
+  afterEach(() => {
+    internet.pages.clear();
+    internet.srv.clear();
+  });
+  afterAll(async () => {
+    await internet[Symbol.asyncDispose]();
+    rmSync(certificates, { recursive: true });
+  });
 
   const addFound = (user = `alice@${DOMAIN}`): Promise<ProgramResult> => addWithin(internet.variables, user, '--yes');
   const written = (domain = DOMAIN): string => readFileSync(join(config, `${domain}.toml`), 'utf8');

@@ -185,6 +185,13 @@ describe('check --online', () => {
 });
 
 describe('serve', () => {
+  /** For what needs a daemon and does nothing to it. */
+  let shared: BridgeProcess;
+  beforeAll(async () => {
+    shared = await BridgeProcess.start({ config: config('[log]\nlevel = "debug"') });
+  });
+  afterAll(() => shared[Symbol.asyncDispose]());
+
   test('--upstream needs no file', async () => {
     const state = join(folder, 'no-file');
     const child = runBridge(['serve', '--upstream', `imap+insecure://127.0.0.1:${imap.port}`, '--listen', '127.0.0.1:0', '--state', state]);
@@ -200,10 +207,9 @@ describe('serve', () => {
   });
 
   test('keeps its state for its owner alone', async () => {
-    await using bridge = await BridgeProcess.start({ config: config() });
-    const state = join(bridge.folder, 'state');
+    const state = join(shared.folder, 'state');
     expect(statSync(state).mode & 0o777).toBe(0o700);
-    const client = await PopDialogue.connect(bridge.port());
+    const client = await PopDialogue.connect(shared.port());
     await client.login('alice', 'open sesame');
     const names = readdirSync(state, { recursive: true, encoding: 'utf8' });
     expect(names).toEqual(expect.arrayContaining(['control.sock', 'daemon.lock', 'popbridge.sqlite', 'popbridge.sqlite-wal']));
@@ -277,7 +283,6 @@ describe('serve', () => {
   });
 
   test('an address in use is exit 75', async () => {
-    await using bridge = await BridgeProcess.start({ config: config() });
     const path = join(folder, 'taken.toml');
     writeFileSync(path, config());
     const { code, stderr } = await runBridge([
@@ -287,7 +292,7 @@ describe('serve', () => {
       '--state',
       join(folder, 'taken'),
       '--listen',
-      `127.0.0.1:${bridge.port()}`,
+      `127.0.0.1:${shared.port()}`,
     ]);
     expect(code).toBe(75);
     expect(stderr).toContain('in use');
@@ -390,8 +395,7 @@ describe('serve', () => {
   });
 
   test('a core file would hold none of its memory', async () => {
-    await using bridge = await BridgeProcess.start({ config: config() });
-    expect(readFileSync(`/proc/${bridge.pid}/coredump_filter`, 'utf8').trim()).toBe('00000000');
+    expect(readFileSync(`/proc/${shared.pid}/coredump_filter`, 'utf8').trim()).toBe('00000000');
   });
 
   test('a core file would hold nothing of a command that reads a password either', async () => {
@@ -418,14 +422,13 @@ describe('serve', () => {
   });
 
   test('the password is nowhere in the log, however the login ends', async () => {
-    await using bridge = await BridgeProcess.start({ config: config('[log]\nlevel = "debug"') });
-    const client = await PopDialogue.connect(bridge.port());
+    const client = await PopDialogue.connect(shared.port());
     await client.login('alice', 'open sesame');
     await client.command('QUIT');
-    const refused = await PopDialogue.connect(bridge.port());
+    const refused = await PopDialogue.connect(shared.port());
     await expect(refused.login('alice', 'tell nobody')).rejects.toThrow('[AUTH]');
-    await bridge.event('login-failed');
-    const log = JSON.stringify(bridge.log);
+    await shared.event('login-failed');
+    const log = JSON.stringify(shared.log);
     for (const secret of ['open sesame', 'tell nobody']) {
       expect(log).not.toContain(secret);
       expect(log).not.toContain(Buffer.from(secret).toString('base64'));

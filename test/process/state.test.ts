@@ -1,14 +1,14 @@
 /** The state on disk: damage, a full disk, two daemons, a clock that jumps (SECURITY.md, fault matrix); crashes are in killed.test.ts. */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { fileURLToPath } from 'node:url';
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess, runBridge } from '../support/bridge-process.ts';
-import { BridgeSite } from '../support/bridge-site.ts';
+import { BridgeSite, type Shown } from '../support/bridge-site.ts';
 import { endsWithEachTest } from '../support/ends-with-tests.ts';
 import { ImapServer } from '../support/imap-server.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
@@ -18,11 +18,16 @@ allowInLog('delete-failed', 'login-failed', 'map-rematched', 'save-failed', 'sto
 
 const open = endsWithEachTest();
 
+async function started(tables = ''): Promise<BridgeSite> {
+  const it = await BridgeSite.start({ tables });
+  it.deliver('INBOX', 'one', 'two', 'three');
+  return it;
+}
+
 async function site(tables = ''): Promise<BridgeSite> {
-  const started = await BridgeSite.start({ tables });
-  open.push(started);
-  started.deliver('INBOX', 'one', 'two', 'three');
-  return started;
+  const it = await started(tables);
+  open.push(it);
+  return it;
 }
 
 async function restarted(it: BridgeSite, tables = ''): Promise<BridgeSite> {
@@ -42,11 +47,28 @@ function damage(state: string): void {
 }
 
 describe('a damaged UID map', () => {
-  test('is moved aside and made again where every unique-id follows from the template', async () => {
-    const it = await site();
-    const before = await it.look();
+  /** Its daemon has ended, and its map is damaged. */
+  let it: BridgeSite;
+  let before: Shown;
+  beforeAll(async () => {
+    it = await started();
+    before = await it.look();
     await it.bridge.stop();
     damage(stateOf(it));
+  });
+  afterAll(() => it[Symbol.asyncDispose]());
+
+  test('is refused where the template has changed since', async () => {
+    // The next test has it made again.
+    const state = join(it.bridge.folder, 'copy');
+    cpSync(stateOf(it), state, { recursive: true });
+    const config = join(it.bridge.folder, 'other.toml');
+    writeFileSync(config, bridgeConfig({ imapPort: it.imap.port, tables: '[maildrop]\nunique_id = "uw"' }), { mode: 0o600 });
+    const refused = await runBridge(['serve', '--config', config, '--state', state]);
+    expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('popbridge.sqlite is damaged') });
+  });
+
+  test('is moved aside and made again where every unique-id follows from the template', async () => {
     const again = await restarted(it);
     expect((await again.look()).ids).toEqual(before.ids);
     expect(readdirSync(stateOf(it)).filter((name) => name.includes('.corrupt-'))).not.toEqual([]);
@@ -78,16 +100,6 @@ describe('a damaged UID map', () => {
     );
     expect(readdirSync(stateOf(it)).filter((name) => name.includes('.corrupt-'))).toEqual([]);
   });
-
-  test('is refused where the template has changed since', async () => {
-    const it = await site();
-    await it.look();
-    await it.bridge.stop();
-    damage(stateOf(it));
-    const config = join(it.bridge.folder, 'other.toml');
-    writeFileSync(config, bridgeConfig({ imapPort: it.imap.port, tables: '[maildrop]\nunique_id = "uw"' }), { mode: 0o600 });
-    expect((await runBridge(['serve', '--config', config, '--state', stateOf(it)])).code).toBe(1);
-  });
 });
 
 describe('a state that can not be written', () => {
@@ -98,18 +110,46 @@ describe('a state that can not be written', () => {
     return database;
   }
 
-  test('does not keep users from their mail where unique-ids follow from the template; they come out the same later', async () => {
-    const it = await site();
-    const { ids } = await it.look();
-    it.deliver('INBOX', 'four');
-    const holder = fill(stateOf(it));
-    const meanwhile = await it.look();
-    expect(meanwhile.ids).toMatchObject(ids);
-    await it.bridge.event('save-failed');
-    expect(it.bridge.events('save-failed').length).toBeGreaterThan(0);
-    holder.exec('ROLLBACK');
-    holder.close();
-    expect((await it.look()).ids).toEqual(meanwhile.ids);
+  describe('for a while', () => {
+    let it: BridgeSite;
+    beforeAll(async () => {
+      it = await started();
+    });
+    afterAll(() => it[Symbol.asyncDispose]());
+
+    test('keeps every message that was to be deleted: QUIT says so', async () => {
+      await it.look();
+      const client = await it.open();
+      await client.command('DELE 1');
+      const holder = fill(stateOf(it));
+      expect(await client.command('QUIT')).toBe('-ERR [SYS/TEMP] 1 of 1 messages not deleted');
+      holder.exec('ROLLBACK');
+      holder.close();
+      expect(it.upstream()).toEqual(['one', 'two', 'three']);
+      await until(() => it.bridge.events('session-end').length === 2);
+    });
+
+    test('does not keep users from their mail where unique-ids follow from the template; they come out the same later', async () => {
+      const { ids } = await it.look();
+      it.deliver('INBOX', 'four');
+      const holder = fill(stateOf(it));
+      const failures = it.bridge.events('save-failed').length;
+      const meanwhile = await it.look();
+      expect(meanwhile.ids).toMatchObject(ids);
+      await it.bridge.event('save-failed', failures + 1);
+      holder.exec('ROLLBACK');
+      holder.close();
+      expect((await it.look()).ids).toEqual(meanwhile.ids);
+    });
+
+    test('refuses the login where an id would not be the same next time', async () => {
+      await it.look();
+      it.imap.mailbox('INBOX').resetUidValidity();
+      const holder = fill(stateOf(it));
+      await expect(it.open()).rejects.toThrow('-ERR [SYS/TEMP]');
+      holder.exec('ROLLBACK');
+      holder.close();
+    });
   });
 
   test('for want of room on the disk gives mail under the same ids, and QUIT tells the truth', async () => {
@@ -152,28 +192,6 @@ describe('a state that can not be written', () => {
     const again = await it.restart('SIGKILL', '');
     open.push(again.bridge);
     expect(Object.values((await again.look()).ids)).toEqual(shown.map((line) => line.split(' ')[1]));
-  });
-
-  test('refuses the login where an id would not be the same next time', async () => {
-    const it = await site();
-    await it.look();
-    it.imap.mailbox('INBOX').resetUidValidity();
-    const holder = fill(stateOf(it));
-    await expect(it.open()).rejects.toThrow('-ERR [SYS/TEMP]');
-    holder.exec('ROLLBACK');
-    holder.close();
-  });
-
-  test('keeps every message that was to be deleted: QUIT says so', async () => {
-    const it = await site();
-    await it.look();
-    const client = await it.open();
-    await client.command('DELE 1');
-    const holder = fill(stateOf(it));
-    expect(await client.command('QUIT')).toBe('-ERR [SYS/TEMP] 1 of 1 messages not deleted');
-    holder.exec('ROLLBACK');
-    holder.close();
-    expect(it.upstream()).toEqual(['one', 'two', 'three']);
   });
 });
 
