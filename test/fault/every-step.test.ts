@@ -2,14 +2,18 @@
  * One fault at a time, at every step in turn until there is no further step: the nth command to the server goes wrong, or the nth statement of the
  * store. Whatever it was, nothing is lost or shown twice, QUIT told the truth, and the next session succeeds.
  */
-import { describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { allowInLog } from '../support/bridge-process.ts';
 import { BridgeSite } from '../support/bridge-site.ts';
+import { sharedByTests } from '../support/ends-with-tests.ts';
 import type { Fault } from '../support/imap-server/script.ts';
 import { patience, patienceText } from '../support/patience.ts';
 import type { PopDialogue } from '../support/pop-dialogue.ts';
+import type { Bridge } from '../support/shared-bridge.ts';
 import { StoreFault } from '../support/store-fault.ts';
 import { until } from '../support/until.ts';
+
+const shared = sharedByTests();
 
 type Action = 'trash' | 'expunge' | 'flag' | 'hide';
 const FOLDERS = [{ path: 'INBOX' }, { path: 'Lists' }, { path: 'Trash', specialUse: '\\Trash' }];
@@ -27,7 +31,7 @@ interface Played {
 
 /** A maildrop that goes through it, and what is true of it. */
 class Sweep {
-  readonly #it: BridgeSite;
+  readonly #it: BridgeSite<Bridge>;
   readonly #action: Action;
   readonly #folders: readonly string[];
   readonly #ids = new Map<string, string>();
@@ -35,7 +39,7 @@ class Sweep {
   readonly #asked = new Set<string>();
   readonly #isKept: boolean;
 
-  constructor(it: BridgeSite, action: Action, folders: readonly string[], isKept = false) {
+  constructor(it: BridgeSite<Bridge>, action: Action, folders: readonly string[], isKept = false) {
     this.#isKept = isKept;
     this.#it = it;
     this.#action = action;
@@ -90,7 +94,7 @@ class Sweep {
 }
 
 /** A session that looks at all, reads one message and deletes some. */
-async function play(it: BridgeSite, read: string, wanted: readonly string[]): Promise<Played> {
+async function play(it: BridgeSite<Bridge>, read: string, wanted: readonly string[]): Promise<Played> {
   let client: PopDialogue | undefined;
   let quit: string | undefined;
   try {
@@ -125,7 +129,11 @@ interface Truth {
   readonly action: Action;
 }
 
-async function verify(it: BridgeSite, { wanted, quit }: Played, { name, folders, delivered, asked, ids, action }: Truth): Promise<void> {
+async function verify(
+  it: BridgeSite<Bridge>,
+  { wanted, quit }: Played,
+  { name, folders, delivered, asked, ids, action }: Truth,
+): Promise<void> {
   const [isHiding, keepsAll] = [action === 'hide', action === 'hide' || action === 'trash'];
   const where = `step ${name}, QUIT: ${quit}`;
   const shown = await it.glance().catch((error: unknown) => Promise.reject(new Error(where, { cause: error })));
@@ -159,7 +167,7 @@ async function verify(it: BridgeSite, { wanted, quit }: Played, { name, folders,
 }
 
 /** Subjects of the messages that are flagged \Deleted. */
-function flaggedIn(it: BridgeSite, path: string): string[] {
+function flaggedIn(it: BridgeSite<Bridge>, path: string): string[] {
   const flagged = it.imap.mailbox(path).messages.filter(({ flags }) => flags.includes('\\Deleted'));
   return flagged.map(({ raw }) => /^Subject: (.*)\r$/m.exec(raw.toString())?.[1] ?? '');
 }
@@ -186,7 +194,7 @@ const EXPECTED_OF_STORE: ReadonlySet<string> = new Set(['warn login-failed', 'wa
 
 allowInLog('delete-failed', 'login-failed', 'only-flagged', 'save-failed', 'seen-failed', 'session-error', 'upstream-failed');
 
-function complaints(it: BridgeSite): string[] {
+function complaints(it: BridgeSite<Bridge>): string[] {
   const lines = it.bridge.log.filter(({ level }) => level === 'warn' || level === 'error');
   return [...new Set(lines.map(({ level, event }) => `${String(level)} ${event}`))];
 }
@@ -205,29 +213,38 @@ describe.concurrent('the nth command to the server', () => {
     actions.map((action) => [name, action, folders, fault] as const),
   );
 
-  test.for(cases)(
-    '%s (delete.action = "%s", %j)',
-    { timeout: patience(180_000) },
-    async ([, action, folders, fault], { expect: expected }) => {
-      const isUnheard = 'runThen' in fault && fault.runThen === 'hang';
-      const tables = tablesFor(action, folders);
-      await using it = await BridgeSite.start({
-        tables,
-        server: { folders: FOLDERS },
-        commandTimeout: patienceText(isUnheard || 'hang' in fault ? 1_000 : 5_000),
+  const sites = new Map<(typeof cases)[number], BridgeSite<Bridge>>();
+  const isUnheard = (fault: Fault): boolean => 'runThen' in fault && fault.runThen === 'hang';
+
+  // All before the first session: what a reload makes forgotten is asked again, and the nth command would be another one.
+  beforeAll(async () => {
+    for (const one of cases) {
+      const [, action, folders, fault] = one;
+      const commandTimeout = patienceText(isUnheard(fault) || 'hang' in fault ? 1_000 : 5_000);
+      const setup = { tables: tablesFor(action, folders), server: { folders: FOLDERS }, commandTimeout };
+      sites.set(one, await BridgeSite.startIn(shared, setup));
+    }
+  });
+
+  afterAll(async () => {
+    for (const site of sites.values()) await site[Symbol.asyncDispose]();
+  });
+
+  test.for(cases)('%s (delete.action = "%s", %j)', { timeout: patience(180_000) }, async (one, { expect: expected }) => {
+    const [, action, folders, fault] = one;
+    const it = sites.get(one);
+    if (it === undefined) throw new Error('no site');
+    const steps = await new Sweep(it, action, folders).run((nth) => {
+      let seen = 0;
+      it.imap.setScript(({ verb }) => ((!isUnheard(fault) || CHANGES.test(verb)) && (seen += 1) === nth ? fault : undefined));
+      return Promise.resolve(() => {
+        it.imap.setScript(undefined);
+        return seen >= nth;
       });
-      const steps = await new Sweep(it, action, folders).run((nth) => {
-        let seen = 0;
-        it.imap.setScript(({ verb }) => ((!isUnheard || CHANGES.test(verb)) && (seen += 1) === nth ? fault : undefined));
-        return Promise.resolve(() => {
-          it.imap.setScript(undefined);
-          return seen >= nth;
-        });
-      });
-      expected(steps).toBeGreaterThan(isUnheard ? LEAST_CHANGES : LEAST_COMMANDS);
-      expected(complaints(it).filter((event) => !EXPECTED.has(event))).toEqual([]);
-    },
-  );
+    });
+    expected(steps).toBeGreaterThan(isUnheard(fault) ? LEAST_CHANGES : LEAST_COMMANDS);
+    expected(complaints(it).filter((event) => !EXPECTED.has(event))).toEqual([]);
+  });
 });
 
 /** Commands that a server may refuse and nobody needs: each with what makes us send it, beyond or instead of the usual. */

@@ -2,31 +2,53 @@
 import { describe, expect, test } from 'vitest';
 import { bridgeConfig } from '../support/bridge-config.ts';
 import { allowInLog, BridgeProcess } from '../support/bridge-process.ts';
-import { endsWithEachTest } from '../support/ends-with-tests.ts';
-import { ImapServer } from '../support/imap-server.ts';
+import { endsWithEachTest, sharedByTests } from '../support/ends-with-tests.ts';
+import { ImapServer, type ImapServerOptions } from '../support/imap-server.ts';
 import type { CommandEvent, Fault, ImapRule } from '../support/imap-server/script.ts';
 import { DEFAULT_CAPABILITIES } from '../support/imap-server/settings.ts';
 import { patienceText } from '../support/patience.ts';
 import { PopDialogue } from '../support/pop-dialogue.ts';
+import type { Bridge, SiteConfig } from '../support/shared-bridge.ts';
 import { until } from '../support/until.ts';
 
 allowInLog('login-failed', 'map-rematched', 'only-flagged');
 
 const open = endsWithEachTest();
+const shared = sharedByTests();
 
-interface Site {
-  readonly imap: ImapServer;
-  readonly bridge: BridgeProcess;
+interface Setup extends Partial<SiteConfig> {
+  readonly capabilities?: ImapServerOptions['capabilities'];
 }
 
-async function site({ tables = '', upstream = [] as string[], capabilities = DEFAULT_CAPABILITIES } = {}): Promise<Site> {
+interface Site<Daemon extends Bridge = Bridge> {
+  readonly imap: ImapServer;
+  readonly bridge: Daemon;
+}
+
+async function site({ capabilities, ...config }: Setup = {}): Promise<Site> {
+  const imap = await mailServer(capabilities);
+  const bridge = await shared.add(before(imap, config));
+  open.push(bridge);
+  return { imap, bridge };
+}
+
+/** With a daemon of its own, to be stopped or sent a signal. */
+async function siteOfItsOwn({ capabilities, ...config }: Setup = {}): Promise<Site<BridgeProcess>> {
+  const imap = await mailServer(capabilities);
+  const bridge = await BridgeProcess.start({ config: bridgeConfig(before(imap, config)) });
+  open.push(bridge);
+  return { imap, bridge };
+}
+
+async function mailServer(capabilities = DEFAULT_CAPABILITIES): Promise<ImapServer> {
   const imap = await ImapServer.start({ capabilities });
   open.push(imap);
   for (const number of [1, 2, 3]) imap.mailbox('INBOX').append(`Subject: ${number}\r\n\r\nbody ${number}\r\n`);
-  const config = bridgeConfig({ imapPort: imap.port, tables, upstream: [`command_timeout = "${patienceText(2_000)}"`, ...upstream] });
-  const bridge = await BridgeProcess.start({ config });
-  open.push(bridge);
-  return { imap, bridge };
+  return imap;
+}
+
+function before(imap: ImapServer, config: Partial<SiteConfig>): SiteConfig {
+  return { imapPort: imap.port, ...config, upstream: [`command_timeout = "${patienceText(2_000)}"`, ...(config.upstream ?? [])] };
 }
 
 async function session({ bridge }: Site, user = 'alice', password = 'secret'): Promise<PopDialogue> {
@@ -253,7 +275,7 @@ describe('a kept connection', () => {
   });
 
   test.for(['SIGTERM', 'SIGHUP'] as const)('is left politely at %s', async (signal) => {
-    const running = await site();
+    const running = await siteOfItsOwn();
     await poll(running);
     running.bridge.kill(signal);
     await until(() => running.imap.openConnections === 0);
@@ -314,7 +336,7 @@ describe('where sessions have views of their own (no CONDSTORE)', () => {
     { how: 'a connection that stays holds no mailbox', capabilities: without('CONDSTORE'), logins: 1 },
     { how: 'none stays where a mailbox can not be let go of', capabilities: without('CONDSTORE', 'UNSELECT'), logins: 3 },
   ])('$how: what others do is seen and stays done', async ({ capabilities, logins }) => {
-    const running = await site({ capabilities });
+    const running = await siteOfItsOwn({ capabilities });
     const inbox = running.imap.mailbox('INBOX');
     inbox.keepsViews = true;
     await poll(running);
