@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitest/config';
-import { JOINED_PROGRAM } from './test/support/joined-program.ts';
+import { JOINED } from './test/support/joined-program.ts';
 import { LongestFirst } from './test/support/longest-first.ts';
 import { patience } from './test/support/patience.ts';
 
@@ -29,7 +29,7 @@ export default defineConfig({
           exclude: AS_INSTALLED,
           setupFiles: ['test/support/report-last-words.ts'],
           globalSetup: ['test/support/joined-program.ts'],
-          env: { TEST_PROGRAM: JOINED_PROGRAM },
+          env: JOINED,
         },
       },
       {

@@ -11,8 +11,12 @@ const root = join(import.meta.dirname, '../..');
 /** Each run of the tests has its own: another one in the same checkout must not replace it. Every user may read it, as the user of a service must. */
 const folder = join(tmpdir(), `popbridge-joined-${process.pid}`);
 
-/** What the configuration of the tests hands to those that start the program, as the variable `TEST_PROGRAM`. */
-export const JOINED_PROGRAM = join(folder, 'dist/main.js');
+/** What the configuration of the tests hands to those that start the program: variables of the environment. */
+export const JOINED = {
+  TEST_PROGRAM: join(folder, 'dist/main.js'),
+  // Node compiles each of the files once, and not again at every start.
+  NODE_COMPILE_CACHE: join(folder, 'compiled'),
+};
 
 /** Called once before the first test, by the test runner. */
 export async function setup(): Promise<void> {
