@@ -1,7 +1,7 @@
 /**
  * Finds a peer: installed on this machine, or extracted earlier into the cache. Looks at files only, starts nothing, so asking is cheap.
  */
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { catalogue, type PeerName } from './catalogue.ts';
 
@@ -30,8 +30,13 @@ export function installedPath(name: PeerName): string | undefined {
 
 function extractedPath(name: PeerName): string | undefined {
   if (catalogue[name].extractedAs === 'overlay' && !isRoot) return undefined;
-  const launcher = join(cacheFolder, 'bin', name);
-  return isExecutable(launcher) ? launcher : undefined;
+  return launcherIn(cacheFolder, name);
+}
+
+/** The launcher in a cache, unless it was written elsewhere: it names files by their full paths, and a checkout may be moved or copied. */
+export function launcherIn(cache: string, name: PeerName): string | undefined {
+  const launcher = join(cache, 'bin', name);
+  return isExecutable(launcher) && readFileSync(launcher, 'utf8').includes(join(cache, 'root')) ? launcher : undefined;
 }
 
 /**
