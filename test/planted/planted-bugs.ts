@@ -44,7 +44,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
       {
         file: 'upstream/imap-mailbox.ts',
         from: '    return this.#ask(`UID EXPUNGE ${set}`, signal);\n',
-        to: "    return this.#ask('EXPUNGE', signal);\n",
+        to: "    return this.#ask(set === '' ? set : 'EXPUNGE', signal);\n",
       },
     ],
     tests: ['test/fault', 'test/integration/dovecot-mailbox.test.ts'],

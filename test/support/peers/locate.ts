@@ -1,15 +1,15 @@
 /**
  * Finds a peer: installed on this machine, or extracted earlier into the cache. Looks at files only, starts nothing, so asking is cheap.
  */
-import { accessSync, constants, existsSync, readFileSync } from 'node:fs';
+import { accessSync, constants, existsSync, readFileSync, realpathSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { catalogue, type PeerName } from './catalogue.ts';
 
 /** The checkout. */
 export const projectRoot = join(import.meta.dirname, '../../..');
 
-/** Where extracted peers live: `root/` as in the packages, `bin/` a launcher for each. */
-export const cacheFolder = join(projectRoot, 'node_modules/.cache/popbridge-peers');
+/** Where extracted peers live: `root/` as in the packages, `bin/` a launcher for each. Checkouts whose `node_modules` is a link share it. */
+export const cacheFolder = join(realpathSync(join(projectRoot, 'node_modules')), '.cache/popbridge-peers');
 
 /** True when this process may create mount namespaces and run servers under other users. */
 export const isRoot = process.getuid?.() === 0;
