@@ -7,6 +7,7 @@ import { TLSSocket, type SecureContext } from 'node:tls';
 import type { Cancel, Clock } from '../clock.ts';
 import { LineSplitter, type SplitLine } from '../pop3/line-splitter.ts';
 import { awaitOffer } from './client-hello.ts';
+import { handshakeReason } from './handshake-failure.ts';
 
 /** Octets from the client that may wait unread; enough for any honest pipeline. */
 const MAX_PENDING_OCTETS = 64 * 1024;
@@ -223,7 +224,7 @@ export class ClientSocket {
       this.#socket.destroy();
       this.#isClosed = true;
       this.#events.onClose();
-      throw error;
+      throw error instanceof ClientGone ? error : new ClientGone(handshakeReason(codeOf(error)));
     } finally {
       cancel();
     }
@@ -254,6 +255,10 @@ function handshakeOf(secured: TLSSocket): Promise<void> {
     secured.once('error', reject);
     secured.once('close', () => reject(leftDuringHandshake()));
   });
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
 function leftDuringHandshake(): ClientGone {

@@ -57,10 +57,10 @@ export async function listMailboxes(
 }
 
 /**
- * A folder that only a pattern matches, and of which no client knows a message, can be done without. One that the server did not list
+ * True where a login goes on without the folder. One that only a pattern matches, and of which no client knows a message, can be done without. One that the server did not list
  * and now calls missing is gone; after any other failure it may still be there.
  */
-function mayBeSkipped(
+export function mayBeSkipped(
   error: UpstreamError,
   { isNamed, isListed }: MaildropFolder,
   { session, isShown }: { readonly session: UpstreamSession; readonly isShown: boolean },
@@ -69,7 +69,8 @@ function mayBeSkipped(
   return isListed ? !isShown : error.kind === 'missing';
 }
 
-function fatal({ path }: MaildropFolder): UpstreamError {
+/** The error of a folder over which the server has ended the connection more than once. */
+export function fatal({ path }: MaildropFolder): UpstreamError {
   return new UpstreamError('refused', `the server ended the connection each time ${path} was opened`);
 }
 

@@ -80,7 +80,7 @@ export interface LoginClient {
 }
 
 /** One message among 100,000 that the server hangs up over is found by then. */
-const MAX_ATTEMPTS = 40;
+export const MAX_ATTEMPTS = 40;
 
 /** Logs in. After refused logins, from its address or to its account, a login waits before anything is tried. */
 export async function logIn(

@@ -40,7 +40,8 @@ function linesOf({ message, gone, resembles }: Omit<Explanation, 'uniqueId' | 'l
     const what = message === null ? 'of a message that is no longer there' : 'was missing for a while, and came back';
     lines.push(`${what}: last in ${row.folder}, gone since ${row.gone || 'the last listing'}`);
   }
-  if (message === null && gone.length === 0) lines.push('no message of this maildrop has it, nor had it within the last 400 days');
+  if (message === null && gone.length === 0)
+    lines.push('no message of this maildrop has it; those that went are known for 400 days, except those that a client deleted');
   if (resembles.length > 0) lines.push(`the same message by its identity, or a copy that can't be told from it: ${resembles.join(', ')}`);
   return lines;
 }

@@ -93,9 +93,14 @@ export async function countOctets(mailbox: UpstreamMailbox, uid: Uid, declared: 
 /** One message that can't be read must not keep its user from all others: what the server says has to do until it can. */
 function declaredIfUnreadable(declared: number): (error: unknown) => number {
   return (error) => {
-    if (error instanceof UpstreamError && OF_ONE_MESSAGE.has(error.kind)) return declared;
+    if (isOfOneMessage(error)) return declared;
     throw error;
   };
+}
+
+/** True where one message can't be read, and the others may well be. */
+export function isOfOneMessage(error: unknown): error is UpstreamError {
+  return error instanceof UpstreamError && OF_ONE_MESSAGE.has(error.kind);
 }
 
 const OF_ONE_MESSAGE: ReadonlySet<UpstreamFailureKind> = new Set(['message-gone', 'message-unreadable', 'incomplete', 'refused']);

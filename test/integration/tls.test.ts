@@ -75,6 +75,22 @@ describeWithPeers(['openssl'], 'TLS towards clients', () => {
       expect(/^\+OK capabilities follow$/m.test(stdout)).toBe(isTaken);
     });
 
+    test('a client that does not trust the certificate is told of in plain words', async () => {
+      const port = bridge.port(tls === 'stls' ? STLS : TLS);
+      const before = bridge.events('tls-failed').length;
+      const { stdout } = await opensslDialogue({
+        host: '127.0.0.1',
+        port,
+        tls,
+        lines: ['QUIT'],
+        home: folder,
+        options: ['-verify_return_error'],
+      });
+      expect(stdout).not.toMatch(/^\+OK bye/m);
+      const { error } = await bridge.event('tls-failed', before + 1);
+      expect(error).toEqual({ message: 'the client does not trust the certificate' });
+    });
+
     test('a client that asks to renegotiate is cut off; the others are not', async () => {
       const other = await PopDialogue.connect(bridge.port());
       const plain = connect(bridge.port(tls === 'stls' ? STLS : TLS), '127.0.0.1');
@@ -159,7 +175,8 @@ describeWithPeers(['openssl'], 'TLS towards clients', () => {
       await legacy.event('legacy-tls');
       expect(legacy.events('legacy-tls')).toHaveLength(1);
       await until(() => legacy.events('session-end').length === 3);
-      await legacy.event('tls-failed');
+      const failed = await legacy.event('tls-failed');
+      expect(failed['error']).toEqual({ message: 'the client offers no TLS version that this address accepts' });
       expect(legacy.events('tls-failed').map((line) => line['tls'])).toEqual([undefined]);
       const marked = legacy.events('session-end').map((line) => line['tls']);
       expect(marked.filter((mark) => mark === 'legacy')).toHaveLength(1);

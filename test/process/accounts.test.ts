@@ -165,7 +165,7 @@ describe('at one daemon:', () => {
       const shown = await runBridge(['maildrop', 'show', '--user', 'mail@example.com', ...options()]);
       expect(shown.stdout).toMatch(/1 messages, 0 of them hidden/);
       const checked = await runBridge(['check', '--online', '--user', 'mail@example.com', ...options()]);
-      expect(checked).toMatchObject({ code: 0, stdout: expect.stringContaining('mailbox: INBOX, 1 messages') });
+      expect(checked).toMatchObject({ code: 0, stdout: expect.stringContaining('mailbox: INBOX, 1 message,') });
       const unknown = await runBridge(['check', '--online', '--user', 'carol@example.com', ...options()]);
       expect(unknown).toMatchObject({ code: 1, stderr: 'popbridge: there is no account carol@example.com of the upstream test\n' });
     });

@@ -45,7 +45,7 @@ describe('of a unique-id is told', () => {
 
   test('that nobody has it nor had it', () => {
     expect(explanation({ messages: [messageRow()], gone: [goneRow()] }, 'ID-1').lines).toEqual([
-      'no message of this maildrop has it, nor had it within the last 400 days',
+      'no message of this maildrop has it; those that went are known for 400 days, except those that a client deleted',
     ]);
   });
 
