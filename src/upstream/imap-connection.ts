@@ -330,6 +330,7 @@ export class ImapConnection {
     const { exists, news } = this.pipeline;
     const now = { exists: answer.exists === undefined ? undefined : exists, news };
     this.#selected = selectedMailbox(path, answer, answer.isReadOnly(text), now, this.limits);
+    this.pipeline.noteUidValidity(this.#selected.uidValidity);
     return this.#selected;
   }
 

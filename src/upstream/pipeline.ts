@@ -54,6 +54,7 @@ const SPARE_FINDS = 10_000;
 /** After this part of the deadline without a word, commands that the server may have lost are sent again. */
 const LOST_AFTER = 1 / 4;
 const NEWS = /^\* +(?:(\d{1,10}) +(EXISTS|EXPUNGE)|(VANISHED))\b/i;
+const UIDVALIDITY = /^\* +(?:OK|NO) +\[UIDVALIDITY +(\d+)\]/i;
 const BYE = /^\* +BYE */i;
 const LONGEST_NEWS = 40;
 /** Longest piece of upstream text kept for the log. */
@@ -73,6 +74,8 @@ export class Pipeline implements GateKeeper, Flow {
   #bye: string | undefined;
   #news = 0;
   #exists: number | undefined;
+  /** Of the selected mailbox: as it was selected, or as the server told since then. */
+  #uidValidity: number | undefined;
   #octets = 0;
   #progressAt = 0;
   /** When something last came that a command wants: what else a server says, it may say for ever. */
@@ -122,7 +125,16 @@ export class Pipeline implements GateKeeper, Flow {
   /** Another mailbox is about to be selected: what was told of the one before does not hold for it. */
   forgetMailbox(): void {
     this.#exists = undefined;
+    this.#uidValidity = undefined;
     this.numbers.forget();
+  }
+
+  /** A mailbox is selected under this UIDVALIDITY. The connection ends once the server tells of another one: all UIDs name other messages then. */
+  noteUidValidity(told: number): void {
+    this.#uidValidity ??= told;
+    if (this.#uidValidity === told) return;
+    this.#fail(new UpstreamError('protocol', 'the server gave the selected mailbox another UIDVALIDITY'));
+    this.#parts.destroy();
   }
 
   /** Commands sent so far. */
@@ -238,6 +250,8 @@ export class Pipeline implements GateKeeper, Flow {
     if (news !== null) this.#noteNews(news[2]?.toUpperCase(), Number(news[1]));
     else if (BYE.test(line.toString('latin1', 0, LONGEST_NEWS))) this.#bye = line.toString('latin1', 0, MAX_TEXT).replace(BYE, '');
     for (const { collector } of this.#commands.sent) if (collector.untagged?.(line) === true) return true;
+    const uidValidity = UIDVALIDITY.exec(line.toString('latin1', 0, LONGEST_NEWS))?.[1];
+    if (uidValidity !== undefined) this.noteUidValidity(Number(uidValidity));
     return false;
   }
 
