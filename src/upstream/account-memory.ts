@@ -19,6 +19,8 @@ const GROWING = { maxSize: MAX_FOLDERS, sizeCalculation: (): number => 1 };
 export interface MailboxMemory {
   /** Messages whose FLAGS named \Deleted when they were last looked at. */
   deleted: ReadonlySet<Uid>;
+  /** Sessions flagged messages \Deleted since then. */
+  wasFlagged: boolean;
   readonly isolation: Isolation;
 }
 
@@ -77,7 +79,7 @@ export class AccountMemory {
     const key = `${uidValidity} ${path}`;
     const known = this.#mailboxes.get(key);
     if (known !== undefined) return known;
-    const fresh = { deleted: new Set<Uid>(), isolation: new Isolation() };
+    const fresh = { deleted: new Set<Uid>(), wasFlagged: false, isolation: new Isolation() };
     this.#mailboxes.set(key, fresh);
     return fresh;
   }

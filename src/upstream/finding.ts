@@ -100,7 +100,7 @@ export interface Heard {
 /** What is known of such a mailbox; nothing where it is not to be listed. */
 export interface KnownBefore {
   readonly known: Pick<KnownEnd, 'count' | 'lastUid'> | undefined;
-  readonly memory: Pick<MailboxMemory, 'deleted'>;
+  readonly memory: Pick<MailboxMemory, 'deleted' | 'wasFlagged'>;
 }
 
 /**
@@ -127,7 +127,8 @@ export async function heardOf(runner: MailboxRunner, { known, memory }: KnownBef
     return { deleted: hasNews ? undefined : deleted, since: found && { from, found } };
   };
   const news = runner.command('NOOP', signal, { row });
-  const areJoined = known?.lastUid !== undefined && known.count <= MOST_JOINED && memory.deleted.size === 0 && !habits.misreadsOr;
+  const isNoneFlagged = memory.deleted.size === 0 && !memory.wasFlagged;
+  const areJoined = known?.lastUid !== undefined && known.count <= MOST_JOINED && isNoneFlagged && !habits.misreadsOr;
   if (!areJoined) return (await Promise.all([news, apart()]))[1];
   const [, found] = await Promise.all([news, asked(`OR (DELETED NOT UID ${from}) (UNDELETED UID ${from}:*)`)]);
   if (found?.has(from) !== true) {

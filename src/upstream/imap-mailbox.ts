@@ -199,6 +199,7 @@ export class ImapMailbox implements UpstreamMailbox, RemovalCommands, FolderFind
   }
 
   flagDeleted(set: string, signal: AbortSignal): Promise<CommandOutcome> {
+    this.#options.memory.wasFlagged = true;
     return this.#ask(`UID STORE ${set} +FLAGS.SILENT (\\Deleted)`, signal);
   }
 

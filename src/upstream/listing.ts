@@ -103,6 +103,7 @@ async function truly(
   const proven = new Set(await confirmed(runner, doubtful, 'DELETED', signal));
   if (proven.size < doubtful.length) habits.searchesAnyhow = true;
   memory.deleted = new Set(named.filter((uid) => memory.deleted.has(uid) || proven.has(uid)));
+  memory.wasFlagged = false;
   return memory.deleted;
 }
 

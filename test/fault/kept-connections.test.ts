@@ -219,6 +219,21 @@ describe('a kept connection', () => {
     expect(await poll(running)).toEqual(['2', '3']);
   });
 
+  test('at a server that answers the second half of OR alone hides what a session flagged, though the server does not tell of it', async () => {
+    const running = await site({ tables: '[delete]\naction = "flag"' });
+    running.imap.setScript((event) => {
+      const { uidNext } = running.imap.mailbox('INBOX');
+      if (event.command.includes(' OR ')) return { untagged: `* ESEARCH (TAG "${event.tag}") UID ALL ${uidNext - 1}`, reply: 'OK done' };
+      return withoutNewFlags(event);
+    });
+    await poll(running);
+    const client = await session(running);
+    await client.command('DELE 1');
+    expect(await client.command('QUIT')).toMatch(/^\+OK/);
+    expect(await poll(running)).toEqual(['2', '3']);
+    expect(await poll(running)).toEqual(['2', '3']);
+  });
+
   test('that refuses keys joined by OR once and for all is asked without them, in one round trip', async () => {
     const running = await site();
     running.imap.setScript(({ command }) => (command.includes(' OR ') ? { reply: 'NO not now' } : undefined));
