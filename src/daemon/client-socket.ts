@@ -16,7 +16,7 @@ const WRITE_OCTETS = 64 * 1024;
 /** Pieces of so many octets together are copied into one: that costs less than to write them one by one. */
 const ONE_WRITE_OCTETS = 16 * 1024;
 const NOTHING = Buffer.alloc(0);
-/** How POP3 is called in ALPN (RFC 7301), by IANA's registry. */
+/** This is POP3's name in ALPN (RFC 7301), from IANA's registry. */
 const ALPN_PROTOCOL = 'pop3';
 /** A TLS handshake has to end within this time. */
 const HANDSHAKE_MS = 15_000;

@@ -118,7 +118,7 @@ async function judgeSizes(mailbox: UpstreamMailbox, { added }: Listing, before: 
     try {
       sizes = judged(sizes, octets, await countOctets(mailbox, uid, octets, signal));
     } catch (error) {
-      // It says nothing of sizes; a session tells its client when it is read.
+      // A message that can't be read says nothing about sizes. A session tells its client when it is read.
       if (!isOfOneMessage(error)) throw error;
     }
   }

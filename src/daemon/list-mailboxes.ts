@@ -57,8 +57,8 @@ export async function listMailboxes(
 }
 
 /**
- * True where a login goes on without the folder. One that only a pattern matches, and of which no client knows a message, can be done without. One that the server did not list
- * and now calls missing is gone; after any other failure it may still be there.
+ * True where a login goes on without the folder. It does so where only a pattern matches it and no client knows a message of it. A folder that the
+ * server did not list and now calls missing is gone; after any other failure it may still be there.
  */
 export function mayBeSkipped(
   error: UpstreamError,

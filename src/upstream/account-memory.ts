@@ -19,7 +19,7 @@ const GROWING = { maxSize: MAX_FOLDERS, sizeCalculation: (): number => 1 };
 export interface MailboxMemory {
   /** Messages whose FLAGS named \Deleted when they were last looked at. */
   deleted: ReadonlySet<Uid>;
-  /** Sessions flagged messages \Deleted since then. */
+  /** True when a session has flagged messages \Deleted since the last listing, so that `deleted` may be incomplete. */
   wasFlagged: boolean;
   readonly isolation: Isolation;
 }

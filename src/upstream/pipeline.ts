@@ -129,7 +129,7 @@ export class Pipeline implements GateKeeper, Flow {
     this.numbers.forget();
   }
 
-  /** A mailbox is selected under this UIDVALIDITY. The connection ends once the server tells of another one: all UIDs name other messages then. */
+  /** Notes the UIDVALIDITY of the selected mailbox. Once the server tells of another one, all UIDs name other messages: the connection ends. */
   noteUidValidity(told: number): void {
     this.#uidValidity ??= told;
     if (this.#uidValidity === told) return;
@@ -245,12 +245,12 @@ export class Pipeline implements GateKeeper, Flow {
     this.#noteUseful();
   }
 
-  #untagged(line: Buffer): boolean {
-    const news = NEWS.exec(line.toString('latin1', 0, LONGEST_NEWS));
+  #untagged(line: Buffer, beginning = line.toString('latin1', 0, LONGEST_NEWS)): boolean {
+    const news = NEWS.exec(beginning);
     if (news !== null) this.#noteNews(news[2]?.toUpperCase(), Number(news[1]));
-    else if (BYE.test(line.toString('latin1', 0, LONGEST_NEWS))) this.#bye = line.toString('latin1', 0, MAX_TEXT).replace(BYE, '');
+    else if (BYE.test(beginning)) this.#bye = line.toString('latin1', 0, MAX_TEXT).replace(BYE, '');
     for (const { collector } of this.#commands.sent) if (collector.untagged?.(line) === true) return true;
-    const uidValidity = UIDVALIDITY.exec(line.toString('latin1', 0, LONGEST_NEWS))?.[1];
+    const uidValidity = UIDVALIDITY.exec(beginning)?.[1];
     if (uidValidity !== undefined) this.noteUidValidity(Number(uidValidity));
     return false;
   }
